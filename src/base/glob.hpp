@@ -1,0 +1,11 @@
+#pragma once
+
+#include <string_view>
+
+namespace headroom::base {
+
+/// Matches `*` (any run), `?` (one character), `[abc]`, `[a-z]` and `[!abc]`; everything else literally.
+/// Cost: O(pattern x text) at worst, no recursion. Threads: pure.
+[[nodiscard]] bool glob_match(std::string_view pattern, std::string_view text);
+
+}  // namespace headroom::base

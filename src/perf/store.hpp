@@ -1,0 +1,141 @@
+#pragma once
+
+// Where records live. Two implementations, SQLite and Redis, pass one conformance suite (store_conformance.hpp).
+// Many processes write at once; readers are never blocked by writers.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+#include "perf/record.hpp"
+#include "perf/rule.hpp"
+
+namespace headroom::perf {
+
+using base::Result;
+
+/// Which calls a report speaks of. Empty fields do not restrict.
+struct Filter {
+  std::string database;
+  std::string session;  ///< exact
+  std::string user;     ///< login, or digits for an id
+  std::string method;   ///< glob
+  std::optional<UtcTime> since;  ///< start >= since
+  std::optional<UtcTime> until;  ///< start < until
+  Has has = Has::kNothing;       ///< all of these
+  std::uint32_t most_repeated_at_least = 0;
+  std::uint64_t rank = 0;        ///< the call of this rank (with `session`); 0 is all
+};
+
+/// Which part of a long list. `limit` 0 is no limit where the report is bounded by itself, else 1,000.
+struct Page {
+  std::uint64_t offset = 0;
+  std::uint64_t limit = 0;
+};
+
+struct SessionRow {
+  std::string database;
+  std::string session;
+  std::string user;
+  std::optional<std::int64_t> user_id;
+  UtcTime first{};
+  UtcTime last{};
+  std::uint64_t calls = 0;
+  Microseconds time{0};
+};
+
+enum class GroupBy : std::uint8_t { kMethod, kTable, kFingerprint };
+
+/// Calls by method, or statements by table or fingerprint. A statement counts at every table that it names.
+struct TotalRow {
+  std::string name;  ///< method or table; the normalised text for a fingerprint
+  std::uint64_t fingerprint = 0;
+  std::uint64_t number = 0;
+  Microseconds time{0};
+};
+
+struct CallPage {
+  std::vector<CallSummary> calls;  ///< by start, then rank
+  std::uint64_t total = 0;         ///< without paging
+};
+
+struct Retention {
+  Microseconds age = std::chrono::days{7};
+  std::uint64_t bytes = 2ULL << 30;
+};
+
+struct Pruned {
+  std::uint64_t calls = 0;
+  std::uint64_t bytes_before = 0;
+  std::uint64_t bytes_after = 0;
+};
+
+struct StoreInfo {
+  std::string url;  ///< without password
+  std::string kind; ///< "sqlite" or "redis"
+  std::uint32_t schema = 0;
+  std::uint64_t calls = 0;
+  std::uint64_t bytes = 0;
+  std::optional<UtcTime> oldest;
+  std::vector<ProcessInfo> processes;  ///< seen within the last hour, newest first
+};
+
+/// Records: written in batches, read by the reports.
+/// Errors of every method: unavailable or timed_out (retryable), protocol (corrupt or foreign data), denied, io.
+/// Threads: one object is used by one thread at a time. Cost: stated where it is not O(answer).
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  /// All or nothing; records whose id is known already are skipped, so a batch may be sent again after an error.
+  [[nodiscard]] virtual Result<void> append(const Batch& batch) = 0;
+  /// Newest last-call first. Only database, session, user, since and until of the filter apply (a session is in when
+  /// its span overlaps).
+  [[nodiscard]] virtual Result<std::vector<SessionRow>> sessions(const Filter& filter) = 0;
+  /// Unordered. Cost: rollups when only database and session are given, else O(calls that match).
+  [[nodiscard]] virtual Result<std::vector<TotalRow>> totals(const Filter& filter, GroupBy group) = 0;
+  [[nodiscard]] virtual Result<CallPage> calls(const Filter& filter, const Page& page) = 0;
+  /// Whole records by id, in the order asked, with the StatementInfo of every fingerprint in them.
+  /// Unknown ids are left out. `Batch::counts` and `process` stay empty.
+  [[nodiscard]] virtual Result<Batch> load(const std::vector<std::string>& ids) = 0;
+  /// The always-on counts of everybody, hours within [since, until) of the filter; its database and method apply.
+  [[nodiscard]] virtual Result<std::vector<MethodCount>> counts(const Filter& filter) = 0;
+  [[nodiscard]] virtual Result<StoreInfo> info() = 0;
+};
+
+/// What an administrator does to a store, and the rules that every recording process polls.
+class StoreControl {
+ public:
+  virtual ~StoreControl() = default;
+
+  /// Cost: O(1) when `known_version` is current (then `rules` is empty); called every second by every process.
+  [[nodiscard]] virtual Result<RuleSet> rules(std::uint64_t known_version) = 0;
+  /// Stores the rule under a new id, which it returns.
+  [[nodiscard]] virtual Result<std::string> add_rule(const Rule& rule) = 0;
+  /// Errors: not_found.
+  [[nodiscard]] virtual Result<void> remove_rule(std::string_view id) = 0;
+  /// Deletes what is older than the age, then the oldest until it fits the size. In small transactions.
+  [[nodiscard]] virtual Result<Pruned> prune(const Retention& retention, UtcTime now) = 0;
+};
+
+struct OpenStore {
+  std::unique_ptr<Store> store;
+  std::unique_ptr<StoreControl> control;
+};
+
+enum class OpenMode : std::uint8_t { kRead, kWrite };
+
+/// Opens "sqlite:///absolute/path", "redis://...", "rediss://..." or "unix://...".
+/// kRead needs no right to write. kWrite makes a SQLite file that is missing (mode 0660).
+/// Errors: invalid_argument (names the schemes accepted), not_found, protocol (foreign, corrupt or newer file: left
+/// untouched), unavailable, denied.
+[[nodiscard]] Result<OpenStore> open_store(std::string_view url, OpenMode mode);
+
+/// The URL without its password, for messages.
+[[nodiscard]] std::string without_password(std::string_view url);
+
+}  // namespace headroom::perf
