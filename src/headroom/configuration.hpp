@@ -1,0 +1,54 @@
+#pragma once
+
+// The configuration of the executable: headroom.toml, one struct per section.
+//
+// A module's section is a struct with defaults and a `read` that names its keys; `Configuration` only joins
+// them. The example with every key documented is examples/headroom.toml; a test checks that both agree.
+
+#include <filesystem>
+#include <string>
+
+#include "base/config.hpp"
+#include "base/result.hpp"
+#include "headroom/serve_section.hpp"
+#include "perf/store.hpp"
+
+namespace headroom::cli {
+
+/// Where records live when nothing else is said.
+inline constexpr std::string_view kDefaultStore = "sqlite:///var/lib/headroom/perf.sqlite";
+
+/// `[perf]`
+struct PerfSection {
+  std::string store;  ///< URL; empty when the file does not say
+  perf::Retention retention;
+
+  void read(base::ConfigSection& section);
+};
+
+struct Configuration {
+  std::filesystem::path file;  ///< empty when there is no file and all are defaults
+  PerfSection perf;
+  ServeSection serve;
+};
+
+/// Reads the file given by `--config`, else $HEADROOM_CONFIG, else ./headroom.toml, else
+/// /etc/headroom/headroom.toml. The first two must exist when they are given; without any file the defaults
+/// hold. Errors: those of ConfigFile.
+[[nodiscard]] base::Result<Configuration> load_configuration(const std::string& given);
+/// Reads exactly this file.
+[[nodiscard]] base::Result<Configuration> read_configuration(const std::filesystem::path& file);
+
+/// A store's URL and who named it, for messages ("[perf] store of /etc/headroom/headroom.toml").
+struct StoreChoice {
+  std::string url;
+  std::string source;
+};
+
+/// `--store`, else `[perf] store`, else `broker` of the trytond configuration, else the default.
+/// Errors: those of reading `trytond_config`; a file without `[perf] broker` is passed over.
+[[nodiscard]] base::Result<StoreChoice> choose_store(const std::string& given,
+                                                     const Configuration& configuration,
+                                                     const std::string& trytond_config);
+
+}  // namespace headroom::cli
