@@ -1,0 +1,87 @@
+#pragma once
+
+// What the command line and the API show: every report as a function from a store to a table.
+//
+// The first columns of a report, their names and their order are those of tryton-perf-analyzer, so that scripts written for
+// it go on working; further columns stand behind them. A cell keeps its value (seconds, a time, a count): how it is
+// printed is decided by who prints it (report_text.hpp for people and pipes, `to_json` for programs).
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "perf/store.hpp"
+
+namespace headroom::perf {
+
+/// How the values of a column are meant. Numbers stand on the right, text on the left.
+enum class Format : std::uint8_t {
+  kText,
+  kLongText,   ///< cut on a terminal
+  kBacktrace,  ///< frames, one a line; its innermost frame on a terminal
+  kCount,
+  kSeconds,
+  kTime,
+  kBytes,
+};
+
+/// "text", "count", "seconds", "time" or "bytes": as the API names it.
+[[nodiscard]] std::string_view name(Format format);
+
+struct Column {
+  std::string name;
+  Format format = Format::kText;
+};
+
+/// Nothing (shown as "-"), a text, a count or size, a duration, a point in time.
+using Cell = std::variant<std::monostate, std::string, std::int64_t, Microseconds, UtcTime>;
+
+struct Table {
+  std::vector<Column> columns;
+  std::vector<std::vector<Cell>> rows;
+};
+
+struct Report {
+  Table table;
+  /// What people read in place of the table (a profile, bodies, a slow statement); may be empty.
+  std::string text;
+  /// Rows without paging.
+  std::uint64_t total = 0;
+  /// One line about what was left out; may be empty.
+  std::string note;
+};
+
+enum class Order : std::uint8_t { kTime, kNumber, kAverage };
+
+/// What is asked for. `filter.session` is not read: the session comes as the user wrote it.
+struct ReportRequest {
+  /// One of `report_names`.
+  std::string report;
+  /// Any unique prefix of a session, or "database/prefix"; required by the reports of one session.
+  std::string session;
+  /// session: a user; method, table: "t", "n" or "a"; call: a method, exact; profile, db, io: a call; query: a rank.
+  std::string argument;
+  Filter filter;
+  /// `limit` 0: all rows of reports that are bounded by themselves, 10,000 calls else.
+  Page page;
+};
+
+/// "session", "method", "table", "call", "profile", "db", "io", "query", "repeat", "conflict", "overview".
+[[nodiscard]] const std::vector<std::string>& report_names();
+
+/// Makes a report.
+/// Errors: invalid_argument (unknown report, missing session, an argument that is none of those accepted), not_found (no
+/// such session, call or rank), conflict (several sessions begin with the prefix: the message lists them), those of the store.
+[[nodiscard]] Result<Report> make_report(Store& store, const ReportRequest& request);
+
+/// Finds the one session that `prefix` means. Errors: as make_report.
+[[nodiscard]] Result<SessionRow> find_session(Store& store, std::string_view prefix, const Filter& filter);
+
+/// A list of objects keyed by the columns' names: numbers as numbers (seconds with their fraction), times as ISO 8601,
+/// nothing as null; bytes that are no UTF-8 become U+FFFD.
+[[nodiscard]] std::string to_json(const Table& table);
+
+}  // namespace headroom::perf
