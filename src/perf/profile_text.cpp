@@ -1,0 +1,196 @@
+#include "perf/profile_text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+#include <vector>
+
+namespace headroom::perf {
+
+namespace {
+
+using base::Nanoseconds;
+
+/// What one function or line amounts to over the whole tree.
+struct Row {
+  std::uint64_t calls = 0;
+  std::uint64_t primitive_calls = 0;  ///< calls that were not inside another call of the same frame
+  Nanoseconds self{0};
+  Nanoseconds cpu{0};
+  Nanoseconds cumulative{0};
+};
+
+double seconds(Nanoseconds time) {
+  return std::chrono::duration<double>(time).count();
+}
+
+/// Time of each node with everything below it. Parents come first, so one backward pass adds it up.
+std::vector<Nanoseconds> inclusive_times(const Profile& profile) {
+  std::vector<Nanoseconds> times(profile.nodes.size());
+  for (std::size_t i = profile.nodes.size(); i-- > 0;) {
+    times[i] += profile.nodes[i].wall;
+    if (i != 0) times[profile.nodes[i].parent] += times[i];
+  }
+  return times;
+}
+
+/// For each node: another call of the same frame encloses it. One walk over the tree with a count per frame
+/// of how often it is open, so that deep trees cost no more than flat ones.
+std::vector<bool> recursive_nodes(const Profile& profile) {
+  const std::size_t size = profile.nodes.size();
+  std::vector<std::vector<std::uint32_t>> children(size);
+  for (std::size_t i = 1; i < size; ++i) {
+    children[profile.nodes[i].parent].push_back(static_cast<std::uint32_t>(i));
+  }
+  std::vector<bool> result(size);
+  std::vector<std::uint32_t> open(profile.frames.size());
+  std::vector<std::uint32_t> path{0};
+  while (size != 0 && !path.empty()) {
+    std::vector<std::uint32_t>& rest = children[path.back()];
+    if (rest.empty()) {
+      if (path.back() != 0) --open[profile.nodes[path.back()].frame];
+      path.pop_back();
+      continue;
+    }
+    const std::uint32_t node = rest.back();
+    rest.pop_back();
+    result[node] = open[profile.nodes[node].frame]++ != 0;
+    path.push_back(node);
+  }
+  return result;
+}
+
+std::vector<Row> rows_by_frame(const Profile& profile) {
+  const std::vector<Nanoseconds> inclusive = inclusive_times(profile);
+  const std::vector<bool> recursive = recursive_nodes(profile);
+  std::vector<Row> rows(profile.frames.size());
+  for (std::size_t i = 1; i < profile.nodes.size(); ++i) {
+    const ProfileNode& node = profile.nodes[i];
+    Row& row = rows[node.frame];
+    row.calls += node.calls;
+    row.self += node.wall;
+    row.cpu += node.cpu;
+    if (recursive[i]) continue;
+    row.primitive_calls += node.calls;
+    row.cumulative += inclusive[i];
+  }
+  return rows;
+}
+
+std::vector<std::size_t> by_cumulative_time(const Profile& profile, const std::vector<Row>& rows) {
+  std::vector<std::size_t> order;
+  for (std::size_t i = 0; i < rows.size(); ++i) order.push_back(i);
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    if (rows[a].cumulative != rows[b].cumulative) return rows[a].cumulative > rows[b].cumulative;
+    return profile.frames[a].function < profile.frames[b].function;
+  });
+  return order;
+}
+
+Nanoseconds total_time(const Profile& profile) {
+  Nanoseconds total{0};
+  for (const ProfileNode& node : profile.nodes) total += node.wall;
+  return total;
+}
+
+/// "file:line(function)", and "{built-in ...}" for what has no source: pstats' func_std_string.
+std::string place(const Frame& frame) {
+  if (frame.file == "~" && frame.line == 0) {
+    const std::string& name = frame.function;
+    if (name.size() > 2 && name.front() == '<' && name.back() == '>') {
+      return "{" + name.substr(1, name.size() - 2) + "}";
+    }
+    return name;
+  }
+  return fmt::format("{}:{}({})", frame.file, frame.line, frame.function);
+}
+
+double per_call(Nanoseconds time, std::uint64_t calls) {
+  return calls == 0 ? 0.0 : seconds(time) / static_cast<double>(calls);
+}
+
+std::string exact_text(const Profile& profile) {
+  const std::vector<Row> rows = rows_by_frame(profile);
+  std::uint64_t calls = 0;
+  std::uint64_t primitive = 0;
+  for (const Row& row : rows) {
+    calls += row.calls;
+    primitive += row.primitive_calls;
+  }
+  std::string out = fmt::format("         {} function calls", calls);
+  if (calls != primitive) out += fmt::format(" ({} primitive calls)", primitive);
+  out +=
+      fmt::format(" in {:.3f} seconds\n\n   Ordered by: cumulative time\n\n", seconds(total_time(profile)));
+  out += "   ncalls  tottime  percall  cumtime  percall filename:lineno(function)\n";
+  for (const std::size_t i : by_cumulative_time(profile, rows)) {
+    const Row& row = rows[i];
+    if (row.calls == 0) continue;
+    const std::string number = row.calls == row.primitive_calls
+                                   ? fmt::format("{}", row.calls)
+                                   : fmt::format("{}/{}", row.calls, row.primitive_calls);
+    fmt::format_to(std::back_inserter(out), "{:>9} {:8.3f} {:8.3f} {:8.3f} {:8.3f} {}\n", number,
+                   seconds(row.self), per_call(row.self, row.calls), seconds(row.cumulative),
+                   per_call(row.cumulative, row.primitive_calls), place(profile.frames[i]));
+  }
+  return out;
+}
+
+std::string sampled_text(const Profile& profile) {
+  const std::vector<Row> rows = rows_by_frame(profile);
+  std::string out =
+      fmt::format("         {} samples ({} missed) in {:.3f} seconds\n\n   Ordered by: cumulative time\n\n",
+                  profile.samples - std::min(profile.samples, profile.missed), profile.missed,
+                  seconds(total_time(profile)));
+  out += "  samples  tottime  cputime  cumtime filename:lineno(function)\n";
+  for (const std::size_t i : by_cumulative_time(profile, rows)) {
+    const Row& row = rows[i];
+    fmt::format_to(std::back_inserter(out), "{:>9} {:8.3f} {:8.3f} {:8.3f} {}\n", row.calls,
+                   seconds(row.self), seconds(row.cpu), seconds(row.cumulative), place(profile.frames[i]));
+  }
+  return out;
+}
+
+std::string folded_name(const Frame& frame) {
+  std::string name =
+      frame.file == "~" ? frame.function : fmt::format("{} ({}:{})", frame.function, frame.file, frame.line);
+  for (char& c : name) {
+    if (c == ';') c = ':';
+    if (c == '\n' || c == '\r') c = ' ';
+  }
+  return name;
+}
+
+std::string folded_path(const Profile& profile, const std::vector<std::string>& names, std::size_t node) {
+  if (node == 0) return "(call)";
+  std::vector<std::string_view> path;
+  for (std::size_t i = node; i != 0; i = profile.nodes[i].parent)
+    path.push_back(names[profile.nodes[i].frame]);
+  std::reverse(path.begin(), path.end());
+  return fmt::format("{}", fmt::join(path, ";"));
+}
+
+}  // namespace
+
+std::string pstats_text(const Profile& profile) {
+  std::string out = profile.kind == Profile::Kind::kExact ? exact_text(profile) : sampled_text(profile);
+  if (profile.dropped_nodes != 0) {
+    out += fmt::format("\n   {} entries beyond the bound of nodes are counted in their callers\n",
+                       profile.dropped_nodes);
+  }
+  return out;
+}
+
+std::string collapsed(const Profile& profile) {
+  std::vector<std::string> names;
+  for (const Frame& frame : profile.frames) names.push_back(folded_name(frame));
+  std::vector<std::string> lines;
+  for (std::size_t i = 0; i < profile.nodes.size(); ++i) {
+    const auto self = std::chrono::duration_cast<base::Microseconds>(profile.nodes[i].wall).count();
+    if (self > 0) lines.push_back(fmt::format("{} {}\n", folded_path(profile, names, i), self));
+  }
+  std::sort(lines.begin(), lines.end());
+  return fmt::format("{}", fmt::join(lines, ""));
+}
+
+}  // namespace headroom::perf
