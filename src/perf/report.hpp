@@ -2,9 +2,10 @@
 
 // What the command line and the API show: every report as a function from a store to a table.
 //
-// The first columns of a report, their names and their order are those of tryton-perf-analyzer, so that scripts written for
-// it go on working; further columns stand behind them. A cell keeps its value (seconds, a time, a count): how it is
-// printed is decided by who prints it (report_text.hpp for people and pipes, `to_json` for programs).
+// The first columns of a report, their names and their order are those of tryton-perf-analyzer, so that
+// scripts written for it go on working; further columns stand behind them. A cell keeps its value (seconds, a
+// time, a count): how it is printed is decided by who prints it (report_text.hpp for people and pipes,
+// `to_json` for programs).
 
 #include <cstdint>
 #include <optional>
@@ -62,7 +63,8 @@ struct ReportRequest {
   std::string report;
   /// Any unique prefix of a session, or "database/prefix"; required by the reports of one session.
   std::string session;
-  /// session: a user; method, table: "t", "n" or "a"; call: a method, exact; profile, db, io: a call; query: a rank.
+  /// session: a user; method, table: "t", "n" or "a"; call: a method, exact; profile, db, io: a call; query:
+  /// a rank.
   std::string argument;
   Filter filter;
   /// `limit` 0: all rows of reports that are bounded by themselves, 10,000 calls else.
@@ -73,15 +75,16 @@ struct ReportRequest {
 [[nodiscard]] const std::vector<std::string>& report_names();
 
 /// Makes a report.
-/// Errors: invalid_argument (unknown report, missing session, an argument that is none of those accepted), not_found (no
-/// such session, call or rank), conflict (several sessions begin with the prefix: the message lists them), those of the store.
+/// Errors: invalid_argument (unknown report, missing session, an argument that is none of those accepted),
+/// not_found (no such session, call or rank), conflict (several sessions begin with the prefix: the message
+/// lists them), those of the store.
 [[nodiscard]] Result<Report> make_report(Store& store, const ReportRequest& request);
 
 /// Finds the one session that `prefix` means. Errors: as make_report.
 [[nodiscard]] Result<SessionRow> find_session(Store& store, std::string_view prefix, const Filter& filter);
 
-/// A list of objects keyed by the columns' names: numbers as numbers (seconds with their fraction), times as ISO 8601,
-/// nothing as null; bytes that are no UTF-8 become U+FFFD.
+/// A list of objects keyed by the columns' names: numbers as numbers (seconds with their fraction), times as
+/// ISO 8601, nothing as null; bytes that are no UTF-8 become U+FFFD.
 [[nodiscard]] std::string to_json(const Table& table);
 
 }  // namespace headroom::perf

@@ -1,7 +1,7 @@
 #pragma once
 
-// Reports as text. What a store holds came from outside (a method's name is whatever a client sent): control characters and
-// bytes that are no UTF-8 are shown as \x1b, never sent to the terminal.
+// Reports as text. What a store holds came from outside (a method's name is whatever a client sent): control
+// characters and bytes that are no UTF-8 are shown as \x1b, never sent to the terminal.
 
 #include <cstddef>
 #include <cstdint>
@@ -14,19 +14,23 @@ namespace headroom::perf {
 
 enum class Color : std::uint8_t { kOff, kOn };
 
-/// Tab-separated lines with a header; tabs and line ends inside a value are escaped as \t and \n. Ends in a line end.
+/// Tab-separated lines with a header; tabs and line ends inside a value are escaped as \t and \n. Ends in a
+/// line end.
 [[nodiscard]] std::string to_tsv(const Table& table);
 
-/// Aligned columns for a terminal of `width` characters (0: any width). When the lines are too long the long texts give way
-/// first, then the other text columns, at their right end with an ellipsis; numbers are never cut.
+/// Aligned columns for a terminal of `width` characters (0: any width). When the lines are too long the long
+/// texts give way first, then the other text columns, at their right end with an ellipsis; numbers are never
+/// cut.
 [[nodiscard]] std::string to_aligned(const Table& table, std::size_t width, Color color);
 
-/// One line: control characters and invalid bytes as \n, \t, \xHH, a backslash as \\ only where that would be ambiguous.
+/// One line: control characters and invalid bytes as \n, \t, \xHH, a backslash as \\ only where that would be
+/// ambiguous.
 [[nodiscard]] std::string escape_line(std::string_view text);
 /// The same, but line ends and tabs stay.
 [[nodiscard]] std::string escape_block(std::string_view text);
 
-/// Columns that a text takes on a terminal: code points, two for East Asian wide ones, none for combining marks.
+/// Columns that a text takes on a terminal: code points, two for East Asian wide ones, none for combining
+/// marks.
 [[nodiscard]] std::size_t display_width(std::string_view text);
 
 }  // namespace headroom::perf

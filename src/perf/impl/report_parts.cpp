@@ -1,0 +1,108 @@
+#include "perf/impl/report_parts.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include <fmt/format.h>
+
+namespace headroom::perf::impl {
+
+using base::ErrorCode;
+using base::fail;
+
+Result<Filter> session_filter(Store& store, const ReportRequest& request) {
+  if (request.session.empty()) {
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("missing session argument: {} SESSION; 'headroom session' lists the sessions",
+                            request.report));
+  }
+  const auto session = find_session(store, request.session, request.filter);
+  if (!session) return fail(session.error());
+  Filter filter = request.filter;
+  filter.database = session->database;
+  filter.session = session->session;
+  return filter;
+}
+
+Result<std::uint64_t> parse_rank(std::string_view what, std::string_view text) {
+  std::uint64_t rank = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), rank);
+  if (error != std::errc{} || end != text.data() + text.size() || rank == 0) {
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("{} '{}': expected its number, 1 or more", what, text));
+  }
+  return rank;
+}
+
+Result<CallSummary> find_call(Store& store, const Filter& session, std::string_view text) {
+  const auto rank = parse_rank("call", text);
+  if (!rank) return fail(rank.error());
+  Filter filter;
+  filter.database = session.database;
+  filter.session = session.session;
+  filter.rank = *rank;
+  auto page = store.calls(filter, Page{0, 1});
+  if (!page) return fail(page.error());
+  if (page->calls.empty()) {
+    return fail(ErrorCode::kNotFound,
+                fmt::format("session {}/{} has no call {}; 'headroom call {}' lists its calls",
+                            session.database, session.session, *rank, session.session));
+  }
+  return std::move(page->calls.front());
+}
+
+Result<CallPage> gather_calls(Store& store, const Filter& filter, std::uint64_t offset, std::uint64_t most) {
+  constexpr std::uint64_t kAtOnce = 1000;
+  CallPage all;
+  while (all.calls.size() < most) {
+    const std::uint64_t wanted = std::min(kAtOnce, most - all.calls.size());
+    auto page = store.calls(filter, Page{offset + all.calls.size(), wanted});
+    if (!page) return fail(page.error());
+    all.total = page->total;
+    const bool last = page->calls.size() < wanted;
+    std::move(page->calls.begin(), page->calls.end(), std::back_inserter(all.calls));
+    if (last) break;
+  }
+  return all;
+}
+
+Result<Records> Records::load(Store& store, const std::vector<std::string>& ids) {
+  auto batch = store.load(ids);
+  if (!batch) return fail(batch.error());
+  Records records;
+  records.calls_ = std::move(batch->calls);
+  for (StatementInfo& statement : batch->statements) {
+    records.statements_.insert_or_assign(statement.fingerprint, std::move(statement));
+  }
+  return records;
+}
+
+const StatementInfo* Records::statement(std::uint64_t fingerprint) const {
+  const auto found = statements_.find(fingerprint);
+  return found == statements_.end() ? nullptr : &found->second;
+}
+
+std::string Records::action(std::uint64_t fingerprint) const {
+  const StatementInfo* known = statement(fingerprint);
+  return known == nullptr ? "-" : std::string(sql::name(known->kind));
+}
+
+std::string Records::table(std::uint64_t fingerprint) const {
+  const StatementInfo* known = statement(fingerprint);
+  return known == nullptr || known->tables.empty() ? "-" : known->tables.front();
+}
+
+std::string Records::text(std::uint64_t fingerprint) const {
+  const StatementInfo* known = statement(fingerprint);
+  return known == nullptr ? std::string() : known->normalized;
+}
+
+void cut_to_page(Report& report, const Page& page) {
+  auto& rows = report.table.rows;
+  report.total = rows.size();
+  const auto skipped = static_cast<std::ptrdiff_t>(std::min<std::uint64_t>(page.offset, rows.size()));
+  rows.erase(rows.begin(), rows.begin() + skipped);
+  if (page.limit > 0 && rows.size() > page.limit) rows.resize(page.limit);
+}
+
+}  // namespace headroom::perf::impl

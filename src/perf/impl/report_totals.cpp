@@ -1,0 +1,248 @@
+// The reports over many calls: sessions, totals by method and table, the calls themselves, the always-on
+// counts.
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+#include <fmt/format.h>
+
+#include "perf/impl/report_parts.hpp"
+
+namespace headroom::perf::impl {
+
+namespace {
+
+using base::ErrorCode;
+using base::fail;
+
+Cell user_cell(const SessionRow& row) {
+  if (!row.user.empty()) return row.user;
+  if (row.user_id) return fmt::format("{}", *row.user_id);
+  return {};
+}
+
+Result<Order> parse_order(std::string_view text) {
+  if (text.empty() || text == "t") return Order::kTime;
+  if (text == "n") return Order::kNumber;
+  if (text == "a") return Order::kAverage;
+  return fail(ErrorCode::kInvalidArgument,
+              fmt::format("order '{}': expected t (time), n (number) or a (average)", text));
+}
+
+Microseconds average(Microseconds time, std::uint64_t number) {
+  return number == 0 ? Microseconds{0} : Microseconds{time.count() / static_cast<std::int64_t>(number)};
+}
+
+/// Largest first; equal ones by name, so that the same store always prints the same.
+bool comes_before(const TotalRow& left, const TotalRow& right, Order order) {
+  const auto key = [order](const TotalRow& row) {
+    if (order == Order::kNumber) return static_cast<double>(row.number);
+    const auto time = static_cast<double>(row.time.count());
+    return order == Order::kTime || row.number == 0 ? time : time / static_cast<double>(row.number);
+  };
+  return key(left) != key(right) ? key(left) > key(right) : left.name < right.name;
+}
+
+/// The column that the report is ordered by stands first, as in the original.
+std::vector<Column> total_columns(std::string_view what, Order order) {
+  const Column time{"time", Format::kSeconds};
+  const Column number{"number", Format::kCount};
+  const Column avg{"avg", Format::kSeconds};
+  const Column first{std::string(what), Format::kText};
+  switch (order) {
+    case Order::kNumber:
+      return {first, number, time, avg};
+    case Order::kAverage:
+      return {first, avg, time, number};
+    case Order::kTime:
+      break;
+  }
+  return {first, time, number, avg};
+}
+
+std::vector<Cell> total_row(const TotalRow& row, Order order) {
+  const Cell avg = average(row.time, row.number);
+  switch (order) {
+    case Order::kNumber:
+      return {row.name, count(row.number), row.time, avg};
+    case Order::kAverage:
+      return {row.name, avg, row.time, count(row.number)};
+    case Order::kTime:
+      break;
+  }
+  return {row.name, row.time, count(row.number), avg};
+}
+
+Result<Report> totals_report(Store& store, const ReportRequest& request, GroupBy group,
+                             std::string_view what) {
+  const auto order = parse_order(request.argument);
+  if (!order) return fail(order.error());
+  const auto filter = session_filter(store, request);
+  if (!filter) return fail(filter.error());
+  auto totals = store.totals(*filter, group);
+  if (!totals) return fail(totals.error());
+  std::sort(totals->begin(), totals->end(), [order = *order](const TotalRow& left, const TotalRow& right) {
+    return comes_before(left, right, order);
+  });
+  Report report;
+  report.table.columns = total_columns(what, *order);
+  for (const TotalRow& row : *totals) report.table.rows.push_back(total_row(row, *order));
+  cut_to_page(report, request.page);
+  return report;
+}
+
+std::string details_text(Has has) {
+  std::string text;
+  const auto add = [&](Has bit, std::string_view word) {
+    if (!includes(has, bit)) return;
+    if (!text.empty()) text += ',';
+    text += word;
+  };
+  add(Has::kProfile, "profile");
+  add(Has::kSample, "sample");
+  add(Has::kDb, "db");
+  add(Has::kQuery, "query");
+  add(Has::kIo, "io");
+  return text;
+}
+
+const std::vector<Column> kCallColumns{
+    {"#", Format::kCount},        {"method", Format::kText},    {"dt", Format::kTime},
+    {"tm", Format::kSeconds},     {"db_nb", Format::kCount},    {"db_tm", Format::kSeconds},
+    {"req_size", Format::kBytes}, {"res_size", Format::kBytes}, {"status", Format::kText},
+    {"cpu", Format::kSeconds},    {"wait", Format::kSeconds},   {"commit", Format::kSeconds},
+    {"rows", Format::kCount},     {"repeated", Format::kCount}, {"attempts", Format::kCount},
+    {"kind", Format::kText},      {"details", Format::kText}};
+
+std::vector<Cell> call_row(const CallSummary& call) {
+  return {count(call.rank),
+          call.method,
+          call.start,
+          call.wall,
+          count(call.statements),
+          call.sql,
+          count(call.bytes_in),
+          count(call.bytes_out),
+          std::string(name(call.status)),
+          call.cpu ? Cell(*call.cpu) : Cell(),
+          call.connection_wait + call.lock_wait,
+          call.commit,
+          count(call.rows),
+          count(call.most_repeated),
+          count(call.attempts),
+          std::string(name(call.kind)),
+          details_text(call.has)};
+}
+
+/// The hours of one method of one database and kind, added up.
+struct MethodSum {
+  MethodCount sum;
+
+  void add(const MethodCount& hour) {
+    sum.count += hour.count;
+    sum.errors += hour.errors;
+    sum.time += hour.time;
+    sum.sql += hour.sql;
+    sum.statements += hour.statements;
+    sum.histogram.merge(hour.histogram);
+  }
+};
+
+/// Long polls and static files say nothing about the server's work: they come last.
+bool is_aside(CallKind kind) {
+  return kind == CallKind::kBus || kind == CallKind::kStatic;
+}
+
+std::vector<MethodCount> add_up(const std::vector<MethodCount>& hours) {
+  std::map<std::tuple<std::string, std::string, CallKind>, MethodSum> sums;
+  for (const MethodCount& hour : hours) sums[{hour.database, hour.method, hour.kind}].add(hour);
+  std::vector<MethodCount> result;
+  for (auto& [key, entry] : sums) {
+    std::tie(entry.sum.database, entry.sum.method, entry.sum.kind) = key;
+    result.push_back(std::move(entry.sum));
+  }
+  const auto before = [](const MethodCount& left, const MethodCount& right) {
+    if (is_aside(left.kind) != is_aside(right.kind)) return is_aside(right.kind);
+    return left.time > right.time;
+  };
+  std::stable_sort(result.begin(), result.end(), before);
+  return result;
+}
+
+std::vector<Cell> overview_row(const MethodCount& method) {
+  return {method.method,
+          method.time,
+          count(method.count),
+          average(method.time, method.count),
+          count(method.errors),
+          method.histogram.quantile(0.5),
+          method.histogram.quantile(0.95),
+          method.histogram.quantile(0.99),
+          count(method.statements),
+          method.sql,
+          std::string(name(method.kind)),
+          method.database};
+}
+
+}  // namespace
+
+Result<Report> session_report(Store& store, const ReportRequest& request) {
+  Filter filter = request.filter;
+  if (!request.argument.empty()) filter.user = request.argument;
+  const auto sessions = store.sessions(filter);
+  if (!sessions) return fail(sessions.error());
+  Report report;
+  report.table.columns = {{"session", Format::kText}, {"user", Format::kText}, {"first", Format::kTime},
+                          {"last", Format::kTime},    {"nb", Format::kCount},  {"tm", Format::kSeconds},
+                          {"database", Format::kText}};
+  for (const SessionRow& row : *sessions) {
+    report.table.rows.push_back(
+        {row.session, user_cell(row), row.first, row.last, count(row.calls), row.time, row.database});
+  }
+  cut_to_page(report, request.page);
+  return report;
+}
+
+Result<Report> method_report(Store& store, const ReportRequest& request) {
+  return totals_report(store, request, GroupBy::kMethod, "method");
+}
+
+Result<Report> table_report(Store& store, const ReportRequest& request) {
+  return totals_report(store, request, GroupBy::kTable, "table");
+}
+
+Result<Report> call_report(Store& store, const ReportRequest& request) {
+  constexpr std::uint64_t kMost = 10'000;
+  auto filter = session_filter(store, request);
+  if (!filter) return fail(filter.error());
+  if (!request.argument.empty()) filter->method = request.argument;
+  const std::uint64_t most = request.page.limit > 0 ? request.page.limit : kMost;
+  const auto page = gather_calls(store, *filter, request.page.offset, most);
+  if (!page) return fail(page.error());
+  Report report;
+  report.table.columns = kCallColumns;
+  for (const CallSummary& call : page->calls) report.table.rows.push_back(call_row(call));
+  report.total = page->total;
+  if (request.page.limit == 0 && page->total > request.page.offset + page->calls.size()) {
+    report.note =
+        fmt::format("{} of {} calls; --limit and --offset show others", page->calls.size(), page->total);
+  }
+  return report;
+}
+
+Result<Report> overview_report(Store& store, const ReportRequest& request) {
+  const auto hours = store.counts(request.filter);
+  if (!hours) return fail(hours.error());
+  Report report;
+  report.table.columns = {
+      {"method", Format::kText},   {"time", Format::kSeconds}, {"number", Format::kCount},
+      {"avg", Format::kSeconds},   {"errors", Format::kCount}, {"p50", Format::kSeconds},
+      {"p95", Format::kSeconds},   {"p99", Format::kSeconds},  {"db_nb", Format::kCount},
+      {"db_tm", Format::kSeconds}, {"kind", Format::kText},    {"database", Format::kText}};
+  for (const MethodCount& method : add_up(*hours)) report.table.rows.push_back(overview_row(method));
+  cut_to_page(report, request.page);
+  return report;
+}
+
+}  // namespace headroom::perf::impl

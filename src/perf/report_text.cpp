@@ -1,0 +1,316 @@
+#include "perf/report_text.hpp"
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "base/units.hpp"
+
+namespace headroom::perf {
+
+namespace {
+
+/// One character of a text: its code point, or nothing where the bytes are no UTF-8, and the bytes that it
+/// takes.
+struct Character {
+  std::optional<char32_t> code;
+  std::size_t length = 1;
+};
+
+/// Reads the character at the front of a text that is not empty; overlong forms and surrogates are no UTF-8.
+Character front_character(std::string_view text) {
+  constexpr std::array<char32_t, 5> kLeast{0, 0, 0x80, 0x800, 0x10000};
+  const auto first = static_cast<unsigned char>(text.front());
+  if (first < 0x80) return {first, 1};
+  const std::size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : first >= 0xC2 ? 2 : 0;
+  if (length == 0 || first > 0xF4 || text.size() < length) return {};
+  char32_t code = first & (0x7FU >> length);
+  for (std::size_t i = 1; i < length; ++i) {
+    const auto next = static_cast<unsigned char>(text[i]);
+    if ((next & 0xC0U) != 0x80) return {};
+    code = (code << 6U) | (next & 0x3FU);
+  }
+  if (code < kLeast[length] || code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF)) return {};
+  return {code, length};
+}
+
+/// Controls (C0, DEL, C1), separators of lines, and marks that change the direction of what follows.
+bool is_dangerous(char32_t code) {
+  return code < 0x20 || (code >= 0x7F && code <= 0x9F) || code == 0x200E || code == 0x200F ||
+         (code >= 0x2028 && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069) || code == 0xFEFF;
+}
+
+void append_escaped(std::string& result, char32_t code) {
+  if (code == '\n') {
+    result += "\\n";
+  } else if (code == '\t') {
+    result += "\\t";
+  } else if (code == '\r') {
+    result += "\\r";
+  } else if (code < 0x100) {
+    result += fmt::format("\\x{:02x}", static_cast<unsigned>(code));
+  } else {
+    result += fmt::format("\\u{:04x}", static_cast<unsigned>(code));
+  }
+}
+
+enum class LineEnds : std::uint8_t { kEscape, kKeep };
+
+std::string escape(std::string_view text, LineEnds line_ends) {
+  std::string result;
+  result.reserve(text.size());
+  while (!text.empty()) {
+    const Character character = front_character(text);
+    const bool kept = line_ends == LineEnds::kKeep && (text.front() == '\n' || text.front() == '\t');
+    if (!character.code) {
+      append_escaped(result, static_cast<unsigned char>(text.front()));
+    } else if (is_dangerous(*character.code) && !kept) {
+      append_escaped(result, *character.code);
+    } else if (text.front() == '\\' && line_ends == LineEnds::kEscape) {
+      result += "\\\\";
+    } else {
+      result += text.substr(0, character.length);
+    }
+    text.remove_prefix(character.length);
+  }
+  return result;
+}
+
+struct Range {
+  char32_t first;
+  char32_t last;
+};
+
+constexpr std::array<Range, 8> kZeroWidth{{{0x0300, 0x036F},
+                                           {0x0483, 0x0489},
+                                           {0x0591, 0x05BD},
+                                           {0x1AB0, 0x1AFF},
+                                           {0x1DC0, 0x1DFF},
+                                           {0x200B, 0x200D},
+                                           {0x20D0, 0x20FF},
+                                           {0xFE00, 0xFE0F}}};
+constexpr std::array<Range, 9> kDoubleWidth{{{0x1100, 0x115F},
+                                             {0x2E80, 0x303E},
+                                             {0x3041, 0xA4CF},
+                                             {0xAC00, 0xD7A3},
+                                             {0xF900, 0xFAFF},
+                                             {0xFE30, 0xFE6F},
+                                             {0xFF00, 0xFF60},
+                                             {0x1F300, 0x1FAFF},
+                                             {0x20000, 0x3FFFD}}};
+
+std::size_t width_of(char32_t code) {
+  const auto holds = [code](const Range& range) { return code >= range.first && code <= range.last; };
+  if (std::any_of(kZeroWidth.begin(), kZeroWidth.end(), holds)) return 0;
+  return std::any_of(kDoubleWidth.begin(), kDoubleWidth.end(), holds) ? 2 : 1;
+}
+
+/// The text cut to `width` columns, with an ellipsis as its last character when something was cut.
+std::string cut(std::string_view text, std::size_t width) {
+  if (display_width(text) <= width) return std::string(text);
+  std::string result;
+  std::size_t used = 1;
+  while (!text.empty()) {
+    const Character character = front_character(text);
+    const std::size_t wide = character.code ? width_of(*character.code) : 1;
+    if (used + wide > width) break;
+    used += wide;
+    result += text.substr(0, character.length);
+    text.remove_prefix(character.length);
+  }
+  return result + "…";
+}
+
+/// The time as the original printed it: without zone (it is UTC), an @ for the T.
+std::string format_time(UtcTime time) {
+  std::string text = base::to_iso(time);
+  std::replace(text.begin(), text.end(), 'T', '@');
+  if (text.ends_with('Z')) text.pop_back();
+  return text;
+}
+
+std::string_view innermost_frame(std::string_view backtrace) {
+  while (backtrace.ends_with('\n')) backtrace.remove_suffix(1);
+  const std::size_t end = backtrace.rfind('\n');
+  return end == std::string_view::npos ? backtrace : backtrace.substr(end + 1);
+}
+
+enum class Reader : std::uint8_t { kProgram, kPerson };
+
+std::string format_text(const std::string& text, Format format, Reader reader) {
+  if (text.empty()) return "-";
+  const bool innermost = format == Format::kBacktrace && reader == Reader::kPerson;
+  return escape_line(innermost ? innermost_frame(text) : text);
+}
+
+std::string format_cell(const Cell& cell, Format format, Reader reader) {
+  if (const auto* text = std::get_if<std::string>(&cell)) return format_text(*text, format, reader);
+  if (const auto* duration = std::get_if<Microseconds>(&cell)) return base::format_seconds(*duration);
+  if (const auto* time = std::get_if<UtcTime>(&cell)) return format_time(*time);
+  if (const auto* number = std::get_if<std::int64_t>(&cell)) {
+    const bool size = format == Format::kBytes && reader == Reader::kPerson && *number >= 0;
+    return size ? base::format_size(static_cast<std::uint64_t>(*number)) : fmt::format("{}", *number);
+  }
+  return "-";
+}
+
+bool stands_right(Format format) {
+  return format == Format::kCount || format == Format::kSeconds || format == Format::kBytes;
+}
+
+using Lines = std::vector<std::vector<std::string>>;
+
+std::vector<std::size_t> natural_widths(const Table& table, const Lines& lines) {
+  std::vector<std::size_t> widths;
+  for (const Column& column : table.columns) widths.push_back(display_width(column.name));
+  for (const auto& line : lines) {
+    for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], display_width(line[i]));
+  }
+  return widths;
+}
+
+/// Takes `excess` columns from the widest of those that `may_shrink`, one after the other, down to `least`
+/// each.
+void shrink(std::vector<std::size_t>& widths, const std::vector<bool>& may_shrink, std::size_t least,
+            std::size_t& excess) {
+  while (excess > 0) {
+    std::size_t widest = widths.size();
+    for (std::size_t i = 0; i < widths.size(); ++i) {
+      if (may_shrink[i] && widths[i] > least && (widest == widths.size() || widths[i] > widths[widest]))
+        widest = i;
+    }
+    if (widest == widths.size()) return;
+    --widths[widest];
+    --excess;
+  }
+}
+
+void fit(std::vector<std::size_t>& widths, const Table& table, std::size_t width) {
+  constexpr std::size_t kLeastLong = 16;
+  constexpr std::size_t kLeastText = 12;
+  if (widths.empty() || width == 0) return;
+  const std::size_t whole =
+      std::accumulate(widths.begin(), widths.end(), std::size_t{0}) + 2 * (widths.size() - 1);
+  if (whole <= width) return;
+  std::size_t excess = whole - width;
+  std::vector<bool> is_long;
+  std::vector<bool> is_text;
+  for (const Column& column : table.columns) {
+    is_long.push_back(column.format == Format::kLongText || column.format == Format::kBacktrace);
+    is_text.push_back(column.format == Format::kText);
+  }
+  shrink(widths, is_long, kLeastLong, excess);
+  shrink(widths, is_text, kLeastText, excess);
+}
+
+std::string_view color_of(std::string_view column, std::string_view value) {
+  if (value == "-") return "\x1b[2m";
+  if (column == "status" && value != "ok") return "\x1b[31m";
+  return {};
+}
+
+class AlignedWriter {
+ public:
+  AlignedWriter(const Table& table, std::vector<std::size_t> widths, Color color)
+      : table_(table), widths_(std::move(widths)), color_(color) {}
+
+  void header() {
+    for (std::size_t i = 0; i < table_.columns.size(); ++i) cell(i, table_.columns[i].name, "\x1b[1m");
+    result_ += '\n';
+  }
+
+  void line(const std::vector<std::string>& line) {
+    for (std::size_t i = 0; i < line.size(); ++i) cell(i, line[i], color_of(table_.columns[i].name, line[i]));
+    result_ += '\n';
+  }
+
+  [[nodiscard]] std::string take() { return std::move(result_); }
+
+ private:
+  void cell(std::size_t column, std::string_view value, std::string_view color) {
+    const std::string shown = cut(value, widths_[column]);
+    const std::string blanks(widths_[column] - std::min(widths_[column], display_width(shown)), ' ');
+    const bool right = stands_right(table_.columns[column].format);
+    const bool last = column + 1 == table_.columns.size();
+    if (column > 0) result_ += "  ";
+    if (right) result_ += blanks;
+    painted(shown, color);
+    if (!right && !last) result_ += blanks;
+  }
+
+  void painted(std::string_view text, std::string_view color) {
+    const bool paint = color_ == Color::kOn && !color.empty();
+    if (paint) result_ += color;
+    result_ += text;
+    if (paint) result_ += "\x1b[0m";
+  }
+
+  const Table& table_;
+  std::vector<std::size_t> widths_;
+  Color color_;
+  std::string result_;
+};
+
+Lines format_lines(const Table& table, Reader reader) {
+  Lines lines;
+  lines.reserve(table.rows.size());
+  for (const auto& row : table.rows) {
+    std::vector<std::string> line;
+    for (std::size_t i = 0; i < row.size(); ++i)
+      line.push_back(format_cell(row[i], table.columns[i].format, reader));
+    lines.push_back(std::move(line));
+  }
+  return lines;
+}
+
+}  // namespace
+
+std::string escape_line(std::string_view text) {
+  return escape(text, LineEnds::kEscape);
+}
+
+std::string escape_block(std::string_view text) {
+  return escape(text, LineEnds::kKeep);
+}
+
+std::size_t display_width(std::string_view text) {
+  std::size_t width = 0;
+  while (!text.empty()) {
+    const Character character = front_character(text);
+    width += character.code ? width_of(*character.code) : 1;
+    text.remove_prefix(character.length);
+  }
+  return width;
+}
+
+std::string to_tsv(const Table& table) {
+  std::string result;
+  for (std::size_t i = 0; i < table.columns.size(); ++i) {
+    if (i > 0) result += '\t';
+    result += table.columns[i].name;
+  }
+  result += '\n';
+  for (const auto& row : table.rows) {
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      if (i > 0) result += '\t';
+      result += format_cell(row[i], table.columns[i].format, Reader::kProgram);
+    }
+    result += '\n';
+  }
+  return result;
+}
+
+std::string to_aligned(const Table& table, std::size_t width, Color color) {
+  const Lines lines = format_lines(table, Reader::kPerson);
+  std::vector<std::size_t> widths = natural_widths(table, lines);
+  fit(widths, table, width);
+  AlignedWriter writer(table, std::move(widths), color);
+  writer.header();
+  for (const auto& line : lines) writer.line(line);
+  return writer.take();
+}
+
+}  // namespace headroom::perf
