@@ -124,7 +124,7 @@ def postgresql_archive():
 def _make_postgresql(kept):
     folder = Path(tempfile.mkdtemp(prefix='headroom-'))
     folder.chmod(0o755)
-    server = PostgreSQL(folder).start()
+    server = PostgreSQL(folder).initialize().start()
     try:
         configuration = write_configuration(folder / 'trytond.conf', database_uri=server.uri)
         server.create('business')

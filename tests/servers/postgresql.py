@@ -21,11 +21,15 @@ autovacuum_naptime = 1
 """
 
 
-def _as_postgres():
-    """PostgreSQL refuses to run as root; its own user is there where its Debian package is."""
+def _as_postgres(folder):
+    """PostgreSQL refuses to run as root; its own user is there where its Debian package is. Where that user may not pass the
+    folders above `folder` (a checkout in root's home), it keeps root's right to pass them."""
     if os.getuid() != 0:
         return []
-    return ['setpriv', '--reuid=postgres', '--regid=postgres', '--init-groups', '--pdeathsig=KILL', '--']
+    command = ['setpriv', '--reuid=postgres', '--regid=postgres', '--init-groups', '--pdeathsig=KILL']
+    if not all(parent.stat().st_mode & 0o001 for parent in folder.resolve().parents):
+        command += ['--inh-caps=+dac_override', '--ambient-caps=+dac_override']
+    return [*command, '--']
 
 
 def _give_to_postgres(folder):
@@ -35,18 +39,15 @@ def _give_to_postgres(folder):
 
 
 class PostgreSQL:
-    """One server with its data in `folder`/postgresql; with `archive`, the data that `save` kept."""
+    """One server with its data in `folder`/postgresql, which is empty until `initialize` or `restore`."""
 
-    def __init__(self, folder, archive=None):
+    def __init__(self, folder):
         self.folder = Path(folder) / 'postgresql'
         self.data = self.folder / 'data'
         self.port = free_port()
         self._make_folder()
-        if archive is None:
-            self._initialize()
-        else:
-            subprocess.run(['tar', '-xpf', archive, '-C', self.folder], check=True)
-        self.process = Process('postgresql', [*_as_postgres(), binaries / 'postgres', '-D', self.data,
+        self._prefix = _as_postgres(self.folder)
+        self.process = Process('postgresql', [*self._prefix, binaries / 'postgres', '-D', self.data,
                 '-h', '127.0.0.1', '-p', self.port, '-k', self.folder],
             self.folder, ready=self._answers, stop_signal=signal.SIGINT)
 
@@ -55,11 +56,21 @@ class PostgreSQL:
         _give_to_postgres(self.folder)
         self.folder.chmod(0o755)
 
-    def _initialize(self):
-        subprocess.run([*_as_postgres(), binaries / 'initdb', '-D', self.data, '-U', 'postgres', '-A', 'trust',
+    def exists(self):
+        return (self.data / 'PG_VERSION').exists()
+
+    def initialize(self):
+        """Makes an empty server."""
+        subprocess.run([*self._prefix, binaries / 'initdb', '-D', self.data, '-U', 'postgres', '-A', 'trust',
                 '-E', 'UTF8', '--locale=C.UTF-8', '--no-sync'], check=True, capture_output=True, cwd=self.folder)
         with open(self.data / 'postgresql.conf', 'a') as configuration:
             configuration.write(CONFIGURATION)
+        return self
+
+    def restore(self, archive):
+        """Takes over the data that `save` kept."""
+        subprocess.run(['tar', '-xpf', archive, '-C', self.folder], check=True)
+        return self
 
     def _answers(self):
         return subprocess.run([binaries / 'pg_isready', '-q', '-h', '127.0.0.1', '-p', str(self.port)]).returncode == 0
@@ -84,6 +95,9 @@ class PostgreSQL:
         if done.returncode:
             raise RuntimeError(done.stderr)
         return done.stdout.splitlines()
+
+    def has(self, database):
+        return bool(self.execute("SELECT 1 FROM pg_database WHERE datname = '%s'" % database))
 
     def create(self, database, template='template0'):
         self.execute('CREATE DATABASE "%s" TEMPLATE "%s"' % (database, template))

@@ -53,7 +53,7 @@ class Servers:
     def postgresql(self):
         """The PostgreSQL server of this set, with the template databases in it."""
         if self._postgresql is None:
-            self._postgresql = PostgreSQL(self.folder, database.postgresql_archive())
+            self._postgresql = PostgreSQL(self.folder).restore(database.postgresql_archive())
             self.start(self._postgresql.process)
         return self._postgresql
 

@@ -41,9 +41,9 @@ class Tryton:
             {**self.environment, **options.pop('environment', {})}, **options)
         return self.servers.start(process)
 
-    def serve(self, coroutine=False, verbose=False, environment=None):
+    def serve(self, port=None, coroutine=False, verbose=False, environment=None):
         """A trytond with a port of its own; it serves when this returns."""
-        port = free_port()
+        port = port or free_port()
         configuration = self._write('trytond-%d.conf' % port, port)
         options = ['--coroutine'] * coroutine + ['-vv'] * verbose
         process = self._process('trytond', ['trytond', '-c', configuration, '-d', self.database, *options],
