@@ -8,7 +8,17 @@
 namespace headroom::sql {
 
 /// What a statement does. The names are those of the reports (`name`).
-enum class StatementKind : std::uint8_t { kSelect, kInsert, kUpdate, kDelete, kSequence, kSet, kSchema, kTransaction, kOther };
+enum class StatementKind : std::uint8_t {
+  kSelect,
+  kInsert,
+  kUpdate,
+  kDelete,
+  kSequence,
+  kSet,
+  kSchema,
+  kTransaction,
+  kOther
+};
 
 /// "select", "insert", "update", "delete", "seq", "set", "schema", "transaction", "other".
 [[nodiscard]] std::string_view name(StatementKind kind);
@@ -27,10 +37,15 @@ struct Statement {
   std::string normalized;
 };
 
-/// Reads a statement written for PostgreSQL or SQLite, with `%s`, `%(name)s`, `?`, `:name` or `$1` placeholders.
-/// PostgreSQL's own parser first; what it can't parse goes to a tokenizer that always gives an answer.
-/// Shape: texts over 64 KiB are analysed by the tokenizer alone; `normalized` is cut at 16 KiB.
-/// Errors: none; any bytes give a Statement. Threads: pure (the parser's state is per thread). Cost: 20 to 200 us.
+/// Reads a statement written for PostgreSQL or SQLite, with `%s`, `%(name)s`, `?`, `:name` or `$1`
+/// placeholders. PostgreSQL's own parser first; what it can't parse goes to a tokenizer that always gives an
+/// answer. Lists of values and rows that repeat are shortened first. Texts that are still over 64 KiB, or
+/// nested deeper than 400 levels, are analysed by the tokenizer alone; of a text over 1 MiB the rest is not
+/// read. `normalized` is cut at 16 KiB; it is well-formed UTF-8 whatever the text was, without comments, each
+/// literal and placeholder a `?`. Errors: none; any bytes give a Statement. Cost: 20 to 200 us. Threads:
+/// pure; a stack of 256 KiB is enough. The parser keeps some 30 KiB and one pthread key for each thread that
+/// came here (the memory until the thread ends, the key for good), so call it from few threads that live
+/// long.
 [[nodiscard]] Statement analyze(std::string_view text);
 
 }  // namespace headroom::sql

@@ -1,0 +1,1 @@
+SELECT NEXTVAL('sale_sale_id_seq')

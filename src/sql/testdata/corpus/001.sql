@@ -1,0 +1,1 @@
+SELECT nextval('"sale-line_id_seq"'::regclass)

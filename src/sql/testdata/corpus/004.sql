@@ -1,0 +1,1 @@
+SELECT setval('public.x_id_seq', 5)

@@ -1,0 +1,1 @@
+SET TIMEZONE = 'UTC'

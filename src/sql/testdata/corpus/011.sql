@@ -1,0 +1,1 @@
+LOCK "ir_sequence" IN EXCLUSIVE MODE NOWAIT

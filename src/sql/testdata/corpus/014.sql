@@ -1,0 +1,1 @@
+WITH sale AS (SELECT * FROM sale WHERE state = 'draft') SELECT * FROM sale

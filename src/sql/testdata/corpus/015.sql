@@ -1,0 +1,1 @@
+WITH RECURSIVE t AS (SELECT id FROM tree UNION ALL SELECT c.id FROM tree c JOIN t ON c.parent = t.id) SELECT * FROM t

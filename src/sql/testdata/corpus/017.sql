@@ -1,0 +1,1 @@
+INSERT INTO a (x) SELECT y FROM b JOIN c ON b.id = c.b WHERE c.z IN (SELECT z FROM d)

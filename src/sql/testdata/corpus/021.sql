@@ -1,0 +1,1 @@
+SELECT (SELECT COUNT(*) FROM line WHERE line.sale = a.id) FROM sale AS a, party AS p

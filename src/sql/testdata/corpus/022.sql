@@ -1,0 +1,1 @@
+SELECT * FROM other.t JOIN public.u ON true

@@ -1,0 +1,1 @@
+SELECT a FROM (SELECT a FROM inner_t) AS s LEFT JOIN x USING (a, b)

@@ -1,0 +1,1 @@
+SELECT a FROM t WHERE id = ANY(ARRAY[1, 2, 3]) AND doc @> %s AND doc ? 'x' AND doc ?| ARRAY['a', 'b']

@@ -1,0 +1,1 @@
+SELECT a FROM generate_series(1, 10) AS a, t

@@ -1,0 +1,1 @@
+CREATE TABLE a (b numeric(10, 2) DEFAULT 5, c varchar REFERENCES d (e))

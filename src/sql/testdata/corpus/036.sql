@@ -1,0 +1,1 @@
+COPY a (b, c) FROM STDIN

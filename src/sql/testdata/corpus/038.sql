@@ -1,0 +1,1 @@
+NOTIFY "ir_cache", '["x"]'

@@ -1,0 +1,1 @@
+REPLACE INTO a (b) SELECT c FROM d, e WHERE f = ?

@@ -1,0 +1,1 @@
+UPDATE OR IGNORE a SET b = ?

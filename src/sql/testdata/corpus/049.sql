@@ -1,0 +1,1 @@
+SELECT * FORM broken FROM t1, t2 AS z JOIN t3

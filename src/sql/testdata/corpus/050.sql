@@ -1,0 +1,1 @@
+ALTER USER x WITH PASSWORD 'hunter2'

@@ -1,0 +1,1 @@
+SELECT a; DELETE FROM b; UPDATE c SET d = 1

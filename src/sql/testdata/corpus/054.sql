@@ -1,0 +1,1 @@
+INSERT INTO "ir_model_field" AS "a" ("model", "name", "field_description", "ttype", "relation", "help", "module", "access") VALUES (%s, %s, %s, %s, %s, %s, %s, %s)

@@ -1,0 +1,1 @@
+INSERT INTO "ir_model_data" AS "a" ("create_uid", "create_date", "fs_id", "model", "module", "db_id", "values", "fs_values", "noupdate") VALUES (?, NOW(), ?, ?, ?, ?, ?, ?, ?)

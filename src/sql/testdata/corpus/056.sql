@@ -1,0 +1,1 @@
+SELECT f.name, f.module FROM ir_model_field f JOIN ir_model m on (f.model=m.id) WHERE m.model = %s

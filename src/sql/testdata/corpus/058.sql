@@ -1,0 +1,1 @@
+SELECT "a"."id", "a"."fs_id", "a"."module", "a"."model" FROM "ir_model_data" AS "a" WHERE (("a"."id" IN (%s)))

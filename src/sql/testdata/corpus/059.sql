@@ -1,0 +1,1 @@
+SELECT "a"."id" FROM "ir_model_data" AS "a" WHERE (? OR (((("a"."id" != ?) AND ("a"."fs_id" = ?)) AND ("a"."module" = ?)) AND ("a"."model" = ?))) LIMIT 1

@@ -1,0 +1,1 @@
+SELECT "a"."id" FROM "ir_action" AS "a" WHERE (("a"."id" < %s) AND (("a"."id" IN (%s)))) LIMIT 1

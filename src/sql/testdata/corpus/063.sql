@@ -1,0 +1,1 @@
+SELECT "a"."write_date" AS "write_date [TIMESTAMP]", "a"."records" AS "records [VARCHAR]", "a"."id" AS "id" FROM "ir_action" AS "a" WHERE (("a"."id" IN (?)))

@@ -1,0 +1,1 @@
+SELECT "a"."id" FROM "ir_model" AS "a" WHERE ("a"."model" = %s)

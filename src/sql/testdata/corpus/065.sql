@@ -1,0 +1,1 @@
+SELECT "a"."write_date" AS "write_date [TIMESTAMP]", "a"."id" AS "id" FROM "ir_action_act_window" AS "a" WHERE (("a"."id" IN (?)))

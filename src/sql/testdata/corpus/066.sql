@@ -1,0 +1,1 @@
+INSERT INTO "ir_ui_view" AS "a" ("create_uid", "create_date", "model", "type", "name", "module", "priority") VALUES (%s, NOW(), %s, %s, %s, %s, %s)

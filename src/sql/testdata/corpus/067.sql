@@ -1,0 +1,1 @@
+SELECT "a"."id" FROM "ir_translation" AS "a" WHERE (((("a"."lang" = ?) AND ("a"."type" = ?)) AND ("a"."name" = ?)) AND ((("a"."res_id" = ?) OR ("a"."res_id" IS NULL)) OR ("a"."res_id" = ?)))

@@ -1,0 +1,1 @@
+INSERT INTO "ir_action_act_window_view" AS "a" ("create_uid", "create_date", "sequence", "view", "act_window", "active") VALUES (%s, NOW(), %s, %s, %s, %s)

@@ -1,0 +1,1 @@
+INSERT INTO "ir_message" AS "a" ("create_uid", "create_date", "text") VALUES (?, NOW(), ?)

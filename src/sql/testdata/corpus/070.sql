@@ -1,0 +1,1 @@
+UPDATE "ir_action" AS "a" SET "write_uid" = %s, "write_date" = NOW(), "type" = %s WHERE (("a"."id" IN (%s)))

@@ -1,0 +1,1 @@
+UPDATE "ir_translation" AS "a" SET "write_uid" = ?, "write_date" = NOW(), "fuzzy" = ?, "value" = ?, "src" = ? WHERE (("a"."id" IN (?)))

@@ -1,0 +1,1 @@
+SELECT "a"."action" AS "action [INTEGER]", "a"."create_uid" AS "create_uid [INTEGER]", "a"."keyword" AS "keyword [VARCHAR]", "a"."create_date" AS "create_date [TIMESTAMP]", "a"."write_date" AS "write_date [TIMESTAMP]", "a"."write_uid" AS "write_uid [INTEGER]", "a"."id" AS "id [INTEGER]" FROM "ir_action_keyword" AS "a" WHERE (("a"."id" IN (?)))

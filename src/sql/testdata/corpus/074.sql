@@ -1,0 +1,1 @@
+INSERT INTO "ir_action_keyword" AS "a" ("create_uid", "create_date", "keyword", "model", "action") VALUES (%s, NOW(), %s, %s, %s)

@@ -1,0 +1,1 @@
+SELECT "a"."id" AS "id", "a"."active" AS "active", "a"."create_date" AS "create_date", "a"."create_uid" AS "create_uid", "a"."write_date" AS "write_date", "a"."write_uid" AS "write_uid", CAST(EXTRACT(?, COALESCE("a"."write_date", "a"."create_date")) AS VARCHAR) AS "_timestamp" FROM "ir_action" AS "a" WHERE (("a"."id" = ?)) ORDER BY "a"."id" ASC

@@ -1,0 +1,1 @@
+SELECT "a"."create_uid" AS "create_uid [INTEGER]", "a"."active" AS "active [BOOLEAN]", "a"."create_date" AS "create_date [TIMESTAMP]", "a"."write_date" AS "write_date [TIMESTAMP]", "a"."write_uid" AS "write_uid [INTEGER]", "a"."id" AS "id" FROM "ir_action" AS "a" WHERE (("a"."id" IN (%s)))

@@ -1,0 +1,1 @@
+UPDATE "ir_action_act_window" AS "a" SET "id" = ? WHERE ("a"."id" = ?)

@@ -1,0 +1,1 @@
+UPDATE "ir_action_act_window" AS "a" SET "write_uid" = %s, "write_date" = NOW() WHERE (("a"."id" IN (%s)))

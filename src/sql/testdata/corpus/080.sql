@@ -1,0 +1,1 @@
+INSERT INTO "ir_model_access" AS "a" ("create_uid", "create_date", "model", "perm_read", "perm_write", "perm_create", "perm_delete", "active") VALUES (%s, NOW(), %s, %s, %s, %s, %s, %s)

@@ -1,0 +1,1 @@
+INSERT INTO "ir_rule" AS "a" ("create_uid", "create_date", "domain", "rule_group") VALUES (?, NOW(), ?, ?)

@@ -1,0 +1,1 @@
+SELECT "a"."id", "a"."name", "a"."model" FROM "ir_model_button" AS "a" WHERE (("a"."id" IN (%s)))

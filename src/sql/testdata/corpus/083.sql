@@ -1,0 +1,1 @@
+SELECT "a"."id" FROM "ir_model_button" AS "a" WHERE (? OR ((("a"."id" != ?) AND ("a"."name" = ?)) AND ("a"."model" = ?))) LIMIT 1
