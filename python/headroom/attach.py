@@ -1,0 +1,122 @@
+"""Attaches Headroom to trytond, once in a process, in two steps.
+
+`prepare` runs while trytond.cache is being imported. It chooses the adapter of this trytond series and hooks what must
+come first: the cursors and the connection (trytond-admin opens a database before its pool starts), the transaction,
+and `run_task` (other modules copy the reference when they are imported). It also wraps `Pool.start`.
+
+`complete` runs when `Pool.start` has returned: by then trytond has imported its dispatcher, its WSGI application and
+its models in every process, whatever was started. It hooks those and starts the recorder. Called again after another
+`Pool.start` it attaches what has been imported since.
+"""
+import atexit
+import multiprocessing.util
+import os
+import sys
+import threading
+
+from headroom import __version__, adapters, runtime, settings
+from headroom.adapters import base
+from headroom.runtime import logger
+
+_lock = threading.RLock()
+_prepared = False
+_hooks = None
+
+
+def prepare():
+    """Attaches the first step.
+
+    Returns the native module, or None when nothing can be recorded in this process (the log says why).
+    """
+    global _prepared, _hooks
+    with _lock:
+        if not _prepared:
+            _prepared = True
+            try:
+                _hooks = _first_step()
+                if _hooks is not None and _pool_has_started():
+                    complete()
+            except Exception:
+                runtime.trouble("attaching to trytond")
+        return _hooks.native if _hooks is not None else None
+
+
+def wsgi(application):
+    """Wraps a WSGI application for `[wsgi middleware]`."""
+    native = prepare()
+    return application if native is None else base.Middleware(application, native)
+
+
+def complete():
+    """Attaches the second step and starts the recorder; later calls attach what is new."""
+    with _lock:
+        if _hooks is None:
+            return
+        try:
+            _hooks.adapter.complete(_hooks)
+            if not _hooks.started:
+                _hooks.started = True
+                _start(_hooks)
+        except Exception:
+            runtime.trouble("attaching to trytond")
+
+
+def _first_step():
+    import trytond
+    version = trytond.__version__
+    adapter = adapters.choose(version)
+    if adapter is None:
+        logger.error("nothing is recorded: trytond %s is not known; known series are %s", version,
+            ", ".join(adapters.known()))
+        return None
+    native = runtime.load_native()
+    if native is None:
+        return None
+    hooks = base.Hooks(native, adapter, version)
+    adapter.prepare(hooks)
+    base.hook_pool_start(hooks, complete)
+    return hooks
+
+
+def _pool_has_started():
+    from trytond.pool import Pool
+    return Pool._started
+
+
+def _start(hooks):
+    native = hooks.native
+    native.set_error_classes(base.error_classes())
+    import trytond.config
+    # Since 7.8 the module itself is the configuration, and the name `config` in it a deprecated alias.
+    values = settings.read(vars(trytond.config).get("config", trytond.config))
+    values["role"] = role()
+    values["version"] = hooks.summary(__version__)
+    values["coroutine"] = _threads_are_greenlets()
+    if not values["broker"]:
+        logger.error("nothing is recorded: [perf] names no usable broker")
+        return
+    started = native.start(values)
+    atexit.register(native.stop, 5.0)
+    multiprocessing.util.register_after_fork(native, _in_child)
+    logger.info("%s; store %s", values["version"], started.get("store"))
+    if started.get("error"):
+        logger.error("the store %s does not answer, records wait in a bounded buffer: %s", started.get("store"),
+            started["error"])
+
+
+def _in_child(native):
+    # Children of multiprocessing leave through os._exit, past atexit, but run their finalizers.
+    multiprocessing.util.Finalize(None, native.stop, args=(5.0,), exitpriority=-100)
+
+
+def role():
+    """What this process is, as `headroom status` shows it."""
+    if "uwsgi" in sys.modules:
+        return "uwsgi"
+    name = os.path.basename(sys.argv[0]) if sys.argv and sys.argv[0] else ""
+    return os.environ.get("TRYTOND_APPNAME") or name or "python"
+
+
+def _threads_are_greenlets():
+    monkey = sys.modules.get("gevent.monkey")
+    return bool(monkey and monkey.is_module_patched("threading"))
