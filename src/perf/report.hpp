@@ -32,9 +32,13 @@ enum class Format : std::uint8_t {
 /// "text", "count", "seconds", "time" or "bytes": as the API names it.
 [[nodiscard]] std::string_view name(Format format);
 
+/// A terminal that is too narrow does without the second kind, from the last one on.
+enum class Shown : std::uint8_t { kAlways, kWhereItFits };
+
 struct Column {
   std::string name;
   Format format = Format::kText;
+  Shown shown = Shown::kAlways;
 };
 
 /// Nothing (shown as "-"), a text, a count or size, a duration, a point in time.

@@ -135,7 +135,9 @@ std::string format_time(UtcTime time) {
 std::string_view innermost_frame(std::string_view backtrace) {
   while (backtrace.ends_with('\n')) backtrace.remove_suffix(1);
   const std::size_t end = backtrace.rfind('\n');
-  return end == std::string_view::npos ? backtrace : backtrace.substr(end + 1);
+  if (end != std::string_view::npos) backtrace.remove_prefix(end + 1);
+  backtrace.remove_prefix(std::min(backtrace.find_first_not_of(' '), backtrace.size()));
+  return backtrace;
 }
 
 enum class Reader : std::uint8_t { kProgram, kPerson };
@@ -188,22 +190,49 @@ void shrink(std::vector<std::size_t>& widths, const std::vector<bool>& may_shrin
   }
 }
 
-void fit(std::vector<std::size_t>& widths, const Table& table, std::size_t width) {
-  constexpr std::size_t kLeastLong = 16;
-  constexpr std::size_t kLeastText = 12;
-  if (widths.empty() || width == 0) return;
-  const std::size_t whole =
-      std::accumulate(widths.begin(), widths.end(), std::size_t{0}) + 2 * (widths.size() - 1);
-  if (whole <= width) return;
-  std::size_t excess = whole - width;
-  std::vector<bool> is_long;
-  std::vector<bool> is_text;
-  for (const Column& column : table.columns) {
-    is_long.push_back(column.format == Format::kLongText || column.format == Format::kBacktrace);
-    is_text.push_back(column.format == Format::kText);
+constexpr std::size_t kLeastLong = 24;
+constexpr std::size_t kLeastText = 24;
+
+std::size_t line_width(const std::vector<std::size_t>& widths) {
+  return std::accumulate(widths.begin(), widths.end(), std::size_t{0}) + 2 * (widths.size() - 1);
+}
+
+bool is_long(const Column& column) {
+  return column.format == Format::kLongText || column.format == Format::kBacktrace;
+}
+
+/// Leaves out the last column that need not be shown; false when there is none.
+bool drop_last_optional(std::vector<Column>& columns, Lines& lines, std::vector<std::size_t>& widths) {
+  for (std::size_t i = columns.size(); i-- > 0;) {
+    if (columns[i].shown == Shown::kAlways) continue;
+    const auto place = static_cast<std::ptrdiff_t>(i);
+    columns.erase(columns.begin() + place);
+    widths.erase(widths.begin() + place);
+    for (auto& line : lines) line.erase(line.begin() + place);
+    return true;
   }
-  shrink(widths, is_long, kLeastLong, excess);
-  shrink(widths, is_text, kLeastText, excess);
+  return false;
+}
+
+/// The width that the table can be brought to without cutting anything but long texts.
+std::size_t least_width(const std::vector<Column>& columns, std::vector<std::size_t> widths) {
+  for (std::size_t i = 0; i < widths.size(); ++i) {
+    if (is_long(columns[i])) widths[i] = std::min(widths[i], kLeastLong);
+  }
+  return line_width(widths);
+}
+
+void fit(std::vector<std::size_t>& widths, const std::vector<Column>& columns, std::size_t width) {
+  if (widths.empty() || width == 0 || line_width(widths) <= width) return;
+  std::size_t excess = line_width(widths) - width;
+  std::vector<bool> long_texts;
+  std::vector<bool> texts;
+  for (const Column& column : columns) {
+    long_texts.push_back(is_long(column));
+    texts.push_back(column.format == Format::kText);
+  }
+  shrink(widths, long_texts, kLeastLong, excess);
+  shrink(widths, texts, kLeastText, excess);
 }
 
 std::string_view color_of(std::string_view column, std::string_view value) {
@@ -214,16 +243,16 @@ std::string_view color_of(std::string_view column, std::string_view value) {
 
 class AlignedWriter {
  public:
-  AlignedWriter(const Table& table, std::vector<std::size_t> widths, Color color)
-      : table_(table), widths_(std::move(widths)), color_(color) {}
+  AlignedWriter(const std::vector<Column>& columns, std::vector<std::size_t> widths, Color color)
+      : columns_(columns), widths_(std::move(widths)), color_(color) {}
 
   void header() {
-    for (std::size_t i = 0; i < table_.columns.size(); ++i) cell(i, table_.columns[i].name, "\x1b[1m");
+    for (std::size_t i = 0; i < columns_.size(); ++i) cell(i, columns_[i].name, "\x1b[1m");
     result_ += '\n';
   }
 
   void line(const std::vector<std::string>& line) {
-    for (std::size_t i = 0; i < line.size(); ++i) cell(i, line[i], color_of(table_.columns[i].name, line[i]));
+    for (std::size_t i = 0; i < line.size(); ++i) cell(i, line[i], color_of(columns_[i].name, line[i]));
     result_ += '\n';
   }
 
@@ -233,8 +262,8 @@ class AlignedWriter {
   void cell(std::size_t column, std::string_view value, std::string_view color) {
     const std::string shown = cut(value, widths_[column]);
     const std::string blanks(widths_[column] - std::min(widths_[column], display_width(shown)), ' ');
-    const bool right = stands_right(table_.columns[column].format);
-    const bool last = column + 1 == table_.columns.size();
+    const bool right = stands_right(columns_[column].format);
+    const bool last = column + 1 == columns_.size();
     if (column > 0) result_ += "  ";
     if (right) result_ += blanks;
     painted(shown, color);
@@ -248,7 +277,7 @@ class AlignedWriter {
     if (paint) result_ += "\x1b[0m";
   }
 
-  const Table& table_;
+  const std::vector<Column>& columns_;
   std::vector<std::size_t> widths_;
   Color color_;
   std::string result_;
@@ -304,10 +333,14 @@ std::string to_tsv(const Table& table) {
 }
 
 std::string to_aligned(const Table& table, std::size_t width, Color color) {
-  const Lines lines = format_lines(table, Reader::kPerson);
+  std::vector<Column> columns = table.columns;
+  Lines lines = format_lines(table, Reader::kPerson);
   std::vector<std::size_t> widths = natural_widths(table, lines);
-  fit(widths, table, width);
-  AlignedWriter writer(table, std::move(widths), color);
+  while (width > 0 && least_width(columns, widths) > width) {
+    if (!drop_last_optional(columns, lines, widths)) break;
+  }
+  fit(widths, columns, width);
+  AlignedWriter writer(columns, std::move(widths), color);
   writer.header();
   for (const auto& line : lines) writer.line(line);
   return writer.take();

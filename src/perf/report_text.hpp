@@ -18,9 +18,9 @@ enum class Color : std::uint8_t { kOff, kOn };
 /// line end.
 [[nodiscard]] std::string to_tsv(const Table& table);
 
-/// Aligned columns for a terminal of `width` characters (0: any width). When the lines are too long the long
-/// texts give way first, then the other text columns, at their right end with an ellipsis; numbers are never
-/// cut.
+/// Aligned columns for a terminal of `width` characters (0: any width). When the lines are too long, columns
+/// that need not be shown are left out, then long texts are cut, then other texts, with an ellipsis; numbers
+/// never are.
 [[nodiscard]] std::string to_aligned(const Table& table, std::size_t width, Color color);
 
 /// One line: control characters and invalid bytes as \n, \t, \xHH, a backslash as \\ only where that would be

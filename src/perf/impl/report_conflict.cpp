@@ -206,13 +206,13 @@ Result<Report> conflict_report(Store& store, const ReportRequest& request) {
                           {"name", Format::kText},
                           {"retries", Format::kCount},
                           {"failures", Format::kCount},
-                          {"calls", Format::kCount},
-                          {"lost", Format::kSeconds},
+                          {"calls", Format::kCount, Shown::kWhereItFits},
+                          {"lost", Format::kSeconds, Shown::kWhereItFits},
                           {"call", Format::kText},
                           {"probable_partner", Format::kText},
                           {"partner_method", Format::kText},
-                          {"common_table", Format::kText},
-                          {"error", Format::kLongText}};
+                          {"common_table", Format::kText, Shown::kWhereItFits},
+                          {"error", Format::kLongText, Shown::kWhereItFits}};
   add_rows(report, "table", tables);
   add_rows(report, "method", methods);
   if (page->total > page->calls.size()) {

@@ -293,10 +293,13 @@ Result<Report> db_report(Store& store, const ReportRequest& request) {
   const CallRecord& record = records->calls().front();
   if (!includes(record.summary.has, Has::kDb)) return fail(without_detail(request, "its single statements"));
   Report report;
-  report.table.columns = {{"action", Format::kText},        {"table", Format::kText},
-                          {"time", Format::kSeconds},       {"offset", Format::kSeconds},
-                          {"rows", Format::kCount},         {"statement", Format::kLongText},
-                          {"parameters", Format::kLongText}};
+  report.table.columns = {{"action", Format::kText},
+                          {"table", Format::kText},
+                          {"time", Format::kSeconds},
+                          {"offset", Format::kSeconds, Shown::kWhereItFits},
+                          {"rows", Format::kCount, Shown::kWhereItFits},
+                          {"statement", Format::kLongText},
+                          {"parameters", Format::kLongText, Shown::kWhereItFits}};
   for (const StatementEvent& event : record.events) {
     report.table.rows.push_back({records->action(event.fingerprint), records->table(event.fingerprint),
                                  event.duration, event.offset, count(event.rows),

@@ -83,11 +83,16 @@ Result<Report> repeat_report(Store& store, const ReportRequest& request) {
   std::sort(repeats->begin(), repeats->end(), saves_more);
 
   Report report;
-  report.table.columns = {{"call", Format::kCount},          {"method", Format::kText},
-                          {"fingerprint", Format::kText},    {"count", Format::kCount},
-                          {"time", Format::kSeconds},        {"saving", Format::kSeconds},
-                          {"action", Format::kText},         {"table", Format::kText},
-                          {"backtrace", Format::kBacktrace}, {"statement", Format::kLongText}};
+  report.table.columns = {{"call", Format::kCount},
+                          {"method", Format::kText},
+                          {"fingerprint", Format::kText, Shown::kWhereItFits},
+                          {"count", Format::kCount},
+                          {"time", Format::kSeconds},
+                          {"saving", Format::kSeconds},
+                          {"action", Format::kText, Shown::kWhereItFits},
+                          {"table", Format::kText},
+                          {"backtrace", Format::kBacktrace},
+                          {"statement", Format::kLongText, Shown::kWhereItFits}};
   for (const Repeat& repeat : *repeats) {
     report.table.rows.push_back({count(repeat.rank), repeat.method,
                                  fmt::format("{:016x}", repeat.total.fingerprint), count(repeat.total.count),

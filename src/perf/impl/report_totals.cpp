@@ -107,13 +107,23 @@ std::string details_text(Has has) {
   return text;
 }
 
-const std::vector<Column> kCallColumns{
-    {"#", Format::kCount},        {"method", Format::kText},    {"dt", Format::kTime},
-    {"tm", Format::kSeconds},     {"db_nb", Format::kCount},    {"db_tm", Format::kSeconds},
-    {"req_size", Format::kBytes}, {"res_size", Format::kBytes}, {"status", Format::kText},
-    {"cpu", Format::kSeconds},    {"wait", Format::kSeconds},   {"commit", Format::kSeconds},
-    {"rows", Format::kCount},     {"repeated", Format::kCount}, {"attempts", Format::kCount},
-    {"kind", Format::kText},      {"details", Format::kText}};
+const std::vector<Column> kCallColumns{{"#", Format::kCount},
+                                       {"method", Format::kText},
+                                       {"dt", Format::kTime},
+                                       {"tm", Format::kSeconds},
+                                       {"db_nb", Format::kCount},
+                                       {"db_tm", Format::kSeconds},
+                                       {"req_size", Format::kBytes, Shown::kWhereItFits},
+                                       {"res_size", Format::kBytes, Shown::kWhereItFits},
+                                       {"status", Format::kText},
+                                       {"cpu", Format::kSeconds, Shown::kWhereItFits},
+                                       {"wait", Format::kSeconds, Shown::kWhereItFits},
+                                       {"commit", Format::kSeconds, Shown::kWhereItFits},
+                                       {"rows", Format::kCount, Shown::kWhereItFits},
+                                       {"repeated", Format::kCount, Shown::kWhereItFits},
+                                       {"attempts", Format::kCount, Shown::kWhereItFits},
+                                       {"kind", Format::kText, Shown::kWhereItFits},
+                                       {"details", Format::kText, Shown::kWhereItFits}};
 
 std::vector<Cell> call_row(const CallSummary& call) {
   return {count(call.rank),
@@ -235,11 +245,18 @@ Result<Report> overview_report(Store& store, const ReportRequest& request) {
   const auto hours = store.counts(request.filter);
   if (!hours) return fail(hours.error());
   Report report;
-  report.table.columns = {
-      {"method", Format::kText},   {"time", Format::kSeconds}, {"number", Format::kCount},
-      {"avg", Format::kSeconds},   {"errors", Format::kCount}, {"p50", Format::kSeconds},
-      {"p95", Format::kSeconds},   {"p99", Format::kSeconds},  {"db_nb", Format::kCount},
-      {"db_tm", Format::kSeconds}, {"kind", Format::kText},    {"database", Format::kText}};
+  report.table.columns = {{"method", Format::kText},
+                          {"time", Format::kSeconds},
+                          {"number", Format::kCount},
+                          {"avg", Format::kSeconds},
+                          {"errors", Format::kCount},
+                          {"p50", Format::kSeconds, Shown::kWhereItFits},
+                          {"p95", Format::kSeconds},
+                          {"p99", Format::kSeconds},
+                          {"db_nb", Format::kCount, Shown::kWhereItFits},
+                          {"db_tm", Format::kSeconds, Shown::kWhereItFits},
+                          {"kind", Format::kText, Shown::kWhereItFits},
+                          {"database", Format::kText, Shown::kWhereItFits}};
   for (const MethodCount& method : add_up(*hours)) report.table.rows.push_back(overview_row(method));
   cut_to_page(report, request.page);
   return report;

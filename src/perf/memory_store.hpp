@@ -1,0 +1,137 @@
+#pragma once
+
+// A store in memory for the tests of the reports: the plainest reading of store.hpp, without bounds or speed.
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/glob.hpp"
+#include "perf/store.hpp"
+
+namespace headroom::perf {
+
+class MemoryStore final : public Store {
+ public:
+  Result<void> append(const Batch& batch) override {
+    for (const StatementInfo& statement : batch.statements)
+      statements_.try_emplace(statement.fingerprint, statement);
+    for (CallRecord call : batch.calls) {
+      call.summary.rank = ++ranks_[{call.summary.database, call.summary.session}];
+      calls_.push_back(std::move(call));
+    }
+    counts_.insert(counts_.end(), batch.counts.begin(), batch.counts.end());
+    return {};
+  }
+
+  Result<std::vector<SessionRow>> sessions(const Filter& filter) override {
+    std::map<std::pair<std::string, std::string>, SessionRow> rows;
+    for (const CallRecord& record : calls_) {
+      const CallSummary& call = record.summary;
+      SessionRow& row = rows[{call.database, call.session}];
+      if (row.calls++ == 0)
+        row = {call.database, call.session, call.user, call.user_id, call.start, call.start, 1, {}};
+      row.first = std::min(row.first, call.start);
+      row.last = std::max(row.last, call.start);
+      row.time += call.wall;
+    }
+    std::vector<SessionRow> result;
+    for (const auto& [key, row] : rows) {
+      const bool wanted = (filter.database.empty() || row.database == filter.database) &&
+                          (filter.user.empty() || row.user == filter.user) &&
+                          (!filter.since || row.last >= *filter.since) &&
+                          (!filter.until || row.first < *filter.until);
+      if (wanted) result.push_back(row);
+    }
+    std::stable_sort(result.begin(), result.end(),
+                     [](const SessionRow& left, const SessionRow& right) { return left.last > right.last; });
+    return result;
+  }
+
+  Result<std::vector<TotalRow>> totals(const Filter& filter, GroupBy group) override {
+    std::map<std::string, TotalRow> rows;
+    const auto add = [&rows](const std::string& name, std::uint64_t fingerprint, std::uint64_t number,
+                             Microseconds time) {
+      TotalRow& row = rows[name];
+      row.name = name;
+      row.fingerprint = fingerprint;
+      row.number += number;
+      row.time += time;
+    };
+    for (const CallRecord& record : calls_) {
+      if (!matches(record.summary, filter)) continue;
+      if (group == GroupBy::kMethod) add(record.summary.method, 0, 1, record.summary.wall);
+      if (group == GroupBy::kMethod) continue;
+      for (const StatementTotal& total : record.statements) {
+        const StatementInfo& statement = statements_.at(total.fingerprint);
+        if (group == GroupBy::kFingerprint)
+          add(statement.normalized, total.fingerprint, total.count, total.time);
+        if (group == GroupBy::kFingerprint) continue;
+        for (const std::string& table : statement.tables) add(table, 0, total.count, total.time);
+      }
+    }
+    std::vector<TotalRow> result;
+    for (const auto& [name, row] : rows) result.push_back(row);
+    return result;
+  }
+
+  Result<CallPage> calls(const Filter& filter, const Page& page) override {
+    CallPage result;
+    for (const CallRecord& record : calls_) {
+      if (matches(record.summary, filter)) result.calls.push_back(record.summary);
+    }
+    std::stable_sort(result.calls.begin(), result.calls.end(),
+                     [](const CallSummary& left, const CallSummary& right) {
+                       return std::pair(left.start, left.rank) < std::pair(right.start, right.rank);
+                     });
+    result.total = result.calls.size();
+    const auto skipped =
+        static_cast<std::ptrdiff_t>(std::min<std::uint64_t>(page.offset, result.calls.size()));
+    result.calls.erase(result.calls.begin(), result.calls.begin() + skipped);
+    if (page.limit > 0 && result.calls.size() > page.limit) result.calls.resize(page.limit);
+    return result;
+  }
+
+  Result<Batch> load(const std::vector<std::string>& ids) override {
+    Batch batch;
+    for (const std::string& id : ids) {
+      for (const CallRecord& record : calls_) {
+        if (record.summary.id == id) batch.calls.push_back(record);
+      }
+    }
+    for (const auto& [fingerprint, statement] : statements_) batch.statements.push_back(statement);
+    return batch;
+  }
+
+  Result<std::vector<MethodCount>> counts(const Filter& filter) override {
+    std::vector<MethodCount> result;
+    for (const MethodCount& row : counts_) {
+      const bool wanted = (filter.database.empty() || row.database == filter.database) &&
+                          (filter.method.empty() || base::glob_match(filter.method, row.method));
+      if (wanted) result.push_back(row);
+    }
+    return result;
+  }
+
+  Result<StoreInfo> info() override { return StoreInfo{}; }
+
+ private:
+  static bool matches(const CallSummary& call, const Filter& filter) {
+    return (filter.database.empty() || call.database == filter.database) &&
+           (filter.session.empty() || call.session == filter.session) &&
+           (filter.user.empty() || call.user == filter.user) &&
+           (filter.method.empty() || base::glob_match(filter.method, call.method)) &&
+           (!filter.since || call.start >= *filter.since) && (!filter.until || call.start < *filter.until) &&
+           includes(call.has, filter.has) && call.most_repeated >= filter.most_repeated_at_least &&
+           (filter.rank == 0 || call.rank == filter.rank);
+  }
+
+  std::vector<CallRecord> calls_;
+  std::map<std::uint64_t, StatementInfo> statements_;
+  std::vector<MethodCount> counts_;
+  std::map<std::pair<std::string, std::string>, std::uint64_t> ranks_;
+};
+
+}  // namespace headroom::perf

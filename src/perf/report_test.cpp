@@ -1,0 +1,292 @@
+// Golden files: testdata/report/NAME.txt holds a report as a pipe, a terminal of 100 columns and a program
+// see it. `HEADROOM_REWRITE_GOLDEN=1 report_test` rewrites them.
+
+#include "perf/report.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "perf/memory_store.hpp"
+#include "perf/report_sample.hpp"
+#include "perf/report_text.hpp"
+
+namespace headroom::perf {
+namespace {
+
+using base::ErrorCode;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+MemoryStore sample_store() {
+  MemoryStore store;
+  EXPECT_TRUE(store.append(sample_batch()));
+  return store;
+}
+
+ReportRequest request(std::string report, std::string session = "", std::string argument = "") {
+  ReportRequest asked;
+  asked.report = std::move(report);
+  asked.session = std::move(session);
+  asked.argument = std::move(argument);
+  return asked;
+}
+
+Report make(const ReportRequest& asked) {
+  MemoryStore store = sample_store();
+  auto report = make_report(store, asked);
+  EXPECT_TRUE(report) << report.error().message();
+  return report ? std::move(*report) : Report{};
+}
+
+base::Error failure(const ReportRequest& asked) {
+  MemoryStore store = sample_store();
+  const auto report = make_report(store, asked);
+  EXPECT_FALSE(report);
+  return report ? base::Error(ErrorCode::kInternal, "no error") : report.error();
+}
+
+std::string in_all_forms(const Report& report) {
+  std::ostringstream text;
+  text << "== pipe ==\n" << (report.text.empty() ? to_tsv(report.table) : escape_block(report.text));
+  text << "== terminal ==\n"
+       << (report.text.empty() ? to_aligned(report.table, 100, Color::kOff) : "as the pipe\n");
+  text << "== json ==\n" << to_json(report.table);
+  text << "== total " << report.total << " ==\n" << report.note << '\n';
+  return text.str();
+}
+
+std::string read_file(const std::filesystem::path& path) {
+  std::ifstream stream(path);
+  std::ostringstream text;
+  text << stream.rdbuf();
+  return text.str();
+}
+
+void expect_golden(const std::string& name, const Report& report) {
+  const std::filesystem::path path = std::filesystem::path("testdata/report") / (name + ".txt");
+  const std::string text = in_all_forms(report);
+  if (std::getenv("HEADROOM_REWRITE_GOLDEN") != nullptr) {
+    std::filesystem::create_directories(path.parent_path());
+    std::ofstream(path) << text;
+  }
+  EXPECT_EQ(text, read_file(path)) << path << ": HEADROOM_REWRITE_GOLDEN=1 rewrites it";
+}
+
+std::vector<std::string> column_names(const Report& report) {
+  std::vector<std::string> names;
+  for (const Column& column : report.table.columns) names.push_back(column.name);
+  return names;
+}
+
+struct Golden {
+  std::string file;
+  ReportRequest asked;
+};
+
+class GoldenReport : public ::testing::TestWithParam<Golden> {};
+
+TEST_P(GoldenReport, LooksAsItsFile) {
+  expect_golden(GetParam().file, make(GetParam().asked));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Report, GoldenReport,
+    ::testing::Values(
+        Golden{"session", request("session")}, Golden{"session_of_user", request("session", "", "demo")},
+        Golden{"method_by_time", request("method", "shop/71")},
+        Golden{"method_by_number", request("method", "shop/71", "n")},
+        Golden{"method_by_average", request("method", "shop/71", "a")},
+        Golden{"table_by_time", request("table", "shop/71")},
+        Golden{"table_by_number", request("table", "shop/71", "n")},
+        Golden{"call", request("call", "shop/71")},
+        Golden{"call_of_method", request("call", "shop/71", "model.sale.sale.write")},
+        Golden{"call_with_hostile_name", request("call", "7b")},
+        Golden{"profile_list", request("profile", "shop/71")},
+        Golden{"profile", request("profile", "shop/71", "3")}, Golden{"db_list", request("db", "shop/71")},
+        Golden{"db", request("db", "shop/71", "2")}, Golden{"io_list", request("io", "shop/71")},
+        Golden{"io", request("io", "shop/71", "2")}, Golden{"query_list", request("query", "shop/71")},
+        Golden{"query", request("query", "shop/71", "1")}, Golden{"repeat", request("repeat", "shop/71")},
+        Golden{"conflict", request("conflict")}, Golden{"overview", request("overview")}),
+    [](const auto& golden) { return golden.param.file; });
+
+TEST(Report, HasTheOriginalsColumnsFirst) {
+  const auto starts_with = [](const Report& report, const std::vector<std::string>& columns) {
+    const auto names = column_names(report);
+    return names.size() >= columns.size() && std::equal(columns.begin(), columns.end(), names.begin());
+  };
+  EXPECT_TRUE(starts_with(make(request("session")), {"session", "user", "first", "last", "nb", "tm"}));
+  EXPECT_TRUE(starts_with(make(request("method", "7b")), {"method", "time", "number", "avg"}));
+  EXPECT_TRUE(starts_with(make(request("table", "7b", "n")), {"table", "number", "time", "avg"}));
+  EXPECT_TRUE(starts_with(make(request("method", "7b", "a")), {"method", "avg", "time", "number"}));
+  EXPECT_TRUE(starts_with(make(request("call", "7b")), {"#", "method", "dt", "tm", "db_nb", "db_tm"}));
+  EXPECT_TRUE(starts_with(make(request("db", "shop/71", "2")), {"action", "table", "time"}));
+  EXPECT_TRUE(starts_with(make(request("query", "7b")), {"#", "method", "call", "action", "table"}));
+  EXPECT_TRUE(starts_with(make(request("profile", "7b")), {"method", "call"}));
+}
+
+TEST(Report, ListsEveryCandidateOfAnAmbiguousPrefix) {
+  const base::Error error = failure(request("method", "7"));
+  EXPECT_EQ(error.code(), ErrorCode::kConflict);
+  EXPECT_THAT(error.message(), StartsWith("many candidates for session '7': "));
+  for (const char* candidate : {"test/71aa", "shop/7bcc", "shop/71aa"})
+    EXPECT_THAT(error.message(), HasSubstr(candidate));
+}
+
+TEST(Report, TellsSessionsOfTheSameNameApartByDatabase) {
+  EXPECT_EQ(failure(request("call", "71aa")).code(), ErrorCode::kConflict);
+  EXPECT_EQ(make(request("call", "test/71aa")).total, 1U);
+  ReportRequest asked = request("call", "71aa");
+  asked.filter.database = "test";
+  EXPECT_EQ(make(asked).total, 1U);
+}
+
+TEST(Report, TakesAWholeNameBeforeLongerOnesThatBeginWithIt) {
+  MemoryStore store;
+  Batch batch;
+  for (const char* session : {"login", "login2"}) {
+    CallRecord record;
+    record.summary.id = session;
+    record.summary.session = session;
+    batch.calls.push_back(record);
+  }
+  ASSERT_TRUE(store.append(batch));
+  const auto found = find_session(store, "login", {});
+  ASSERT_TRUE(found) << found.error().message();
+  EXPECT_EQ(found->session, "login");
+  EXPECT_FALSE(find_session(store, "log", {}));
+}
+
+TEST(Report, SaysThatASessionIsUnknownOrMissing) {
+  EXPECT_EQ(failure(request("method", "zz")).code(), ErrorCode::kNotFound);
+  EXPECT_THAT(failure(request("method", "zz")).message(), StartsWith("invalid session 'zz'"));
+  EXPECT_EQ(failure(request("method")).code(), ErrorCode::kInvalidArgument);
+  EXPECT_THAT(failure(request("method")).message(), StartsWith("missing session argument"));
+}
+
+TEST(Report, SaysWhatAnArgumentShouldHaveBeen) {
+  EXPECT_THAT(failure(request("method", "7b", "x")).message(),
+              HasSubstr("expected t (time), n (number) or a (average)"));
+  EXPECT_EQ(failure(request("method", "7b", "x")).code(), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(failure(request("db", "7b", "first")).code(), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(failure(request("db", "7b", "0")).code(), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(failure(request("db", "7b", "99")).code(), ErrorCode::kNotFound);
+  EXPECT_EQ(failure(request("query", "7b", "1")).code(), ErrorCode::kNotFound);
+  EXPECT_EQ(failure(request("nothing")).code(), ErrorCode::kInvalidArgument);
+}
+
+TEST(Report, SaysWhichDetailACallWasRecordedWithout) {
+  for (const char* report : {"profile", "db", "io"}) {
+    const base::Error error = failure(request(report, "7b", "1"));
+    EXPECT_EQ(error.code(), ErrorCode::kNotFound);
+    EXPECT_THAT(error.message(), HasSubstr("call 1 was recorded without"));
+  }
+}
+
+TEST(Report, KeepsTheNumbersOfSlowStatementsUnderAFilter) {
+  ReportRequest asked = request("query", "shop/71");
+  asked.filter.method = "model.party.*";
+  EXPECT_EQ(make(asked).total, 0U);
+  asked.filter.method = "model.sale.*";
+  const Report report = make(asked);
+  ASSERT_EQ(report.total, 1U);
+  EXPECT_EQ(std::get<std::int64_t>(report.table.rows[0][0]), 1);
+}
+
+TEST(Report, ShowsAPageAndCountsTheWhole) {
+  ReportRequest asked = request("call", "shop/71");
+  asked.page = {1, 1};
+  const Report report = make(asked);
+  EXPECT_EQ(report.total, 3U);
+  ASSERT_EQ(report.table.rows.size(), 1U);
+  EXPECT_EQ(std::get<std::int64_t>(report.table.rows[0][0]), 2);
+  asked.page = {10, 1};
+  EXPECT_TRUE(make(asked).table.rows.empty());
+}
+
+TEST(Report, FindsThePartnerOfACollisionThatWritesTheSameTable) {
+  const Report report = make(request("conflict"));
+  ASSERT_EQ(report.table.rows.size(), 2U);
+  EXPECT_EQ(std::get<std::string>(report.table.rows[0][1]), "sale_sale");
+  EXPECT_EQ(std::get<std::string>(report.table.rows[0][7]), "shop/71aa/2");
+}
+
+TEST(Report, NamesNoPartnerWhereNoneOverlaps) {
+  MemoryStore store;
+  Batch batch = sample_batch();
+  std::erase_if(batch.calls, [](const CallRecord& call) { return call.summary.id == "c2"; });
+  ASSERT_TRUE(store.append(batch));
+  const auto report = make_report(store, request("conflict"));
+  ASSERT_TRUE(report);
+  ASSERT_EQ(report->table.rows.size(), 2U);
+  EXPECT_TRUE(std::holds_alternative<std::monostate>(report->table.rows[0][7]));
+}
+
+TEST(Report, CountsAFunctionThatCallsItselfOnce) {
+  const Report report = make(request("profile", "shop/71", "3"));
+  ASSERT_EQ(report.table.rows.size(), 2U);
+  EXPECT_EQ(std::get<Microseconds>(report.table.rows[1][5]), std::chrono::milliseconds(35));
+  EXPECT_EQ(std::get<Microseconds>(report.table.rows[1][6]), std::chrono::milliseconds(35));
+}
+
+TEST(Report, GivesJsonThatProgramsCanRead) {
+  for (const std::string& name : report_names()) {
+    const bool wants_session = name != "session" && name != "overview" && name != "conflict";
+    const Report report = make(request(name, wants_session ? "7b" : ""));
+    const auto json = nlohmann::json::parse(to_json(report.table));
+    EXPECT_EQ(json.size(), report.table.rows.size()) << name;
+  }
+  const auto calls = nlohmann::json::parse(to_json(make(request("call", "shop/71")).table));
+  EXPECT_DOUBLE_EQ(calls[0]["tm"].get<double>(), 0.12);
+  EXPECT_EQ(calls[0]["db_nb"].get<int>(), 19);
+}
+
+TEST(ReportText, ShowsControlCharactersAndBadBytesEscaped) {
+  EXPECT_EQ(escape_line("a\x1b[2J\n\t\x7f"), "a\\x1b[2J\\n\\t\\x7f");
+  EXPECT_EQ(escape_line("\xff\xc3(\xc3\xa9"), "\\xff\\xc3(\xc3\xa9");
+  EXPECT_EQ(escape_line("\xc2\x9b"
+                        "1m"),
+            "\\x9b1m");
+  EXPECT_EQ(escape_line("\xe2\x80\xae"), "\\u202e");
+  EXPECT_EQ(escape_line("\xed\xa0\x80"), "\\xed\\xa0\\x80");
+  EXPECT_EQ(escape_line("\xc0\xaf\xf8"), "\\xc0\\xaf\\xf8");
+  EXPECT_EQ(escape_line("a\\n"), "a\\\\n");
+}
+
+TEST(ReportText, KeepsLineEndsAndBackslashesOfABlock) {
+  EXPECT_EQ(escape_block("a\n\tb\\c\x1b\r"), "a\n\tb\\c\\x1b\\r");
+}
+
+TEST(ReportText, MeasuresWhatATerminalShows) {
+  EXPECT_EQ(display_width("abc"), 3U);
+  EXPECT_EQ(display_width("caf\xc3\xa9"), 4U);
+  EXPECT_EQ(display_width("e\xcc\x81"), 1U);
+  EXPECT_EQ(display_width("\xe6\x97\xa5\xe6\x9c\xac"), 4U);
+}
+
+TEST(ReportText, CutsLongTextsBeforeOthersAndNeverNumbers) {
+  Table table;
+  table.columns = {{"name", Format::kText}, {"count", Format::kCount}, {"sql", Format::kLongText}};
+  table.rows = {{std::string(30, 'n'), std::int64_t{1234567890123}, std::string(200, 's')}};
+  std::istringstream lines(to_aligned(table, 80, Color::kOff));
+  for (std::string line; std::getline(lines, line);) EXPECT_LE(display_width(line), 80U) << line;
+  EXPECT_THAT(to_aligned(table, 80, Color::kOff), HasSubstr(std::string(30, 'n') + "  1234567890123  s"));
+  EXPECT_THAT(to_aligned(table, 20, Color::kOff), HasSubstr("1234567890123"));
+  EXPECT_THAT(to_aligned(table, 0, Color::kOff), HasSubstr(std::string(200, 's')));
+}
+
+TEST(ReportText, PaintsOnlyWhenAsked) {
+  const Report report = make(request("call", "7b"));
+  EXPECT_THAT(to_aligned(report.table, 0, Color::kOff), Not(HasSubstr("\x1b")));
+  EXPECT_THAT(to_aligned(report.table, 0, Color::kOn), HasSubstr("\x1b[31mexception\x1b[0m"));
+}
+
+}  // namespace
+}  // namespace headroom::perf
