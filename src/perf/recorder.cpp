@@ -1,0 +1,373 @@
+#include "perf/recorder.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include <fmt/format.h>
+
+#include "perf/resolver.hpp"
+
+namespace headroom::perf {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr std::size_t kBatchCalls = 500;
+constexpr std::size_t kBatchBytes = 1U << 20;
+constexpr std::size_t kCountedMethods = 1'000;
+constexpr int kFailedLoginsPerSecond = 10;
+constexpr std::int64_t kSecond = 1'000'000'000;
+constexpr std::int64_t kFirstPause = kSecond / 4;
+constexpr std::int64_t kLongestPause = 2 * kSecond;
+constexpr std::int64_t kRulesInterval = kSecond;
+constexpr std::int64_t kCountsInterval = 5 * kSecond;
+constexpr std::int64_t kInfoInterval = 10 * kSecond;
+constexpr std::int64_t kSweepInterval = 5 * kSecond;
+constexpr std::int64_t kPruneInterval = 600 * kSecond;
+
+std::int64_t hours(UtcTime time) {
+  return std::chrono::duration_cast<std::chrono::hours>(time.time_since_epoch()).count();
+}
+
+/// Errors that the same batch will meet again, however often it is sent.
+bool permanent(base::ErrorCode code) {
+  return code == base::ErrorCode::kInvalidArgument || code == base::ErrorCode::kTooLarge;
+}
+
+Resolver::Settings resolver_settings(const RecorderSettings& settings) {
+  return {settings.secrets, settings.body_limit, settings.host, static_cast<std::int32_t>(getpid())};
+}
+
+}  // namespace
+
+Recorder::Recorder(RecorderSettings settings)
+    : settings_(std::move(settings)),
+      rules_(std::make_shared<const std::vector<Rule>>(settings_.rules)),
+      started_(base::utc_now()),
+      resolver_(std::make_unique<Resolver>(resolver_settings(settings_))) {}
+
+Recorder::Recorder(RecorderSettings settings, std::shared_ptr<const std::vector<Rule>> rules)
+    : Recorder(std::move(settings)) {
+  rules_ = std::move(rules);
+}
+
+Recorder::~Recorder() {
+  stop(milliseconds{100});
+}
+
+std::string Recorder::start(Microseconds patience) {
+  if (!settings_.state.empty()) {
+    auto made = Scoreboard::create(settings_.state, settings_.host);
+    if (made) {
+      scoreboard_ = std::move(*made);
+    } else {
+      error(made.error().message());
+    }
+  }
+  // Processes that start together do not all sweep and prune at the same moment.
+  const auto now = base::monotonic_ns();
+  next_sweep_ns_ = now + kSecond + getpid() % 1'000 * (kSecond / 1'000);
+  next_prune_ns_ = now + 60 * kSecond + getpid() % 540 * kSecond;
+  const First first = patience.count() > 0 ? First::kWork : First::kWait;
+  thread_ = std::thread([this, first] { run(first); });
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, patience, [this] { return rules_read_ || !store_error_.empty(); });
+  return store_error_;
+}
+
+bool Recorder::flush(Microseconds timeout) {
+  std::unique_lock lock(mutex_);
+  if (!thread_.joinable()) return false;
+  const std::uint64_t wanted = submitted_;
+  flush_wanted_ = std::max(flush_wanted_, wanted);
+  changed_.notify_all();
+  return changed_.wait_for(lock, timeout, [&] { return stored_ >= wanted || stopped_; }) && stored_ >= wanted;
+}
+
+bool Recorder::stop(Microseconds timeout) {
+  if (!thread_.joinable()) return true;
+  const auto began = base::monotonic_ns();
+  const bool whole = flush(timeout);
+  std::unique_lock lock(mutex_);
+  stopping_ = true;
+  changed_.notify_all();
+  const auto left = timeout - Microseconds{(base::monotonic_ns() - began) / 1000};
+  // The thread may hang in a library; the store's own deadlines end that, but an exiting process does not
+  // wait.
+  if (changed_.wait_for(lock, std::max<Microseconds>(left, milliseconds{50}), [this] { return stopped_; })) {
+    lock.unlock();
+    thread_.join();
+    scoreboard_.reset();
+  } else {
+    thread_.detach();
+  }
+  return whole;
+}
+
+std::shared_ptr<const std::vector<Rule>> Recorder::rules() const {
+  const std::lock_guard lock(mutex_);
+  return rules_;
+}
+
+RecorderStatus Recorder::status() const {
+  const std::lock_guard lock(mutex_);
+  return {process_info(), queue_.size(), store_error_};
+}
+
+ProcessInfo Recorder::process_info() const {
+  ProcessInfo info;
+  info.host = settings_.host;
+  info.process = getpid();
+  info.role = settings_.role;
+  info.version = settings_.version;
+  info.started = started_;
+  info.seen = base::utc_now();
+  info.calls = calls_;
+  info.records = records_;
+  info.dropped_records = dropped_;
+  info.errors = errors_;
+  info.last_error = last_error_;
+  info.rules_version = rules_version_;
+  return info;
+}
+
+void Recorder::count(const CallSummary& call, bool known) {
+  // Names that an unauthenticated caller made up must not fill the table.
+  const bool keep_name = known || call.kind != CallKind::kRpc;
+  CountKey key{call.database, keep_name ? call.method : "(unauthenticated)", call.kind, hours(call.start)};
+  const std::lock_guard lock(mutex_);
+  ++calls_;
+  ++submitted_;
+  auto found = counts_.find(key);
+  if (found == counts_.end()) {
+    if (counts_.size() >= kCountedMethods) std::get<1>(key) = "(other)";
+    found = counts_.try_emplace(key).first;
+    found->second.database = std::get<0>(key);
+    found->second.method = std::get<1>(key);
+    found->second.kind = call.kind;
+    found->second.hour = std::get<3>(key);
+  }
+  MethodCount& count = found->second;
+  ++count.count;
+  if (call.status != CallStatus::kOk && call.status != CallStatus::kWarning) ++count.errors;
+  count.time += call.wall;
+  count.sql += call.sql;
+  count.statements += call.statements;
+  count.histogram.add(call.wall);
+}
+
+void Recorder::submit(FinishedCall call) {
+  const std::size_t bytes = call.bytes();
+  std::deque<FinishedCall> dropped;  // destroyed after the lock is given back
+  const std::lock_guard lock(mutex_);
+  ++submitted_;
+  queue_.push_back(std::move(call));
+  queue_bytes_ += bytes;
+  while (queue_bytes_ > settings_.buffer_limit && !queue_.empty()) {
+    queue_bytes_ -= std::min(queue_bytes_, queue_.front().bytes());
+    dropped.push_back(std::move(queue_.front()));
+    queue_.pop_front();
+    ++dropped_;
+  }
+}
+
+bool Recorder::allow_failed_login(std::int64_t now_ns) {
+  const std::lock_guard lock(mutex_);
+  if (rules_->empty()) return false;
+  if (now_ns / kSecond != login_second_) {
+    login_second_ = now_ns / kSecond;
+    failed_logins_ = 0;
+  }
+  return ++failed_logins_ <= kFailedLoginsPerSecond;
+}
+
+void Recorder::error(std::string_view what) {
+  const auto now = base::monotonic_ns();
+  const std::lock_guard lock(mutex_);
+  ++errors_;
+  last_error_ = what;
+  if (last_log_ns_ != 0 && now - last_log_ns_ < 60 * kSecond) return;
+  last_log_ns_ = now;
+  std::fprintf(stderr, "headroom: %s\n", last_error_.c_str());
+}
+
+void Recorder::run(First first) {
+  if (first == First::kWork) work();
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    changed_.wait_for(lock, settings_.flush_interval, [this] {
+      return stopping_ || (flush_wanted_ > stored_ && base::monotonic_ns() >= next_try_ns_);
+    });
+    const bool last = stopping_;
+    lock.unlock();
+    if (!last) work();
+    lock.lock();
+  }
+  stopped_ = true;
+  changed_.notify_all();
+}
+
+void Recorder::work() {
+  const std::lock_guard busy(work_mutex_);
+  try {
+    if (scoreboard_) scoreboard_->beat();
+    ship();
+    poll_rules();
+    keep_house();
+  } catch (const std::exception& exception) {
+    error(exception.what());
+    drop_pending();
+  }
+}
+
+void Recorder::ship() {
+  for (;;) {
+    if (!pending_) take();
+    if (!pending_) return;
+    if (!ensure_store() || !write()) return;
+  }
+}
+
+/// Moves what waits into `pending_`, if there is anything.
+void Recorder::take() {
+  std::vector<FinishedCall> calls;
+  std::map<CountKey, MethodCount> counts;
+  Batch batch;
+  const auto now = base::monotonic_ns();
+  {
+    const std::lock_guard lock(mutex_);
+    const bool all = flush_wanted_ > stored_ || stopping_;
+    std::size_t bytes = 0;
+    while (!queue_.empty() && calls.size() < kBatchCalls && bytes < kBatchBytes) {
+      const std::size_t one = queue_.front().bytes();
+      bytes += one;
+      queue_bytes_ -= std::min(queue_bytes_, one);
+      calls.push_back(std::move(queue_.front()));
+      queue_.pop_front();
+    }
+    if (all || now >= next_counts_ns_) {
+      counts.swap(counts_);
+      next_counts_ns_ = now + kCountsInterval;
+    }
+    pending_upto_ = queue_.empty() && counts_.empty() ? submitted_ : stored_;
+    records_ += calls.size();
+    if (all || now >= next_info_ns_) {
+      batch.process = process_info();
+      next_info_ns_ = now + kInfoInterval;
+    }
+    if (calls.empty() && counts.empty() && !batch.process) {
+      stored_ = pending_upto_;
+      changed_.notify_all();
+      return;
+    }
+  }
+  for (auto& call : calls) resolver_->add(std::move(call), batch);
+  for (auto& [key, count] : counts) batch.counts.push_back(std::move(count));
+  pending_ = std::move(batch);
+}
+
+bool Recorder::ensure_store() {
+  if (store_.store) return true;
+  if (base::monotonic_ns() < next_try_ns_) return false;
+  auto opened = open_store(settings_.broker, OpenMode::kWrite);
+  if (!opened) {
+    store_failed(opened.error());
+    return false;
+  }
+  store_ = std::move(*opened);
+  return true;
+}
+
+bool Recorder::write() {
+  const auto written = store_.store->append(*pending_);
+  if (!written && permanent(written.error().code())) {
+    error(written.error().message());
+    drop_pending();
+    return true;
+  }
+  if (!written) {
+    store_failed(written.error());
+    return false;
+  }
+  pending_.reset();
+  pause_ns_ = 0;
+  const std::lock_guard lock(mutex_);
+  store_error_.clear();
+  stored_ = pending_upto_;
+  changed_.notify_all();
+  return true;
+}
+
+void Recorder::drop_pending() {
+  if (!pending_) return;
+  const std::size_t calls = pending_->calls.size();
+  pending_.reset();
+  const std::lock_guard lock(mutex_);
+  dropped_ += calls;
+  stored_ = pending_upto_;
+  changed_.notify_all();
+}
+
+void Recorder::store_failed(const base::Error& failure) {
+  store_ = {};
+  resolver_->forget_told();
+  pause_ns_ = std::clamp(pause_ns_ * 2, kFirstPause, kLongestPause);
+  next_try_ns_ = base::monotonic_ns() + pause_ns_;
+  error(failure.message());
+  const std::lock_guard lock(mutex_);
+  store_error_ = failure.message();
+  changed_.notify_all();
+}
+
+void Recorder::poll_rules() {
+  const auto now = base::monotonic_ns();
+  if (now < next_rules_ns_ || !ensure_store()) return;
+  next_rules_ns_ = now + kRulesInterval;
+  auto read = store_.control->rules(rules_version_);
+  if (!read) return store_failed(read.error());
+  std::shared_ptr<const std::vector<Rule>> merged;
+  if (read->version != rules_version_) {
+    std::vector<Rule> all = settings_.rules;
+    std::ranges::move(read->rules, std::back_inserter(all));
+    merged = std::make_shared<const std::vector<Rule>>(std::move(all));
+    next_info_ns_ = 0;  // tell at once that this process obeys
+  }
+  const std::lock_guard lock(mutex_);
+  if (merged) rules_ = std::move(merged);
+  rules_version_ = read->version;
+  rules_read_ = true;
+  changed_.notify_all();
+}
+
+void Recorder::keep_house() {
+  const auto now = base::monotonic_ns();
+  if (!store_.store) return;
+  if (settings_.killed_calls && !settings_.state.empty() && now >= next_sweep_ns_) {
+    next_sweep_ns_ = now + kSweepInterval;
+    if (const auto swept = sweep_scoreboards(settings_.state, *store_.store); !swept)
+      store_failed(swept.error());
+  }
+  if (store_.control && now >= next_prune_ns_) {
+    next_prune_ns_ = now + kPruneInterval;
+    const auto pruned = store_.control->prune(settings_.retention, base::utc_now());
+    if (!pruned) store_failed(pruned.error());
+  }
+}
+
+void Recorder::before_fork() {
+  work_mutex_.lock();
+  mutex_.lock();
+  texts_.mutex().lock();
+}
+
+void Recorder::after_fork() {
+  texts_.mutex().unlock();
+  mutex_.unlock();
+  work_mutex_.unlock();
+}
+
+}  // namespace headroom::perf
