@@ -78,7 +78,7 @@ class Call:
         """The server authenticated the caller; decides what is recorded and starts the profiles that rules want.
         `login` must come from the database, never from the request. None: unknown."""
     def login_needed(self) -> bool:
-        """A rule names a login, so `verify` needs one."""
+        """A rule names a login, or the call is being recorded, so `verify` needs one."""
     def attempt(self) -> None:
         """A new run of the transaction begins. The first call is the first attempt."""
     def fail(self, error: BaseException) -> None:

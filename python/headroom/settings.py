@@ -74,6 +74,12 @@ def _list(text):
     return entries
 
 
+def _glob(text):
+    if "," in text or "\n" in text:
+        raise ValueError("it takes one glob, not a list")
+    return text
+
+
 def _users(text):
     users = _list(text)
     if "login:" in users:
@@ -152,6 +158,7 @@ _SETTINGS = {
     }
 _RULE = {
     "users": _users,
+    "database": _glob,
     "methods": _list,
     "profile": _list,
     "sample": _list,

@@ -44,8 +44,8 @@ def server(tmp_path_factory):
     configuration.write_text(CONFIGURATION.format(folder=folder, root=root, state=tmp_path_factory.mktemp("state")))
     (folder / "test.sqlite").touch()
     os.environ["TRYTOND_CONFIG"] = str(configuration)
-    import server_under_test
-    return server_under_test.Server()
+    import inner_server
+    return inner_server.Server()
 
 
 @pytest.fixture

@@ -33,6 +33,7 @@ CALL = "headroom.call"
 NAMED = "headroom.named"
 
 _METHOD_LENGTH = 256
+_LENGTH_DIGITS = 18
 _BODY_LIMIT = 1 << 20
 _FLUSH_IN_CHILD = 0.25
 
@@ -112,7 +113,7 @@ class Exchange:
         else:
             self.call = native.begin("route", "unrouted", "")
         length = environ.get("CONTENT_LENGTH")
-        if length and length.isdigit():
+        if length and len(length) <= _LENGTH_DIGITS and length.isdecimal():
             self.call.bytes_in = int(length)
         environ[CALL] = self.call
 
@@ -390,7 +391,7 @@ class Logins:
 def _verify(call, database, user, logins):
     """Tells the call whom the server has authenticated."""
     login = None
-    if call.login_needed() or call.recording:
+    if call.login_needed():
         try:
             login = logins.find(database, user)
         except Exception:
@@ -643,14 +644,12 @@ def error_classes():
 def _collisions(backend):
     """The errors by which a database says that two transactions collided."""
     if backend.name == "sqlite":
-        return (SQLiteCollision,)
-    for module_name, class_name in (
+        return [SQLiteCollision]
+    return [getattr(importlib.import_module(module), name) for module, name in (
             ("psycopg2.extensions", "TransactionRollbackError"),
             ("psycopg.errors", "SerializationFailure"),
-            ("psycopg.errors", "DeadlockDetected")):
-        if module_name.partition(".")[0] not in sys.modules:
-            continue
-        yield getattr(importlib.import_module(module_name), class_name)
+            ("psycopg.errors", "DeadlockDetected"))
+        if module.partition(".")[0] in sys.modules]
 
 
 class _IsCollision(type):
