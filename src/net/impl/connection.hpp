@@ -1,0 +1,122 @@
+#pragma once
+
+// What the server and its connections share. Heavy: only server.cpp and connection.cpp include it.
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/beast/core/basic_stream.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_set>
+
+#include "net/access.hpp"
+#include "net/router.hpp"
+#include "net/server.hpp"
+#include "net/worker_pool.hpp"
+
+namespace headroom::net {
+
+class Connection;
+
+/// The state of one server. Threads: the I/O thread, except `stats`, `context` (post) and `pool`.
+struct ServerCore {
+  ServerCore(ServerOptions options, Router routes)
+      : router(std::move(routes)),
+        limits(options.limits),
+        gate(std::move(options.access)),
+        observe(std::move(options.observe)),
+        pool(limits.workers, limits.queue) {}
+
+  Router router;
+  Limits limits;
+  Gate gate;
+  std::function<void(const Observation&)> observe;
+  ServerStats stats;
+  bool stopping = false;
+  std::unordered_set<Connection*> open;
+  boost::asio::io_context context{1};
+  boost::asio::steady_timer stop_timer{context};
+  /// Last: its threads post to `context` until they are joined.
+  WorkerPool pool;
+};
+
+/// A request on its way to the handler and its response on the way back, shared by the I/O thread and one
+/// worker. Protocol: the worker only reads `request` and `abandoned`; everything else belongs to the I/O
+/// thread.
+struct Pending {
+  Pending(boost::asio::io_context& context, Request what) : request(std::move(what)), wake(context) {}
+
+  Request request;
+  Response response;
+  bool done = false;
+  std::atomic<bool> abandoned{false};
+  boost::asio::steady_timer wake;
+};
+
+/// One client. It reads a request, has it answered, writes the response, and begins again.
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  using Socket = boost::asio::generic::stream_protocol::socket;
+
+  Connection(ServerCore& core, Socket socket, Remote remote);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  /// The life of the connection. `self` keeps it alive until the end.
+  static boost::asio::awaitable<void> run(std::shared_ptr<Connection> self);
+  /// The server stops: closes when no request is under way.
+  void stop();
+  /// Ends it whatever it does.
+  void cut();
+
+ private:
+  using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
+
+  /// One request from its head to its answer.
+  struct Exchange {
+    Request request;
+    std::string authority;
+    std::int64_t started_ns = 0;
+    std::string method_class = "other";
+    bool keep_alive = false;
+    bool head_only = false;
+    const Route* route = nullptr;
+  };
+
+  /// Each returns whether the connection goes on.
+  boost::asio::awaitable<bool> serve_one();
+  boost::asio::awaitable<bool> wait_for_bytes();
+  boost::asio::awaitable<bool> read_body(Parser& parser, Exchange& exchange);
+  boost::asio::awaitable<bool> respond(Exchange& exchange, Response response);
+  boost::asio::awaitable<bool> refuse(Exchange& exchange, boost::system::error_code error);
+  boost::asio::awaitable<bool> write(const std::string& head, const std::string& body);
+  boost::asio::awaitable<Response> handle(Exchange& exchange);
+  boost::asio::awaitable<Response> handle_on_worker(Exchange& exchange);
+  boost::asio::awaitable<void> linger();
+
+  /// Fills the exchange from the head; the response is a refusal.
+  std::optional<Response> take_head(const Parser& parser, Exchange& exchange);
+  /// Decides by host, token and route; the response is a refusal.
+  std::optional<Response> admit(Exchange& exchange, Match match);
+  void observe(const Exchange& exchange, const Response& response) const;
+
+  ServerCore& core_;
+  boost::beast::basic_stream<boost::asio::generic::stream_protocol> stream_;
+  boost::beast::flat_buffer buffer_;
+  Remote remote_;
+  bool over_unix_;
+  bool idle_ = false;
+  bool unread_ = false;  ///< a part of the request is still in the socket
+  std::shared_ptr<Pending> pending_;
+};
+
+}  // namespace headroom::net

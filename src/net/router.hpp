@@ -1,0 +1,66 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "net/http.hpp"
+
+namespace headroom::net {
+
+/// Answers one request. An exception that leaves it becomes a 500 whose message tells nothing of the inside.
+using Handler = std::function<Response(const Request&)>;
+
+/// Who may call a route.
+enum class Access {
+  kPublic,  ///< everybody who reaches the socket
+  kRead,    ///< local clients; remote ones with the token
+  kWrite,   ///< only with the token, also locally; never from a page of another site
+};
+
+/// Where a handler runs.
+enum class RunOn {
+  kWorker,     ///< on the bounded pool: it may block until its deadline
+  kEventLoop,  ///< on the I/O thread: it must not block, and is answered even when all workers are busy
+};
+
+struct Route {
+  std::string method;   ///< "GET" answers HEAD too
+  std::string pattern;  ///< "/api/rules/{id}": a segment in braces takes any one segment
+  Access access = Access::kRead;
+  RunOn run_on = RunOn::kWorker;
+  std::optional<std::chrono::milliseconds> deadline;  ///< else that of the server
+  Handler handler;
+};
+
+/// What a path and method lead to.
+struct Match {
+  const Route* route = nullptr;
+  Parameters parameters;
+  /// When there is no route but the path exists: its methods, as the Allow header lists them.
+  std::string allow;
+};
+
+/// The routes of a server. Literal segments win over `{name}`.
+/// Threads: `add` before the server runs, `match` from any thread after that.
+class Router {
+ public:
+  /// A malformed or repeated pattern is a mistake of the program and ends it.
+  void add(Route route);
+  /// Cost: O(routes x segments). Lifetime: the route lives as long as the router.
+  [[nodiscard]] Match match(std::string_view method, const std::vector<std::string>& segments) const;
+  [[nodiscard]] std::size_t size() const { return entries_.size(); }
+
+ private:
+  struct Entry {
+    Route route;
+    std::vector<std::string> segments;
+    std::size_t literals = 0;
+  };
+  std::vector<Entry> entries_;
+};
+
+}  // namespace headroom::net
