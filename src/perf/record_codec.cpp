@@ -16,8 +16,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <initializer_list>
 #include <functional>
+#include <initializer_list>
 #include <map>
 #include <type_traits>
 #include <utility>
@@ -374,7 +374,7 @@ void take_slow(const json& map, std::vector<SlowStatement>& slow) {
   take_texts(map, "qb", slow, &SlowStatement::backtrace);
 }
 
-void put_detail(json& map, const CallRecord& record) {
+void put_detail(json& map, const CallRecord& record, Totals totals) {
   put(map, "er", record.error);
   put(map, "ad", record.address);
   put(map, "ho", record.host);
@@ -387,7 +387,7 @@ void put_detail(json& map, const CallRecord& record) {
   put(map, "mg", record.memory_growth);
   put(map, "dd", record.dropped_details);
   put_attempts(map, record.attempts);
-  put_statements(map, record.statements);
+  if (totals == Totals::kInside) put_statements(map, record.statements);
   put_events(map, record.events);
   put_slow(map, record.slow);
 }
@@ -504,9 +504,9 @@ std::string encode(const CallSummary& summary) {
   return bytes_of(map);
 }
 
-std::string encode_detail(const CallRecord& record) {
+std::string encode_detail(const CallRecord& record, Totals totals) {
   json map = versioned();
-  put_detail(map, record);
+  put_detail(map, record, totals);
   return bytes_of(map);
 }
 
@@ -525,7 +525,7 @@ std::string encode(const Body& body) {
 std::string encode(const CallRecord& record) {
   json map = versioned();
   put_summary(map, record.summary);
-  put_detail(map, record);
+  put_detail(map, record, Totals::kInside);
   put_part(map, "xp", record.exact_profile, put_profile);
   put_part(map, "sp", record.sampled_profile, put_profile);
   put_part(map, "rq", record.request, put_body);
@@ -536,7 +536,7 @@ std::string encode(const CallRecord& record) {
 std::string encode(const StatementInfo& statement) {
   json map = versioned();
   put(map, "f", statement.fingerprint);
-  put(map, "k", statement.kind);
+  map.emplace("k", static_cast<unsigned>(statement.kind));  // its default is not zero
   put(map, "t", statement.tables);
   put(map, "n", statement.normalized);
   return bytes_of(map);

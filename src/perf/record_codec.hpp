@@ -4,6 +4,7 @@
 // default values left out. A reader skips fields that it does not know, so that fields may be added without a
 // new version; the version grows only when the meaning of a field changes.
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -20,8 +21,11 @@ namespace headroom::perf {
 [[nodiscard]] std::string encode(const StatementInfo& statement);
 [[nodiscard]] std::string encode(const MethodCount& count);
 [[nodiscard]] std::string encode(const ProcessInfo& process);
-/// What a record holds besides its summary, its profiles and its bodies, which a store may keep apart.
-[[nodiscard]] std::string encode_detail(const CallRecord& record);
+
+enum class Totals : std::uint8_t { kInside, kApart };
+/// What a record holds besides its summary, its profiles and its bodies, which a store may keep apart; with
+/// kApart also without `statements`.
+[[nodiscard]] std::string encode_detail(const CallRecord& record, Totals totals = Totals::kInside);
 
 // Errors of every function below: protocol, when the bytes are none of ours, cut or of a newer version. Any
 // bytes may be given; memory and stack stay bounded by their length.

@@ -33,6 +33,7 @@ class VarintReader {
 
   [[nodiscard]] bool at_end() const { return at_ == end_; }
   [[nodiscard]] bool failed() const { return failed_; }
+  [[nodiscard]] std::string_view rest() const { return {at_, static_cast<std::size_t>(end_ - at_)}; }
 
   [[nodiscard]] std::uint64_t next() {
     std::uint64_t value = 0;
