@@ -2,11 +2,11 @@
 
 `prepare` runs while trytond.cache is being imported. It chooses the adapter of this trytond series and hooks what must
 come first: the cursors and the connection (trytond-admin opens a database before its pool starts), the transaction,
-and `run_task` (other modules copy the reference when they are imported). It also wraps `Pool.start`.
+and `run_task` (other modules copy the reference when they are imported). It also wraps `Pool.start` and `Pool.init`.
 
-`complete` runs when `Pool.start` has returned: by then trytond has imported its dispatcher, its WSGI application and
-its models in every process, whatever was started. It hooks those and starts the recorder. Called again after another
-`Pool.start` it attaches what has been imported since.
+`complete` runs when `Pool.start` has returned, and before a database's pool is made: by then trytond has imported its
+dispatcher, its WSGI application and its models in every process, whatever was started. It hooks those and starts the
+recorder. Called again it attaches what has been imported since.
 """
 import atexit
 import multiprocessing.util
@@ -53,6 +53,7 @@ def complete():
         if _hooks is None:
             return
         try:
+            _hooks.adapter.prepare(_hooks)
             _hooks.adapter.complete(_hooks)
             if not _hooks.started:
                 _hooks.started = True
@@ -74,7 +75,7 @@ def _first_step():
         return None
     hooks = base.Hooks(native, adapter, version)
     adapter.prepare(hooks)
-    base.hook_pool_start(hooks, complete)
+    base.hook_pool(hooks, complete)
     return hooks
 
 

@@ -65,3 +65,9 @@ def rules():
     """The stand-in itself, so that a test can play the rules; reset after each test."""
     yield fake_native
     fake_native.reset()
+
+
+def pytest_configure(config):
+    # Warnings of trytond and its libraries about themselves.
+    for line in ("ignore::UserWarning:trytond", "ignore::DeprecationWarning:passlib", "ignore::ResourceWarning"):
+        config.addinivalue_line("filterwarnings", line)

@@ -849,21 +849,38 @@ def _end_cron():
 
 # ---------------------------------------------------------------------------------------------------------------- pool
 
-def hook_pool_start(hooks, then):
-    """Runs `then` whenever trytond's pool has started."""
+def hook_pool(hooks, then):
+    """Runs `then` when trytond's pool has started, and before the pool of a database is made.
+
+    The second is for processes whose `Pool.start` is running already: trytond-cron and trytond-worker import
+    trytond.cache, and with it this package, from inside it.
+    """
     def attach():
         from trytond.pool import Pool
-        original = Pool.__dict__["start"].__func__
-
-        @functools.wraps(original)
-        def start(cls):
-            result = original(cls)
-            then()
-            return result
-
-        Pool.start = classmethod(start)
+        Pool.start = classmethod(_pool_start(Pool.__dict__["start"].__func__, then))
+        Pool.init = _pool_init(Pool.init, then)
 
     hooks.attach("pool", attach)
+
+
+def _pool_start(original, then):
+    @functools.wraps(original)
+    def start(cls):
+        result = original(cls)
+        then()
+        return result
+
+    return start
+
+
+def _pool_init(original, then):
+    @functools.wraps(original)
+    def init(self, *args, **kwargs):
+        if self._started:
+            then()
+        return original(self, *args, **kwargs)
+
+    return init
 
 
 def _loaded(name):
