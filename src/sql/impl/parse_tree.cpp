@@ -272,7 +272,8 @@ std::string sequence_table(std::string_view sequence) {
   std::copy_if(sequence.begin(), sequence.end(), std::back_inserter(name), [](char c) { return c != '"'; });
   if (name.find('%') != std::string::npos) return {};
   if (name.starts_with("public.")) name.erase(0, std::string_view{"public."}.size());
-  if (name.ends_with("_id_seq")) name.resize(name.size() - std::string_view{"_id_seq"}.size());
+  constexpr std::string_view kSuffix = "_id_seq";
+  if (name.size() > kSuffix.size() && name.ends_with(kSuffix)) name.resize(name.size() - kSuffix.size());
   return name;
 }
 
