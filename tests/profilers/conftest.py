@@ -12,7 +12,10 @@ def module_path():
     given = os.environ.get('HEADROOM_PROFILERS')
     if given:
         return pathlib.Path(given)
-    built = sorted(ROOT.glob('build/*/python/headroom_profilers*.so'), key=lambda path: path.stat().st_mtime)
+    folder = os.environ.get('HEADROOM_BUILD')
+    found = pathlib.Path(folder).glob('python/headroom_profilers*.so') if folder else \
+        ROOT.glob('build/*/python/headroom_profilers*.so')
+    built = sorted(found, key=lambda path: path.stat().st_mtime)
     if not built:
         raise FileNotFoundError('no headroom_profilers module: build the target headroom_profilers, '
                                 'or name the file in HEADROOM_PROFILERS')
