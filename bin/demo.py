@@ -114,7 +114,7 @@ def postgresql_database(servers):
     server = PostgreSQL(FOLDER)
     if not server.exists():
         with step('making the Tryton database on PostgreSQL, with sale and stock'):
-            server.restore(database.postgresql_archive())
+            server.restore(database.postgresql_archive('business'))
     with step('starting PostgreSQL'):
         servers.start(server.process)
         if not server.has(DATABASE):

@@ -25,11 +25,13 @@ EMAIL = 'admin@example.com'
 TEST_MODULE = 'headroom_test'
 
 
-def _key():
+def _key(kind):
     versions = subprocess.run(['dpkg-query', '-W', '-f', '${Package} ${Version}\n', 'tryton-*', 'postgresql-15'],
         capture_output=True, text=True, check=True).stdout
     digest = hashlib.sha256(versions.encode())
-    sources = [Path(__file__), Path(business.__file__), *sorted((paths.modules / TEST_MODULE).glob('*'))]
+    sources = [Path(__file__), Path(business.__file__)]
+    if kind == 'scenario':
+        sources += sorted((paths.modules / TEST_MODULE).glob('*'))
     for source in sources:
         if source.is_file():
             digest.update(source.read_bytes())
@@ -72,7 +74,7 @@ def _make_business(configuration, name):
 
 def sqlite_template(kind):
     """The file of a SQLite database of that kind ('business' or 'scenario'), made where it is missing."""
-    kept = paths.cache / ('tryton-%s-%s.sqlite' % (kind, _key()))
+    kept = paths.cache / ('tryton-%s-%s.sqlite' % (kind, _key(kind)))
     with _locked('sqlite-' + kind):
         if not kept.exists():
             _make_sqlite(kind, kept)
@@ -90,15 +92,19 @@ def _make_sqlite(kind, kept):
         else:
             shutil.copy(sqlite_template('business'), made)
             _activate(configuration, 'made', [TEST_MODULE])
-        _keep('sqlite', kind, made, kept)
+        _keep(kind, made, kept)
 
 
-def _keep(backend, kind, made, kept):
-    for old in paths.cache.glob('tryton-%s-*.%s' % (kind, backend)):
-        old.unlink()
+def _keep(kind, made, kept):
+    _forget_old(kind, kept)
     partial = kept.with_suffix('.partial')
     shutil.copy(made, partial)
     partial.rename(kept)
+
+
+def _forget_old(kind, kept):
+    for old in paths.cache.glob('tryton-%s-*%s' % (kind, kept.suffix)):
+        old.unlink()
 
 
 def copy_sqlite(kind, folder, name):
@@ -110,27 +116,32 @@ def copy_sqlite(kind, folder, name):
     return target
 
 
-def postgresql_archive():
-    """The data of a PostgreSQL server that holds both kinds as databases, made where it is missing."""
-    kept = paths.cache / ('tryton-%s.tar' % _key())
-    with _locked('postgresql'):
+def postgresql_archive(kind):
+    """The data of a PostgreSQL server with a database named as the kind, made where it is missing."""
+    kept = paths.cache / ('tryton-%s-%s.tar' % (kind, _key(kind)))
+    with _locked('postgresql-' + kind):
         if not kept.exists():
-            for old in paths.cache.glob('tryton-*.tar'):
-                old.unlink()
-            _make_postgresql(kept)
+            _make_postgresql(kind, kept)
     return kept
 
 
-def _make_postgresql(kept):
+def _make_postgresql(kind, kept):
     folder = Path(tempfile.mkdtemp(prefix='headroom-'))
     folder.chmod(0o755)
-    server = PostgreSQL(folder).initialize().start()
+    server = PostgreSQL(folder)
     try:
+        if kind == 'business':
+            server.initialize().start()
+        else:
+            server.restore(postgresql_archive('business')).start()
         configuration = write_configuration(folder / 'trytond.conf', database_uri=server.uri)
-        server.create('business')
-        _make_business(configuration, 'business')
-        server.create('scenario', template='business')
-        _activate(configuration, 'scenario', [TEST_MODULE])
+        if kind == 'business':
+            server.create(kind)
+            _make_business(configuration, kind)
+        else:
+            server.create(kind, template='business')
+            _activate(configuration, kind, [TEST_MODULE])
+        _forget_old(kind, kept)
         server.save(kept)
     finally:
         server.stop()

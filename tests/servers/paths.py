@@ -16,7 +16,7 @@ def build():
 
 
 def executable():
-    return build() / 'bin' / 'headroom'
+    return build() / 'src' / 'headroom' / 'headroom'
 
 
 def python_path():

@@ -96,7 +96,9 @@ class Process:
         return self._child.wait(seconds)
 
     def stop(self, seconds=20):
-        """An orderly end; the hard one when that takes too long. Returns the exit status."""
+        """An orderly end; the hard one when that takes too long. Returns the exit status, None when it never started."""
+        if self._child is None:
+            return None
         if self.running():
             self._child.send_signal(self.stop_signal)
             try:

@@ -35,8 +35,7 @@ class Servers:
 
     def stop(self):
         for process in reversed(self.processes):
-            if process._child is not None:
-                process.stop()
+            process.stop()
 
     def close(self):
         self.stop()
@@ -53,7 +52,7 @@ class Servers:
     def postgresql(self):
         """The PostgreSQL server of this set, with the template databases in it."""
         if self._postgresql is None:
-            self._postgresql = PostgreSQL(self.folder).restore(database.postgresql_archive())
+            self._postgresql = PostgreSQL(self.folder).restore(database.postgresql_archive('scenario'))
             self.start(self._postgresql.process)
         return self._postgresql
 

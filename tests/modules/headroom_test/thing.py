@@ -163,7 +163,7 @@ class Thing(ModelSQL):
     @classmethod
     def echo_failing(cls, values):
         """Fails with what it got in the text of the error."""
-        raise ValueError("wrong: %s" % values)
+        raise UserError("Wrong: %s" % values)
 
     @classmethod
     def enqueue(cls, shapes):

@@ -1,0 +1,39 @@
+"""Many processes, many threads, a fifth of the calls failing: exactly those calls are stored, each with its statements."""
+import threading
+
+from servers.recorder import THING, Recorder
+from traffic import check, drive
+
+SIZES = {'postgresql': (4, 16, 500), 'sqlite': (4, 4, 200)}
+
+
+def test_exactly_the_calls_that_were_made_are_stored(servers, backend):
+    processes, threads, number = SIZES[backend]
+    recorder = Recorder(servers, users='admin')
+    tryton = servers.tryton(backend, recorder=recorder.section,
+        sections={'database': {'timeout': '300', 'retry': '5'}})
+    ports = [tryton.serve() for _ in range(processes)]
+    check(recorder, drive(tryton, ports, threads, number))
+
+
+def test_calls_under_gevent_are_kept_apart(servers):
+    recorder = Recorder(servers, users='admin')
+    tryton = servers.tryton('postgresql', recorder=recorder.section)
+    check(recorder, drive(tryton, [tryton.serve(coroutine=True)], 8, 50))
+
+
+def test_a_real_serialization_failure_is_an_attempt(servers):
+    recorder = Recorder(servers, users='admin')
+    tryton = servers.tryton('postgresql', recorder=recorder.section)
+    server = tryton.serve()
+    clients = [tryton.client(server), tryton.client(server)]
+    threads = [threading.Thread(target=client.call, args=(THING + 'collide', 0.4, value))
+        for value, client in enumerate(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    calls = recorder.wait_for_calls(2)
+    assert sorted(call.attempts for call in calls) == [1, 2]
+    assert {call.status for call in calls} == {'ok'}
+    assert recorder.report('conflict')

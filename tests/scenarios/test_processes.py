@@ -1,0 +1,47 @@
+"""The processes of trytond that serve no requests: worker and cron."""
+from servers import wait_until
+from servers.recorder import THING, Recorder
+
+
+def of_kind(recorder, kind):
+    return [call for call in recorder.calls('') if call.kind == kind]
+
+
+def test_tasks_of_the_worker_are_recorded(servers, backend):
+    recorder = Recorder(servers, methods='*')
+    tryton = servers.tryton(backend, recorder=recorder.section, sections={'queue': {'worker': 'True'}})
+    client = tryton.client(tryton.serve())
+    worker = tryton.work(processes=2) if backend == 'postgresql' else None
+    for _ in range(5):
+        client.call(THING + 'enqueue', [6, 7])
+    if worker is None:  # trytond-worker needs PostgreSQL
+        return
+    wait_until(lambda: len(of_kind(recorder, 'task')) >= 5, 20, 'five tasks')
+    worker.stop()
+    tasks = of_kind(recorder, 'task')
+    assert len(tasks) == 5
+    assert all('shape_6' in ' '.join(task.statements) for task in tasks)
+
+
+def test_the_last_task_of_a_worker_is_not_lost_when_it_ends(servers):
+    recorder = Recorder(servers, methods='*')
+    tryton = servers.tryton('postgresql', recorder=recorder.section, sections={'queue': {'worker': 'True'}})
+    client = tryton.client(tryton.serve())
+    worker = tryton.work(processes=1)
+    client.call(THING + 'enqueue', [8])
+    wait_until(lambda: servers.postgresql().execute(
+            'SELECT 1 FROM ir_queue WHERE finished_at IS NOT NULL', tryton.database), 20, 'the task')
+    worker.stop()
+    assert len(of_kind(recorder, 'task')) == 1
+
+
+def test_cron_once_records_what_it_ran(servers, backend):
+    recorder = Recorder(servers, methods='*')
+    tryton = servers.tryton(backend, recorder=recorder.section)
+    client = tryton.client(tryton.serve())
+    client.call('model.ir.cron.create', [{'method': 'headroom_test.thing|tick', 'interval_number': 1,
+            'interval_type': 'days'}])
+    cron = tryton.cron(once=True)
+    assert cron.wait(60) == 0, cron.tail()
+    calls = of_kind(recorder, 'cron')
+    assert any('shape_8' in ' '.join(call.statements) for call in calls), calls
