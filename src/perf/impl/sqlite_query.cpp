@@ -57,6 +57,11 @@ class Where final {
     for (auto& value : inner.values_) values_.push_back(std::move(value));
   }
   [[nodiscard]] bool empty() const { return sql_.empty(); }
+  [[nodiscard]] bool of_one_session() const { return of_one_session_; }
+  void set_session(std::int64_t n) {
+    add("session = ?", n);
+    of_one_session_ = true;
+  }
   /// `before` and `after` stand around " WHERE ...". The result borrows the values of this object.
   [[nodiscard]] SqliteStatement prepare(SqliteDatabase& database, std::string_view before,
                                         std::string_view after = {}) const {
@@ -75,6 +80,7 @@ class Where final {
 
  private:
   std::string sql_;
+  bool of_one_session_ = false;
   std::vector<std::variant<std::int64_t, std::string>> values_;
 };
 
@@ -109,7 +115,7 @@ void restrict_session(SqliteDatabase& database, const Filter& filter, Where& whe
   std::vector<std::int64_t> found;
   while (find.step()) found.push_back(find.integer(0));
   if (found.size() == 1) {
-    where.add("session = ?", found.front());
+    where.set_session(found.front());
   } else {
     where.add_in("session", "SELECT n FROM session", key);
   }
@@ -281,9 +287,11 @@ std::vector<std::int64_t> find_page(SqliteDatabase& database, const Filter& filt
   const bool backwards = behind < page.offset;
   const std::string_view direction = backwards ? " DESC" : "";
   const auto where = call_key(database, filter);
+  // Ranks differ within a session, and its index has no `n` behind them; over sessions they may be equal.
+  const auto tie = where.of_one_session() ? std::string() : fmt::format(", n{}", direction);
   auto find = where.prepare(database, "SELECT n FROM call",
-                            fmt::format(" ORDER BY start{0}, rank{0}, n{0} LIMIT {1} OFFSET {2}", direction,
-                                        limit, backwards ? behind : page.offset));
+                            fmt::format(" ORDER BY start{0}, rank{0}{3} LIMIT {1} OFFSET {2}", direction,
+                                        limit, backwards ? behind : page.offset, tie));
   std::vector<std::int64_t> rows;
   while (find.step()) rows.push_back(find.integer(0));
   if (backwards) std::reverse(rows.begin(), rows.end());
