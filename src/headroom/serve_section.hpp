@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/config.hpp"
 
@@ -10,8 +12,17 @@ namespace headroom::cli {
 struct ServeSection {
   /// "address:port"; an address other than a loopback one requires a token.
   std::string listen = "127.0.0.1:7400";
-  /// A file whose first line is the token that clients send; empty is none.
+  /// The path of a unix socket to listen on too (mode 0660); empty is none.
+  std::string socket;
+  /// A file whose first line is the token that clients send; empty is none. Others must not be able to read
+  /// it.
   std::string token_file;
+  /// Names, without port, under which local clients may call beside localhost and loopback addresses.
+  std::vector<std::string> hosts;
+  /// The folder where recording processes keep their scoreboards.
+  std::string state = "/var/lib/headroom";
+  /// Threads that answer reports.
+  std::int64_t workers = 4;
 
   void read(base::ConfigSection& section);
 };

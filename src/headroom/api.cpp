@@ -1,0 +1,318 @@
+#include "headroom/api.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "base/clock.hpp"
+#include "perf/scoreboard.hpp"
+
+namespace headroom::cli {
+namespace {
+
+using base::ErrorCode;
+using base::fail;
+using base::Result;
+using nlohmann::json;
+
+constexpr std::uint64_t kUsualLimit = 100;
+constexpr std::uint64_t kMostRows = 1000;
+constexpr std::chrono::seconds kReportDeadline{30};
+
+std::string dump(const json& value) {
+  return value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+net::Response json_response(int status, std::string body) {
+  return net::make_response(status, "application/json", std::move(body) + "\n");
+}
+
+net::Response answer(const Result<std::string>& body, int status = 200) {
+  return body ? json_response(status, *body) : net::error_response(body.error());
+}
+
+Result<void> read_number(std::string_view name, const std::string& text, std::uint64_t most,
+                         std::uint64_t& target) {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end != text.data() + text.size() || number > most) {
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("{} '{}': expected a number from 0 to {}", name, text, most));
+  }
+  target = number;
+  return {};
+}
+
+Result<void> read_time(std::string_view name, const std::string& text, base::UtcTime now,
+                       std::optional<base::UtcTime>& target) {
+  const auto time = base::parse_time(text, now);
+  if (!time) return fail(base::Error(time.error()).within(name));
+  target = *time;
+  return {};
+}
+
+/// The parameter that becomes the report's own argument; empty when it has none.
+std::string_view argument_of(std::string_view report) {
+  if (report == "method" || report == "table") return "order";
+  if (report == "profile" || report == "db" || report == "io") return "call";
+  return report == "query" ? "rank" : "";
+}
+
+std::string accepted(std::string_view report) {
+  std::string names = "session, user, database, method, since, until, limit, offset";
+  if (const std::string_view argument = argument_of(report); !argument.empty())
+    names.append(", ").append(argument);
+  if (report == "repeat") names.append(", at_least");
+  return names;
+}
+
+Result<void> read_parameter(const std::string& name, const std::string& value, base::UtcTime now,
+                            perf::ReportRequest& request) {
+  perf::Filter& filter = request.filter;
+  const auto text = [&](std::string& target) -> Result<void> { return target = value, Result<void>(); };
+  if (name == "session") return text(request.session);
+  if (name == "user") return text(filter.user);
+  if (name == "database") return text(filter.database);
+  if (name == "method") return text(filter.method);
+  if (name == "since") return read_time(name, value, now, filter.since);
+  if (name == "until") return read_time(name, value, now, filter.until);
+  constexpr std::uint64_t kAnyNumber = std::numeric_limits<std::int64_t>::max();
+  if (name == "limit") return read_number(name, value, kMostRows, request.page.limit);
+  if (name == "offset") return read_number(name, value, kAnyNumber, request.page.offset);
+  if (name == "at_least" && request.report == "repeat") {
+    std::uint64_t number = 0;
+    auto read = read_number(name, value, std::numeric_limits<std::uint32_t>::max(), number);
+    filter.most_repeated_at_least = static_cast<std::uint32_t>(number);
+    return read;
+  }
+  if (name == argument_of(request.report)) return text(request.argument);
+  return fail(ErrorCode::kInvalidArgument, fmt::format("unknown parameter '{}'; {} accepts {}", name,
+                                                       request.report, accepted(request.report)));
+}
+
+net::Response get_report(const ApiContext& context, const net::Request& request) {
+  auto wanted = parse_report_request(*request.parameters.find("report"), request.query, base::utc_now());
+  if (!wanted) return net::error_response(wanted.error());
+  return answer(context.read.with([&](perf::OpenStore& open) -> Result<std::string> {
+    const auto report = perf::make_report(*open.store, *wanted);
+    if (!report) return fail(report.error());
+    return report_body(*wanted, *report);
+  }));
+}
+
+net::Response get_rules(const ApiContext& context) {
+  return answer(context.read.with([](perf::OpenStore& open) -> Result<std::string> {
+    const auto rules = open.control->rules(0);
+    if (!rules) return fail(rules.error());
+    json list = json::array();
+    for (const perf::Rule& rule : rules->rules) list.push_back(json::parse(perf::to_json(rule)));
+    return dump({{"version", rules->version}, {"rules", list}});
+  }));
+}
+
+/// Browsers send this type to another site only after asking it, so it is a second lock beside the token.
+bool is_json(const net::Request& request) {
+  const std::string* type = request.headers.find("Content-Type");
+  return type != nullptr && net::equals_ignoring_case(type->substr(0, type->find(';')), "application/json");
+}
+
+net::Response post_rule(const ApiContext& context, const net::Request& request) {
+  if (!is_json(request))
+    return net::error_response(415, "unsupported", "the body must be of type application/json");
+  const auto rule = parse_rule(request.body, base::utc_now());
+  if (!rule) return net::error_response(rule.error());
+  const auto added = context.write.with([&](perf::OpenStore& open) { return open.control->add_rule(*rule); });
+  if (!added) return net::error_response(added.error());
+  net::Response response = json_response(201, dump({{"id", *added}}));
+  response.headers.add("Location", "/api/perf/rules/" + *added);
+  return response;
+}
+
+net::Response delete_rule(const ApiContext& context, const net::Request& request) {
+  const std::string& id = *request.parameters.find("id");
+  const auto removed =
+      context.write.with([&](perf::OpenStore& open) { return open.control->remove_rule(id); });
+  if (!removed) return net::error_response(removed.error());
+  net::Response response;
+  response.status = 204;
+  return response;
+}
+
+net::Response get_running(const ApiContext& context) {
+  json list = json::array();
+  for (const perf::RunningCall& call : perf::running_calls(context.state)) {
+    list.push_back({{"database", call.summary.database},
+                    {"session", call.summary.session},
+                    {"user", call.summary.user},
+                    {"method", call.summary.method},
+                    {"start", base::to_iso(call.summary.start)},
+                    {"seconds", static_cast<double>(call.summary.wall.count()) / 1e6},
+                    {"host", call.host},
+                    {"process", call.process},
+                    {"activity", perf::name(call.activity)},
+                    {"activity_seconds", static_cast<double>(call.activity_age.count()) / 1e6},
+                    {"statement", call.statement}});
+  }
+  return json_response(200, dump({{"running", list}}));
+}
+
+net::Route route(std::string method, std::string pattern, net::Handler handler) {
+  net::Route made;
+  made.method = std::move(method);
+  made.pattern = std::move(pattern);
+  made.access = made.method == "GET" ? net::Access::kRead : net::Access::kWrite;
+  made.deadline = kReportDeadline;
+  made.handler = std::move(handler);
+  return made;
+}
+
+Result<void> read_strings(const json& object, const char* key, std::vector<std::string>& target) {
+  if (!object.contains(key)) return {};
+  for (const json& entry : object.at(key)) target.push_back(entry.get<std::string>());
+  if (object.at(key).is_array()) return {};
+  return fail(ErrorCode::kInvalidArgument, fmt::format("{}: expected a list of strings", key));
+}
+
+Result<std::optional<base::Microseconds>> read_span(const json& object, const char* key) {
+  if (!object.contains(key)) return std::optional<base::Microseconds>();
+  const auto span = base::parse_duration(object.at(key).get<std::string>());
+  if (!span) return fail(base::Error(span.error()).within(key));
+  if (span->count() < 0)
+    return fail(ErrorCode::kInvalidArgument, fmt::format("{}: must not be negative", key));
+  return std::optional(*span);
+}
+
+Result<void> check_rule_keys(const json& object) {
+  static constexpr std::array<std::string_view, 11> kKeys{"users",       "database", "methods", "profile",
+                                                          "sample",      "db",       "io",      "query",
+                                                          "slower_than", "one_in",   "for"};
+  for (const auto& [key, value] : object.items()) {
+    if (std::find(kKeys.begin(), kKeys.end(), key) == kKeys.end()) {
+      return fail(ErrorCode::kInvalidArgument,
+                  fmt::format("unknown key '{}'; a rule has {}", key, fmt::join(kKeys, ", ")));
+    }
+  }
+  return {};
+}
+
+/// A rule that names nothing would record everybody: that must be said, with the method "*".
+Result<void> require_a_limit(const perf::Rule& rule) {
+  const bool limited = !rule.users.empty() || !rule.methods.empty() || !rule.database.empty() ||
+                       rule.one_in > 1 || rule.slower_than.count() > 0;
+  if (limited) return {};
+  return fail(ErrorCode::kInvalidArgument,
+              "whom? give users, methods, database, slower_than or one_in; methods [\"*\"] is everybody");
+}
+
+Result<void> read_spans(const json& object, base::UtcTime now, perf::Rule& rule) {
+  const auto query = read_span(object, "query");
+  if (!query) return fail(query.error());
+  rule.query = *query;
+  const auto slower_than = read_span(object, "slower_than");
+  if (!slower_than) return fail(slower_than.error());
+  rule.slower_than = slower_than->value_or(base::Microseconds{0});
+  const auto lifetime = read_span(object, "for");
+  if (!lifetime) return fail(lifetime.error());
+  rule.expires = now + lifetime->value_or(std::chrono::hours{1});
+  return {};
+}
+
+/// May throw json::exception for a value of a wrong type.
+Result<perf::Rule> rule_of(const json& object, base::UtcTime now) {
+  perf::Rule rule;
+  std::vector<std::string> users;
+  const std::array<std::pair<const char*, std::vector<std::string>*>, 6> lists{{{"users", &users},
+                                                                                {"methods", &rule.methods},
+                                                                                {"profile", &rule.profile},
+                                                                                {"sample", &rule.sample},
+                                                                                {"db", &rule.db},
+                                                                                {"io", &rule.io}}};
+  for (const auto& [key, target] : lists) {
+    if (auto read = read_strings(object, key, *target); !read) return fail(std::move(read.error()));
+  }
+  for (const std::string& user : users) rule.users.push_back(perf::UserPattern::parse(user));
+  rule.database = object.value("database", "");
+  const auto one_in = object.value("one_in", std::int64_t{1});
+  if (one_in < 1 || one_in > std::numeric_limits<std::uint32_t>::max()) {
+    return fail(ErrorCode::kInvalidArgument, "one_in: expected a number from 1");
+  }
+  rule.one_in = static_cast<std::uint32_t>(one_in);
+  rule.created = now;
+  rule.author = "api";
+  if (auto read = read_spans(object, now, rule); !read) return fail(std::move(read.error()));
+  if (auto limited = require_a_limit(rule); !limited) return fail(std::move(limited.error()));
+  return rule;
+}
+
+}  // namespace
+
+Result<perf::ReportRequest> parse_report_request(std::string_view report, const net::Parameters& query,
+                                                 base::UtcTime now) {
+  const auto& names = perf::report_names();
+  if (std::find(names.begin(), names.end(), report) == names.end()) {
+    return fail(ErrorCode::kNotFound, fmt::format("no report '{}'; there are {}, and running, rules, status",
+                                                  report, fmt::join(names, ", ")));
+  }
+  perf::ReportRequest request;
+  request.report = report;
+  request.page.limit = kUsualLimit;
+  std::vector<std::string_view> seen;
+  for (const auto& [name, value] : query.all()) {
+    if (std::find(seen.begin(), seen.end(), name) != seen.end()) {
+      return fail(ErrorCode::kInvalidArgument, fmt::format("parameter '{}' is given twice", name));
+    }
+    seen.push_back(name);
+    if (auto read = read_parameter(name, value, now, request); !read) return fail(std::move(read.error()));
+  }
+  if (request.page.limit == 0) request.page.limit = kMostRows;
+  return request;
+}
+
+Result<perf::Rule> parse_rule(std::string_view body, base::UtcTime now) {
+  const json object = json::parse(body.begin(), body.end(), nullptr, false);
+  if (!object.is_object()) return fail(ErrorCode::kInvalidArgument, "the body must be a JSON object");
+  if (auto checked = check_rule_keys(object); !checked) return fail(std::move(checked.error()));
+  try {
+    return rule_of(object, now);
+  } catch (const json::exception& error) {
+    return fail(ErrorCode::kInvalidArgument, fmt::format("a field has a wrong type: {}", error.what()));
+  }
+}
+
+std::string report_body(const perf::ReportRequest& request, const perf::Report& report) {
+  json columns = json::array();
+  for (const perf::Column& column : report.table.columns) {
+    columns.push_back({{"name", column.name}, {"format", perf::name(column.format)}});
+  }
+  json head{{"report", request.report},
+            {"columns", columns},
+            {"total", report.total},
+            {"offset", request.page.offset},
+            {"limit", request.page.limit}};
+  if (!report.note.empty()) head["note"] = report.note;
+  if (!report.text.empty()) head["text"] = report.text;
+  std::string body = dump(head);
+  body.pop_back();  // the object goes on with its rows
+  return body + ",\"rows\":" + perf::to_json(report.table) + "}";
+}
+
+void add_perf_api(net::Router& router, const ApiContext& context) {
+  router.add(
+      route("GET", "/api/perf/status", [context](const net::Request&) { return answer(context.status()); }));
+  router.add(
+      route("GET", "/api/perf/running", [context](const net::Request&) { return get_running(context); }));
+  router.add(route("GET", "/api/perf/rules", [context](const net::Request&) { return get_rules(context); }));
+  router.add(route("POST", "/api/perf/rules",
+                   [context](const net::Request& request) { return post_rule(context, request); }));
+  router.add(route("DELETE", "/api/perf/rules/{id}",
+                   [context](const net::Request& request) { return delete_rule(context, request); }));
+  router.add(route("GET", "/api/perf/{report}",
+                   [context](const net::Request& request) { return get_report(context, request); }));
+}
+
+}  // namespace headroom::cli

@@ -1,0 +1,297 @@
+// The daemon: joins the HTTP server with the analyzer, and keeps the store in order.
+//
+// Threads: the main one waits for signals; one is the server's I/O thread; two do duties: looking at the
+// store (health, metrics, calls of killed processes; every few seconds) and pruning (rarely, may take long).
+// Requests run on the server's workers. Each takes its own store out of a pool, so none waits for another.
+//
+// Signals are blocked in every thread and fetched by the main one with sigwait: there is no handler, hence
+// nothing that a handler may not do. The first signal stops gracefully; systemd, or an impatient person, has
+// SIGKILL.
+
+#include "headroom/serve.hpp"
+
+#include <pthread.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "base/clock.hpp"
+#include "headroom/api.hpp"
+#include "headroom/commands.hpp"
+#include "headroom/serve_health.hpp"
+#include "headroom/serve_metrics.hpp"
+#include "headroom/serve_repeater.hpp"
+#include "headroom/serve_stores.hpp"
+#include "headroom/status.hpp"
+#include "headroom/version.hpp"
+#include "net/service_manager.hpp"
+#include "perf/scoreboard.hpp"
+
+namespace headroom::cli {
+namespace {
+
+using base::ErrorCode;
+using base::fail;
+using base::Result;
+
+constexpr std::chrono::seconds kLookEvery{5};
+constexpr std::chrono::minutes kPruneEvery{10};
+
+/// The signals that end the service; blocked before the first thread starts, so that all inherit it.
+class EndSignals {
+ public:
+  EndSignals() {
+    sigemptyset(&set_);
+    for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set_, number);
+    pthread_sigmask(SIG_BLOCK, &set_, &before_);
+  }
+  ~EndSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  EndSignals(const EndSignals&) = delete;
+  EndSignals& operator=(const EndSignals&) = delete;
+
+  [[nodiscard]] int wait() const {
+    int number = 0;
+    while (sigwait(&set_, &number) != 0) {
+    }
+    return number;
+  }
+
+ private:
+  sigset_t set_{};
+  sigset_t before_{};
+};
+
+/// Everything that serves; made whole or not at all.
+class Service {
+ public:
+  Service(const Invocation& invocation, StoreChoice choice)
+      : configuration_(invocation.configuration),
+        choice_(std::move(choice)),
+        read_(choice_.url, perf::OpenMode::kRead, static_cast<std::size_t>(configuration_.serve.workers) + 1),
+        write_(choice_.url, perf::OpenMode::kWrite, 2),
+        health_(base::utc_now()) {}
+
+  Result<void> listen() {
+    auto options = server_options(configuration_.serve);
+    if (!options) return fail(std::move(options.error()));
+    options->observe = [this](const net::Observation& seen) {
+      metrics_.observe(seen);
+      spdlog::debug("{} {} {} {} {} us", seen.address, seen.method, seen.path, seen.status,
+                    seen.duration.count());
+    };
+    auto server = net::Server::create(std::move(*options), routes());
+    if (!server) return fail(std::move(server.error()));
+    server_ = std::move(*server);
+    return {};
+  }
+
+  /// Returns when a signal came and everything has stopped.
+  void run(const EndSignals& signals, const net::ServiceManager& manager) {
+    bool finished = true;
+    std::thread thread([&] { finished = server_->run(); });
+    {
+      const Repeater look(kLookEvery, [this] { look_at_store(); });
+      const Repeater prune(kPruneEvery, [this] { prune_store(); });
+      announce(manager);
+      spdlog::info("{}: stopping", strsignal(signals.wait()));
+      (void)manager.notify("STOPPING=1");
+      server_->stop();
+      thread.join();
+    }
+    if (finished) return;
+    spdlog::warn("a request did not end in time; leaving without it");
+    std::_Exit(EXIT_SUCCESS);  // its thread cannot be joined
+  }
+
+ private:
+  net::Router routes() {
+    net::Router router;
+    net::Route health;
+    health.method = "GET";
+    health.pattern = "/health";
+    health.access = net::Access::kPublic;
+    health.run_on = net::RunOn::kEventLoop;
+    health.handler = [this](const net::Request& request) {
+      return health_.response(base::utc_now(), request.remote.local || request.authenticated);
+    };
+    router.add(std::move(health));
+    net::Route metrics;
+    metrics.method = "GET";
+    metrics.pattern = "/metrics";
+    metrics.run_on = net::RunOn::kEventLoop;
+    metrics.handler = [this](const net::Request&) {
+      return net::make_response(200, "text/plain; version=0.0.4; charset=utf-8", metrics_.text(*server_));
+    };
+    router.add(std::move(metrics));
+    add_perf_api(router, {read_, write_, configuration_.serve.state, [this] { return status(); }});
+    return router;
+  }
+
+  Result<Status> gather_status() {
+    return read_.with([&](perf::OpenStore& open) -> Result<Status> {
+      Status status;
+      status.version = kVersion;
+      status.configuration = configuration_.file.string();
+      status.choice = choice_;
+      status.retention = configuration_.perf.retention;
+      auto info = open.store->info();
+      if (!info) return fail(std::move(info.error()));
+      status.store = std::move(*info);
+      const auto rules = open.control->rules(0);
+      if (!rules) return fail(rules.error());
+      status.rules_version = rules->version;
+      status.rules = rules->rules.size();
+      return status;
+    });
+  }
+
+  Result<std::string> status() {
+    const auto gathered = gather_status();
+    if (!gathered) return fail(gathered.error());
+    std::string text = status_json(*gathered, base::utc_now());
+    while (text.ends_with('\n')) text.pop_back();
+    return text;
+  }
+
+  /// Notes a failure once, not at every turn.
+  void report(std::string_view duty, const Result<void>& outcome) {
+    std::string error = outcome ? std::string() : outcome.error().message();
+    if (!error.empty()) {
+      metrics_.duty_failed(duty);
+      spdlog::warn("{}: {}", duty, error);
+    }
+    health_.set(duty, std::move(error));
+  }
+
+  Result<void> measure_store() {
+    const auto gathered = gather_status();
+    if (!gathered) return fail(gathered.error());
+    metrics_.set_store(gathered->store);
+    health_.set_warnings(find_problems(*gathered, base::utc_now()));
+    perf::Filter recent;
+    recent.since = base::utc_now() - std::chrono::hours(1);
+    const auto counts = read_.with([&](perf::OpenStore& open) { return open.store->counts(recent); });
+    if (!counts) return fail(counts.error());
+    metrics_.add_counts(*counts);
+    return {};
+  }
+
+  Result<void> sweep() {
+    std::error_code ignored;
+    if (!std::filesystem::is_directory(configuration_.serve.state, ignored)) return {};
+    const auto swept = write_.with([&](perf::OpenStore& open) {
+      return perf::sweep_scoreboards(configuration_.serve.state, *open.store);
+    });
+    if (!swept) return fail(swept.error());
+    metrics_.swept(*swept);
+    return {};
+  }
+
+  void look_at_store() {
+    const auto measured = measure_store();
+    if (!measured) metrics_.set_store_away();
+    report("store", measured);
+    if (measured) report("killed calls", sweep());
+    health_.looked(base::utc_now());
+  }
+
+  void prune_store() {
+    const auto pruned = write_.with([&](perf::OpenStore& open) {
+      return open.control->prune(configuration_.perf.retention, base::utc_now());
+    });
+    if (pruned) metrics_.pruned(pruned->calls);
+    report("retention", pruned ? Result<void>() : Result<void>(fail(pruned.error())));
+  }
+
+  void announce(const net::ServiceManager& manager) const {
+    std::string where;
+    for (const net::Endpoint& endpoint : server_->endpoints()) where.append(" ").append(endpoint.text());
+    spdlog::info("headroom {} (process {}) serves on{}; store {} ({})", kVersion, ::getpid(), where,
+                 perf::without_password(choice_.url), choice_.source);
+    if (auto told =
+            manager.notify(fmt::format("READY=1\nMAINPID={}\nSTATUS=Serving on{}", ::getpid(), where));
+        !told) {
+      spdlog::warn("{}", told.error().message());
+    }
+  }
+
+  const Configuration configuration_;
+  const StoreChoice choice_;
+  StorePool read_;
+  StorePool write_;
+  ServeHealth health_;
+  ServeMetrics metrics_;
+  /// Last: its workers use all of the above.
+  std::unique_ptr<net::Server> server_;
+};
+
+Result<net::Endpoint> endpoint_of(std::string_view key, const std::string& text) {
+  auto endpoint = net::parse_endpoint(text);
+  if (!endpoint) return fail(std::move(endpoint.error()).within(fmt::format("[serve] {}", key)));
+  return endpoint;
+}
+
+}  // namespace
+
+Result<net::ServerOptions> server_options(const ServeSection& section) {
+  net::ServerOptions options;
+  auto listen = endpoint_of("listen", section.listen);
+  if (!listen) return fail(std::move(listen.error()));
+  options.listen.push_back(std::move(*listen));
+  if (!section.socket.empty()) {
+    auto socket = endpoint_of("socket", "unix:" + section.socket);
+    if (!socket) return fail(std::move(socket.error()));
+    options.listen.push_back(std::move(*socket));
+  }
+  if (!section.token_file.empty()) {
+    auto token = net::Token::from_file(section.token_file);
+    if (!token) return fail(std::move(token.error()).within("[serve] token_file"));
+    options.access.token = std::move(*token);
+  }
+  if (!options.listen.front().is_local() && !options.access.token) {
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("[serve] listen = \"{}\" is not a loopback address: set [serve] token_file too",
+                            section.listen));
+  }
+  options.access.hosts = section.hosts;
+  options.limits.workers = static_cast<std::size_t>(section.workers);
+  return options;
+}
+
+Result<Exit> serve(const Invocation& invocation) {
+  const net::ServiceManager manager = net::ServiceManager::from_environment();
+  auto choice = chosen_store(invocation);
+  if (!choice) return fail(std::move(choice.error()));
+  const EndSignals signals;
+  Service service(invocation, std::move(*choice));
+  if (auto listening = service.listen(); !listening) return fail(std::move(listening.error()));
+  service.run(signals, manager);
+  return Exit::kFine;
+}
+
+void add_serve_command(CLI::App& app, Invocation& invocation) {
+  CLI::App* command = app.add_subcommand(
+      "serve", "Serve health, metrics and the reports as JSON, and keep the store in order");
+  command->group("Store");
+  command->footer(
+      "Examples:\n  headroom serve\n  headroom serve --listen 127.0.0.1:7500\n  curl "
+      "http://127.0.0.1:7400/health");
+  auto listen = std::make_shared<std::string>();
+  command->add_option("--listen", *listen, "ADDRESS:PORT in place of [serve] listen");
+  command->callback([&invocation, listen] {
+    invocation.run = [listen](Invocation& run) {
+      if (!listen->empty()) run.configuration.serve.listen = *listen;
+      return serve(run);
+    };
+  });
+}
+
+}  // namespace headroom::cli
