@@ -27,8 +27,8 @@ def status() -> Dict[str, Any]:
     """Counters of this process: calls, records, dropped_records, errors, last_error, rules_version, queued."""
 
 def set_error_classes(classes: Dict[str, Tuple[Type[BaseException], ...]]) -> None:
-    """Which exceptions mean which status: keys "user_error", "warning", "concurrency" (first match in that order);
-    any other exception is "exception"."""
+    """Which exceptions mean which status: keys "user_error", "warning", "concurrency" (the first in that order for
+    which `isinstance` is true, so that a class may decide by code); any other exception is "exception"."""
 
 def begin(kind: str, method: str = "", database: str = "") -> "Call":
     """Opens a call and makes it the current one of this thread or greenlet; the one before becomes its parent.
