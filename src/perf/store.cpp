@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "perf/redis_store.hpp"
 #include "perf/sqlite_store.hpp"
 
 namespace headroom::perf {
@@ -57,6 +58,9 @@ Result<OpenStore> open_store(std::string_view url, OpenMode mode) {
   if (starts_with(url, kSqlite)) {
     const auto path = url.substr(kSqlite.size());
     if (path.size() > 1 && path.front() == '/') return open_sqlite_store(std::filesystem::path(path), mode);
+  }
+  if (starts_with(url, "redis://") || starts_with(url, "rediss://") || starts_with(url, "unix://")) {
+    return open_redis_store(url, mode);
   }
   return fail(ErrorCode::kInvalidArgument,
               fmt::format("'{}' is no store: accepted are {}", without_password(url), kAccepted));
