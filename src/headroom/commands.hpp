@@ -1,0 +1,20 @@
+#pragma once
+
+// The groups of subcommands; main.cpp lists them.
+
+#include "headroom/command.hpp"
+
+namespace headroom::cli {
+
+/// session, method, table, call, profile, db, io, query, repeat, conflict, overview
+void add_report_commands(CLI::App& app, Invocation& invocation);
+/// trace add, trace list, trace remove
+void add_trace_commands(CLI::App& app, Invocation& invocation);
+/// status, prune
+void add_store_commands(CLI::App& app, Invocation& invocation);
+/// trytond check
+void add_trytond_commands(CLI::App& app, Invocation& invocation);
+/// serve
+void add_serve_command(CLI::App& app, Invocation& invocation);
+
+}  // namespace headroom::cli

@@ -1,0 +1,83 @@
+#include "headroom/configuration.hpp"
+
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <system_error>
+
+#include <fmt/format.h>
+
+#include "headroom/trytond_check.hpp"
+
+namespace headroom::cli {
+
+using base::ErrorCode;
+using base::fail;
+using base::Result;
+
+void PerfSection::read(base::ConfigSection& section) {
+  section.read("store", store);
+  section.read("retention_age", retention.age);
+  section.read_size("retention_size", retention.bytes);
+}
+
+Result<Configuration> read_configuration(const std::filesystem::path& file) {
+  auto toml =
+      file.empty() ? Result<base::ConfigFile>(base::ConfigFile::none()) : base::ConfigFile::open(file);
+  if (!toml) return fail(toml.error());
+  Configuration configuration;
+  configuration.file = file;
+  base::ConfigSection perf = toml->section("perf");
+  configuration.perf.read(perf);
+  base::ConfigSection serve = toml->section("serve");
+  configuration.serve.read(serve);
+  if (const auto finished = toml->finish(); !finished) return fail(finished.error());
+  return configuration;
+}
+
+Result<Configuration> load_configuration(const std::string& given) {
+  if (!given.empty()) return read_configuration(given);
+  const char* variable = std::getenv("HEADROOM_CONFIG");
+  if (variable != nullptr && *variable != '\0') {
+    auto configuration = read_configuration(variable);
+    if (!configuration) return fail(std::move(configuration.error()).within("$HEADROOM_CONFIG"));
+    return configuration;
+  }
+  for (const char* usual : {"headroom.toml", "/etc/headroom/headroom.toml"}) {
+    std::error_code ignored;
+    if (std::filesystem::exists(usual, ignored)) return read_configuration(usual);
+  }
+  return read_configuration({});
+}
+
+namespace {
+
+Result<std::string> read_broker(const std::string& file) {
+  std::ifstream stream(file);
+  if (!stream) {
+    return fail(ErrorCode::kNotFound,
+                fmt::format("--trytond-config {}: {}", file, std::generic_category().message(errno)));
+  }
+  std::ostringstream text;
+  text << stream.rdbuf();
+  return broker_of(text.str());
+}
+
+}  // namespace
+
+Result<StoreChoice> choose_store(const std::string& given, const Configuration& configuration,
+                                 const std::string& trytond_config) {
+  if (!given.empty()) return StoreChoice{given, "--store"};
+  if (!configuration.perf.store.empty()) {
+    return StoreChoice{configuration.perf.store,
+                       fmt::format("[perf] store of {}", configuration.file.string())};
+  }
+  if (!trytond_config.empty()) {
+    auto broker = read_broker(trytond_config);
+    if (!broker) return fail(broker.error());
+    if (!broker->empty()) return StoreChoice{*broker, fmt::format("[perf] broker of {}", trytond_config)};
+  }
+  return StoreChoice{std::string(kDefaultStore), "the default"};
+}
+
+}  // namespace headroom::cli

@@ -1,0 +1,163 @@
+#include "headroom/status.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/units.hpp"
+#include "perf/report_text.hpp"
+
+namespace headroom::cli {
+
+namespace {
+
+using perf::ProcessInfo;
+
+bool is_silent(const ProcessInfo& process, base::UtcTime now) {
+  return now - process.seen > kSilentAfter;
+}
+
+std::string process_name(const ProcessInfo& process) {
+  return fmt::format("{} {} on {}", process.role.empty() ? "process" : process.role, process.process,
+                     process.host);
+}
+
+/// The recorder describes itself as "headroom 0.1.0 in trytond 6.0.29, hooked ...": the first version in it
+/// is its own.
+std::string recorder_version(const ProcessInfo& process) {
+  constexpr std::string_view kFront = "headroom ";
+  std::string_view text = process.version;
+  if (text.starts_with(kFront)) text.remove_prefix(kFront.size());
+  return std::string(text.substr(0, text.find(' ')));
+}
+
+void add_process_problems(const Status& status, const ProcessInfo& process, base::UtcTime now,
+                          std::vector<std::string>& problems) {
+  const std::string name = process_name(process);
+  if (process.dropped_records > 0) {
+    problems.push_back(
+        fmt::format("{} dropped {} records because its buffer was full", name, process.dropped_records));
+  }
+  if (process.errors > 0) {
+    problems.push_back(fmt::format("{} counted {} errors of the recorder, the last one: {}", name,
+                                   process.errors, process.last_error.empty() ? "-" : process.last_error));
+  }
+  const std::string version = recorder_version(process);
+  if (!version.empty() && version != status.version) {
+    problems.push_back(fmt::format("{} runs headroom {}, this is {}", name, version, status.version));
+  }
+  if (const std::size_t at = process.version.find("not hooked "); at != std::string::npos) {
+    problems.push_back(fmt::format("{} could not record everything: {}", name, process.version.substr(at)));
+  }
+  if (is_silent(process, now)) return;
+  if (process.rules_version != status.rules_version) {
+    problems.push_back(fmt::format("{} obeys version {} of the rules, {} is current", name,
+                                   process.rules_version, status.rules_version));
+  }
+}
+
+/// "3 d", "2 h", "7 min", "12 s": one unit is enough to know whether something is alive.
+std::string ago(base::UtcTime time, base::UtcTime now) {
+  const auto seconds = std::max<std::int64_t>(0, (now - time).count() / 1'000'000);
+  if (seconds >= 2 * 86400) return fmt::format("{} d", seconds / 86400);
+  if (seconds >= 2 * 3600) return fmt::format("{} h", seconds / 3600);
+  if (seconds >= 2 * 60) return fmt::format("{} min", seconds / 60);
+  return fmt::format("{} s", seconds);
+}
+
+std::string process_table(const Status& status, base::UtcTime now) {
+  using perf::Format;
+  perf::Table table;
+  table.columns = {{"host", Format::kText},    {"pid", Format::kCount},     {"role", Format::kText},
+                   {"version", Format::kText}, {"started", Format::kText},  {"seen", Format::kText},
+                   {"calls", Format::kCount},  {"records", Format::kCount}, {"dropped", Format::kCount},
+                   {"errors", Format::kCount}, {"rules", Format::kCount}};
+  const auto number = [](std::uint64_t value) { return static_cast<std::int64_t>(value); };
+  for (const ProcessInfo& process : status.store.processes) {
+    table.rows.push_back({process.host, static_cast<std::int64_t>(process.process), process.role,
+                          process.version, ago(process.started, now) + " ago",
+                          ago(process.seen, now) + " ago", number(process.calls), number(process.records),
+                          number(process.dropped_records), number(process.errors),
+                          number(process.rules_version)});
+  }
+  return perf::to_aligned(table, 0, perf::Color::kOff);
+}
+
+nlohmann::ordered_json process_json(const ProcessInfo& process, base::UtcTime now) {
+  return {{"host", process.host},
+          {"process", process.process},
+          {"role", process.role},
+          {"version", process.version},
+          {"started", base::to_iso(process.started)},
+          {"seen", base::to_iso(process.seen)},
+          {"silent", is_silent(process, now)},
+          {"calls", process.calls},
+          {"records", process.records},
+          {"dropped_records", process.dropped_records},
+          {"errors", process.errors},
+          {"last_error", process.last_error},
+          {"rules_version", process.rules_version}};
+}
+
+}  // namespace
+
+std::vector<std::string> find_problems(const Status& status, base::UtcTime now) {
+  std::vector<std::string> problems = status.problems;
+  for (const ProcessInfo& process : status.store.processes)
+    add_process_problems(status, process, now, problems);
+  if (status.store.bytes > status.retention.bytes) {
+    problems.push_back(fmt::format(
+        "the store holds {}, more than the {} of [perf] retention_size; 'headroom prune' makes room",
+        base::format_size(status.store.bytes), base::format_size(status.retention.bytes)));
+  }
+  if (status.store.processes.empty())
+    problems.push_back("no process has recorded into this store within the last hour");
+  return problems;
+}
+
+std::string status_text(const Status& status, base::UtcTime now) {
+  std::string text = fmt::format("headroom {}\n", status.version);
+  text +=
+      fmt::format("configuration  {}\n",
+                  status.configuration.empty() ? "none, defaults" : perf::escape_line(status.configuration));
+  text += fmt::format("store          {} (from {})\n", perf::escape_line(status.store.url),
+                      perf::escape_line(status.choice.source));
+  text += fmt::format("               {} schema {}, {} calls, {} of at most {}", status.store.kind,
+                      status.store.schema, status.store.calls, base::format_size(status.store.bytes),
+                      base::format_size(status.retention.bytes));
+  text += status.store.oldest ? fmt::format(", oldest {}\n", base::to_iso(*status.store.oldest)) : "\n";
+  text += fmt::format("rules          {} (version {})\n", status.rules, status.rules_version);
+  text += fmt::format("processes      {}\n", status.store.processes.size());
+  if (!status.store.processes.empty()) text += "\n" + process_table(status, now);
+  const std::vector<std::string> problems = find_problems(status, now);
+  if (!problems.empty()) text += "\n";
+  for (const std::string& problem : problems)
+    text += fmt::format("warning: {}\n", perf::escape_line(problem));
+  return text;
+}
+
+std::string status_json(const Status& status, base::UtcTime now) {
+  nlohmann::ordered_json processes = nlohmann::ordered_json::array();
+  for (const ProcessInfo& process : status.store.processes) processes.push_back(process_json(process, now));
+  const nlohmann::ordered_json json = {
+      {"version", status.version},
+      {"configuration", status.configuration},
+      {"store",
+       {{"url", status.store.url},
+        {"source", status.choice.source},
+        {"kind", status.store.kind},
+        {"schema", status.store.schema},
+        {"calls", status.store.calls},
+        {"bytes", status.store.bytes},
+        {"oldest", status.store.oldest ? nlohmann::ordered_json(base::to_iso(*status.store.oldest))
+                                       : nlohmann::ordered_json()}}},
+      {"retention",
+       {{"age", static_cast<double>(status.retention.age.count()) / 1e6}, {"bytes", status.retention.bytes}}},
+      {"rules", {{"version", status.rules_version}, {"count", status.rules}}},
+      {"processes", processes},
+      {"problems", find_problems(status, now)}};
+  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace headroom::cli

@@ -1,0 +1,132 @@
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "base/clock.hpp"
+#include "base/units.hpp"
+#include "headroom/commands.hpp"
+#include "headroom/output.hpp"
+#include "headroom/status.hpp"
+#include "headroom/version.hpp"
+#include "perf/report.hpp"
+
+namespace headroom::cli {
+
+namespace {
+
+using base::fail;
+using base::Result;
+
+/// The places that name a store, besides the one that was chosen: they should agree with it.
+void compare_stores(const Invocation& invocation, Status& status) {
+  const auto differs = [&](const std::string& url, const std::string& source) {
+    if (url.empty() || url == status.choice.url) return;
+    status.problems.push_back(fmt::format("{} names another store, {}, than {}, {}", source,
+                                          perf::without_password(url), status.choice.source,
+                                          perf::without_password(status.choice.url)));
+  };
+  if (!invocation.configuration.perf.store.empty()) {
+    differs(invocation.configuration.perf.store,
+            fmt::format("[perf] store of {}", invocation.configuration.file.string()));
+  }
+  if (invocation.options.trytond_config.empty()) return;
+  const auto broker = choose_store("", Configuration{}, invocation.options.trytond_config);
+  if (!broker) {
+    status.problems.push_back(broker.error().message());
+  } else {
+    differs(broker->url, broker->source);
+  }
+}
+
+Result<Status> gather_status(const Invocation& invocation) {
+  Status status;
+  status.version = kVersion;
+  status.configuration = invocation.configuration.file.string();
+  status.retention = invocation.configuration.perf.retention;
+  auto choice = chosen_store(invocation);
+  if (!choice) return fail(choice.error());
+  status.choice = std::move(*choice);
+  compare_stores(invocation, status);
+  const auto store = open_chosen_store(invocation, perf::OpenMode::kRead);
+  if (!store) return fail(store.error());
+  auto info = store->store->info();
+  if (!info) return fail(info.error());
+  status.store = std::move(*info);
+  const auto rules = store->control->rules(0);
+  if (!rules) return fail(rules.error());
+  status.rules_version = rules->version;
+  status.rules = rules->rules.size();
+  return status;
+}
+
+Result<Exit> run_status(const Invocation& invocation) {
+  const auto status = gather_status(invocation);
+  if (!status) return fail(status.error());
+  const base::UtcTime now = base::utc_now();
+  return print_text(invocation.options.json ? status_json(*status, now) : status_text(*status, now));
+}
+
+struct PruneOptions {
+  std::string age;
+  std::string size;
+};
+
+Result<perf::Retention> retention_of(const PruneOptions& options, const Configuration& configuration) {
+  perf::Retention retention = configuration.perf.retention;
+  if (!options.age.empty()) {
+    const auto age = base::parse_duration(options.age);
+    if (!age) return fail(base::Error(age.error()).within("--age"));
+    retention.age = *age;
+  }
+  if (!options.size.empty()) {
+    const auto size = base::parse_size(options.size);
+    if (!size) return fail(base::Error(size.error()).within("--size"));
+    retention.bytes = *size;
+  }
+  return retention;
+}
+
+Result<Exit> run_prune(const PruneOptions& options, const Invocation& invocation) {
+  const auto retention = retention_of(options, invocation.configuration);
+  if (!retention) return fail(retention.error());
+  const auto store = open_chosen_store(invocation, perf::OpenMode::kWrite);
+  if (!store) return fail(store.error());
+  const auto pruned = store->control->prune(*retention, base::utc_now());
+  if (!pruned) return fail(pruned.error());
+  using perf::Format;
+  perf::Report report;
+  report.table.columns = {
+      {"calls", Format::kCount}, {"bytes_before", Format::kBytes}, {"bytes_after", Format::kBytes}};
+  report.table.rows.push_back({static_cast<std::int64_t>(pruned->calls),
+                               static_cast<std::int64_t>(pruned->bytes_before),
+                               static_cast<std::int64_t>(pruned->bytes_after)});
+  return print_report(invocation.options, report);
+}
+
+}  // namespace
+
+void add_store_commands(CLI::App& app, Invocation& invocation) {
+  CLI::App* status =
+      app.add_subcommand("status", "Say what records, since when, into which store, and what is wrong");
+  status->group("Store");
+  status->footer(
+      "Examples:\n  headroom status\n  headroom status --trytond-config /etc/tryton/trytond.conf --json");
+  status->callback([&invocation] { invocation.run = [](Invocation& run) { return run_status(run); }; });
+
+  CLI::App* prune =
+      app.add_subcommand("prune", "Delete old calls: first by age, then until the store fits its size");
+  prune->group("Store");
+  prune->footer(
+      "Without options the retention of the configuration holds.\n\nExamples:\n  headroom prune\n"
+      "  headroom prune --age 1d --size 500MB");
+  auto options = std::make_shared<PruneOptions>();
+  prune->add_option("--age", options->age, "delete what is older, for example 7d");
+  prune->add_option("--size", options->size,
+                    "then the oldest until the store is no larger, for example 2GiB");
+  prune->callback([&invocation, options] {
+    invocation.run = [options](Invocation& run) { return run_prune(*options, run); };
+  });
+}
+
+}  // namespace headroom::cli
