@@ -1,5 +1,6 @@
 """Fixtures of the scenarios: real servers, which end with the test and leave their logs when it failed."""
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -8,6 +9,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from servers import Servers, project_root  # noqa: E402
+
+
+signal.signal(signal.SIGTERM, lambda *_: sys.exit('terminated'))  # so that fixtures end their servers
 
 
 @pytest.hookimpl(tryfirst=True, hookwrapper=True)

@@ -56,7 +56,7 @@ class Tryton:
         port = free_port()
         entry = self.folder / ('uwsgi_%d.py' % port)
         entry.write_text('from trytond.application import app\n')
-        command = ['uwsgi', '--plugin', 'python3', '--http-socket', '127.0.0.1:%d' % port, '--master', '--die-on-term',
+        command = ['uwsgi', '--plugin', 'python3', '--http-socket', '127.0.0.1:%d' % port, '--master', '--die-on-term', '--no-orphans',
             '--processes', processes, '--wsgi-file', entry, '--callable', 'app', '--need-app', '--disable-logging',
             '--buffer-size', 32768, '--add-header', 'Connection: close']
         command += ['--threads', threads] * (threads > 1) + ['--enable-threads'] * enable_threads

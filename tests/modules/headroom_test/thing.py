@@ -169,10 +169,10 @@ class Thing(ModelSQL):
     def enqueue(cls, shapes):
         """Leaves a task to the queue."""
         with Transaction().set_context(queue_name='headroom'):
-            cls.__queue__.task(shapes)
+            cls.__queue__.task(cls.browse([1]), shapes)
 
     @classmethod
-    def task(cls, shapes):
+    def task(cls, things, shapes):
         cls.run(shapes)
 
     @classmethod
