@@ -127,6 +127,7 @@ const Decision& ActiveCall::verify(std::span<const Rule> rules, std::int64_t use
   const Subject subject{summary_.database, summary_.method, user_id, login};
   decision_ = decide(rules, subject, now, dice_);
   recording_ = decision_.record;
+  if (!decision_.db) events_.clear();  // kept while the method was not known
   return decision_;
 }
 
@@ -226,7 +227,7 @@ Wanted ActiveCall::fetched(StatementRun& run, base::Nanoseconds time, std::int64
   total.time += time;
   total.longest = std::max(total.longest, run.time);
   total.rows += rows;
-  if (run.event != StatementRun::kNone) {
+  if (run.event < events_.size()) {
     events_[run.event].duration = run.time;
     events_[run.event].rows = run.rows;
   }
@@ -247,7 +248,7 @@ void ActiveCall::keep_backtrace(const StatementRun& run, Backtrace backtrace) {
 }
 
 void ActiveCall::keep_parameters(const StatementRun& run, std::vector<std::string> parameters) {
-  if (run.event != StatementRun::kNone) events_[run.event].parameters = std::move(parameters);
+  if (run.event < events_.size()) events_[run.event].parameters = std::move(parameters);
 }
 
 void ActiveCall::keep_slow(StatementRun& run, std::string bound, std::vector<std::string> parameters,

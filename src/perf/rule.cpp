@@ -26,6 +26,11 @@ bool matches_any(const std::vector<std::string>& globs, std::string_view text) {
                      [text](const std::string& glob) { return base::glob_match(glob, text); });
 }
 
+/// An empty method is not known yet: it may turn out to match.
+bool may_match(const std::vector<std::string>& globs, std::string_view method) {
+  return method.empty() ? !globs.empty() : matches_any(globs, method);
+}
+
 bool names(const UserPattern& pattern, const Subject& subject) {
   if (pattern.id) return pattern.id == subject.user_id;
   return !subject.login.empty() && pattern.login == subject.login;
@@ -39,17 +44,17 @@ bool applies(const Rule& rule, const Subject& subject, base::UtcTime now, std::u
     return false;
   }
   if (!rule.database.empty() && !base::glob_match(rule.database, subject.database)) return false;
-  return rule.methods.empty() || matches_any(rule.methods, subject.method);
+  return rule.methods.empty() || may_match(rule.methods, subject.method);
 }
 
 void add_to(Decision& decision, const Rule& rule, std::string_view method) {
   decision.slower_than =
       decision.record ? std::min(decision.slower_than, rule.slower_than) : rule.slower_than;
   decision.record = true;
-  decision.profile = decision.profile || matches_any(rule.profile, method);
-  decision.sample = decision.sample || matches_any(rule.sample, method);
-  decision.db = decision.db || matches_any(rule.db, method);
-  decision.io = decision.io || matches_any(rule.io, method);
+  decision.profile = decision.profile || may_match(rule.profile, method);
+  decision.sample = decision.sample || may_match(rule.sample, method);
+  decision.db = decision.db || may_match(rule.db, method);
+  decision.io = decision.io || may_match(rule.io, method);
   if (rule.query) decision.query = decision.query ? std::min(*decision.query, *rule.query) : *rule.query;
 }
 

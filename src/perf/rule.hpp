@@ -70,6 +70,7 @@ struct Decision {
 };
 
 /// Decides over one call. `dice` is a random number, for rules that record one call in N.
+/// An empty method is one that is not known yet, and matches wherever any method may.
 /// A rule with users never matches a subject without user id and login.
 /// Cost: O(rules); no allocation. Threads: pure.
 [[nodiscard]] Decision decide(std::span<const Rule> rules, const Subject& subject, base::UtcTime now, std::uint64_t dice);

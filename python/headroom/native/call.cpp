@@ -9,6 +9,8 @@
 #include <charconv>
 #include <random>
 
+#include <fmt/format.h>
+
 #include "process.hpp"
 #include "python.hpp"
 
@@ -89,9 +91,36 @@ void show(OpenCall& open) {
   if (open.slot != nullptr) perf::publish(*open.slot, open.call.summary(), pthread_self());
 }
 
+/// Starts a profiler that a rule wants; one that can't be started is told as an error of the recorder.
+template <typename Profiler>
+void start_profiler(std::unique_ptr<Profiler>& profiler, bool wanted) {
+  if (!wanted || profiler) return;
+  auto started = Profiler::start();
+  if (started) {
+    profiler = std::move(*started);
+  } else {
+    recorder()->error(started.error().message());
+  }
+}
+
+void start_profilers(OpenCall& open) {
+  const bool recording = open.call.recording();
+  start_profiler(open.sampled, recording && open.call.decision().sample);
+  start_profiler(open.exact, recording && open.call.decision().profile);
+}
+
+void stop_profilers(OpenCall& open) {
+  if (open.exact) open.call.keep_profile(open.exact->stop());
+  if (open.sampled) open.call.keep_profile(open.sampled->finish());
+}
+
 CallStatus status_of(PyObject* error) {
   for (const auto& one : error_classes) {
-    if (one.classes != nullptr && PyErr_GivenExceptionMatches(error, one.classes) != 0) return one.status;
+    if (one.classes == nullptr) continue;
+    // Not PyErr_GivenExceptionMatches: an adapter may tell errors apart by __instancecheck__.
+    const int matches = PyObject_IsInstance(error, one.classes);
+    if (matches < 0) PyErr_Clear();
+    if (matches > 0) return one.status;
   }
   return CallStatus::kException;
 }
@@ -118,6 +147,7 @@ void close_call(CallObject* self, int http_status) {
     if (open->call.recording()) end.memory = resident_bytes();
     const bool failed_login = open->call.summary().kind == CallKind::kLogin && !open->call.verified();
     end.keep_failed_login = failed_login && own->allow_failed_login(end.now_ns);
+    stop_profilers(*open);
     auto finished = open->call.end(end);
     own->count(open->call.summary(), open->call.verified());
     if (finished) own->submit(std::move(*finished));
@@ -262,6 +292,7 @@ PyObject* call_verify(PyObject* self, PyObject* const* arguments, Py_ssize_t num
       open->call.verify(*rules, user_id, text_of(arguments[1]), base::utc_now());
       remember_memory(*open);
       show(*open);
+      start_profilers(*open);
     }
   });
   Py_RETURN_NONE;
@@ -423,14 +454,13 @@ OpenCall* CurrentCall::get() const {
 std::string describe_error(PyObject* error) {
   constexpr std::size_t kLongest = 4096;
   const ErrorAside aside;
-  std::string text = Py_TYPE(error)->tp_name;
+  const std::string_view type = Py_TYPE(error)->tp_name;
   const Ref module(PyObject_GetAttrString(reinterpret_cast<PyObject*>(Py_TYPE(error)), "__module__"));
-  const std::string_view module_name = text_of(module.get());
-  const bool qualified = text.find('.') != std::string::npos;
-  if (!qualified && !module_name.empty() && module_name != "builtins") {
-    text.insert(0, ".").insert(0, module_name);
-  }
   PyErr_Clear();
+  const std::string_view module_name = text_of(module.get());
+  const bool qualified = type.find('.') != std::string_view::npos || module_name == "builtins";
+  std::string text =
+      qualified || module_name.empty() ? std::string(type) : fmt::format("{}.{}", module_name, type);
   const Ref message(PyObject_Str(error));
   PyErr_Clear();
   if (const auto detail = text_of(message.get()); !detail.empty())
