@@ -161,14 +161,16 @@ class Service {
     return text;
   }
 
-  /// Notes a failure once, not at every turn.
+  /// Logs a failure when it begins and when it is over, not at every turn.
   void report(std::string_view duty, const Result<void>& outcome) {
-    std::string error = outcome ? std::string() : outcome.error().message();
-    if (!error.empty()) {
-      metrics_.duty_failed(duty);
+    if (!outcome) metrics_.duty_failed(duty);
+    const std::string error = outcome ? std::string() : outcome.error().message();
+    if (!health_.set(duty, error)) return;
+    if (outcome) {
+      spdlog::info("{}: works again", duty);
+    } else {
       spdlog::warn("{}: {}", duty, error);
     }
-    health_.set(duty, std::move(error));
   }
 
   Result<void> measure_store() {
@@ -195,8 +197,16 @@ class Service {
     return {};
   }
 
+  /// Opening it for writing makes a store that is not there yet, so that a new installation is complete at
+  /// once.
+  Result<void> open_and_measure_store() {
+    const auto opened = write_.with([](perf::OpenStore&) { return Result<void>(); });
+    if (!opened) return opened;
+    return measure_store();
+  }
+
   void look_at_store() {
-    const auto measured = measure_store();
+    const auto measured = open_and_measure_store();
     if (!measured) metrics_.set_store_away();
     report("store", measured);
     if (measured) report("killed calls", sweep());

@@ -8,9 +8,12 @@
 
 namespace headroom::cli {
 
-void ServeHealth::set(std::string_view duty, std::string error) {
+bool ServeHealth::set(std::string_view duty, std::string_view error) {
   const std::lock_guard lock(mutex_);
-  errors_.insert_or_assign(std::string(duty), std::move(error));
+  std::string& known = errors_[std::string(duty)];
+  if (known == error) return false;
+  known = error;
+  return true;
 }
 
 void ServeHealth::set_warnings(std::vector<std::string> warnings) {

@@ -23,8 +23,8 @@ class ServeHealth {
 
   explicit ServeHealth(base::UtcTime started) : started_(started), looked_(started) {}
 
-  /// The outcome of a duty; an empty error means that it went well.
-  void set(std::string_view duty, std::string error);
+  /// The outcome of a duty; an empty error means that it went well. Returns whether that is news.
+  bool set(std::string_view duty, std::string_view error);
   void set_warnings(std::vector<std::string> warnings);
   /// The store was looked at, whatever was seen.
   void looked(base::UtcTime now);

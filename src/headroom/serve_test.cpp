@@ -82,12 +82,13 @@ TEST(ParseRule, RefusesWhatItDoesNotUnderstand) {
 TEST(ServeHealth, IsDegradedWhileADutyFailsOrTheStoreWasNotSeen) {
   ServeHealth health(kNow);
   EXPECT_EQ(health.response(kNow, true).status, 200);
-  health.set("store", "away");
+  EXPECT_TRUE(health.set("store", "away"));
+  EXPECT_FALSE(health.set("store", "away")) << "no news";
   EXPECT_EQ(health.response(kNow, true).status, 503);
   EXPECT_THAT(health.response(kNow, true).body, HasSubstr("store: away"));
   EXPECT_THAT(health.response(kNow, false).body, Not(HasSubstr("away")))
       << "strangers learn no more than the state";
-  health.set("store", "");
+  EXPECT_TRUE(health.set("store", ""));
   EXPECT_EQ(health.response(kNow, true).status, 200);
   EXPECT_EQ(health.response(kNow + std::chrono::minutes(2), true).status, 503);
   health.looked(kNow + std::chrono::minutes(2));
