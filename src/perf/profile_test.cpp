@@ -167,6 +167,7 @@ TEST(PstatsText, OfASampledProfileTellsWhatWasMissed) {
   profile.samples = 40;
   profile.missed = 3;
   EXPECT_THAT(pstats_text(profile), HasSubstr("37 samples (3 missed) in 0.040 seconds"));
+  EXPECT_THAT(pstats_text(profile), HasSubstr("        0    0.001    0.000    0.040 (call)\n"));
 }
 
 TEST(PstatsText, OfADeepTreeIsQuick) {

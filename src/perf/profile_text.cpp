@@ -143,6 +143,11 @@ std::string sampled_text(const Profile& profile) {
                   profile.samples - std::min(profile.samples, profile.missed), profile.missed,
                   seconds(total_time(profile)));
   out += "  samples  tottime  cputime  cumtime filename:lineno(function)\n";
+  if (!profile.nodes.empty()) {
+    const ProfileNode& root = profile.nodes.front();
+    fmt::format_to(std::back_inserter(out), "{:>9} {:8.3f} {:8.3f} {:8.3f} (call)\n", root.calls,
+                   seconds(root.wall), seconds(root.cpu), seconds(total_time(profile)));
+  }
   for (const std::size_t i : by_cumulative_time(profile, rows)) {
     const Row& row = rows[i];
     fmt::format_to(std::back_inserter(out), "{:>9} {:8.3f} {:8.3f} {:8.3f} {}\n", row.calls,
@@ -183,6 +188,7 @@ std::string pstats_text(const Profile& profile) {
 
 std::string collapsed(const Profile& profile) {
   std::vector<std::string> names;
+  names.reserve(profile.frames.size());
   for (const Frame& frame : profile.frames) names.push_back(folded_name(frame));
   std::vector<std::string> lines;
   for (std::size_t i = 0; i < profile.nodes.size(); ++i) {

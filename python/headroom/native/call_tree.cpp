@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <new>
 #include <utility>
 
 #if defined(__x86_64__)
@@ -56,6 +57,7 @@ std::uint64_t TickClock::now() const {
 CallTree::CallTree(std::uint32_t node_limit) : limit_(std::max<std::uint32_t>(node_limit, 1)), table_(512) {
   root_ = append(Node{});
   current_ = root_;
+  builtins_.push_back({"<built-in>", "~", 0});
   started_ns_ = base::monotonic_ns();
   started_ticks_ = last_ = clock_.now();
 }
@@ -170,6 +172,7 @@ CallTree::Node* CallTree::append(const Node& fresh) {
   Node& place = node(size_);
   ++size_;
   place = fresh;
+  place.index = static_cast<std::uint32_t>(size_ - 1);
   return &place;
 }
 
@@ -191,11 +194,16 @@ void CallTree::grow_table() {
 }
 
 std::uint32_t CallTree::builtin_name(const PyCFunctionObject* function) {
-  const auto known = std::find(builtin_keys_.begin(), builtin_keys_.end(), function->m_ml);
-  if (known != builtin_keys_.end()) return static_cast<std::uint32_t>(known - builtin_keys_.begin());
-  builtin_keys_.push_back(function->m_ml);
-  builtins_.push_back(frame_of_builtin(function));
-  return static_cast<std::uint32_t>(builtins_.size() - 1);
+  try {
+    const auto known = builtin_numbers_.find(function->m_ml);
+    if (known != builtin_numbers_.end()) return known->second;
+    builtins_.push_back(frame_of_builtin(function));
+    const auto number = static_cast<std::uint32_t>(builtins_.size() - 1);
+    builtin_numbers_.emplace(function->m_ml, number);
+    return number;
+  } catch (const std::bad_alloc&) {
+    return 0;
+  }
 }
 
 perf::Profile CallTree::finish() {
@@ -208,7 +216,7 @@ perf::Profile CallTree::resolve(std::int64_t elapsed_ns, std::uint64_t elapsed_t
       elapsed_ticks == 0 ? 0 : static_cast<double>(elapsed_ns) / static_cast<double>(elapsed_ticks);
   perf::ProfileBuilder builder(perf::Profile::Kind::kExact, static_cast<std::uint32_t>(limit_));
   std::map<std::pair<const void*, const PyTypeObject*>, perf::Frame> frames;
-  std::map<const Node*, std::uint32_t> places{{root_, 0}};
+  std::vector<std::uint32_t> places(size_);
   std::int64_t rest_ns = elapsed_ns;
   for (std::size_t i = 1; i < size_; ++i) {
     const Node& each = node(i);
@@ -225,9 +233,9 @@ perf::Profile CallTree::resolve(std::int64_t elapsed_ns, std::uint64_t elapsed_t
     } else {
       frame = &builtins_[each.name];
     }
-    const std::uint32_t target = builder.child(places[each.parent], *frame);
+    const std::uint32_t target = builder.child(places[each.parent->index], *frame);
     builder.add(target, each.calls, base::Nanoseconds(wall));
-    places[&each] = target;
+    places[i] = target;
   }
   builder.add(0, 0, base::Nanoseconds(std::max<std::int64_t>(rest_ns, 0)));
   builder.count_dropped(dropped_);

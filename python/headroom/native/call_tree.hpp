@@ -20,6 +20,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <unordered_map>
 #include <vector>
 
 #include "perf/profile.hpp"
@@ -60,7 +61,8 @@ class CallTree {
     Node* successor = nullptr;   ///< the sibling that ran after this one the last time
     std::uint64_t calls = 0;
     std::uint64_t ticks = 0;
-    std::uint32_t name = 0;  ///< of a C function: position in builtins_; kPython otherwise
+    std::uint32_t name = 0;   ///< of a C function: position in builtins_; kPython otherwise
+    std::uint32_t index = 0;  ///< its own place, parents before children
   };
   static constexpr std::uint32_t kPython = 0xffffffff;
   static constexpr std::size_t kBlock = 256;
@@ -86,9 +88,9 @@ class CallTree {
   std::size_t size_ = 0;
   std::size_t limit_;
   std::vector<std::unique_ptr<Node[]>> blocks_;
-  std::vector<Node*> table_;  ///< open addressing, a power of two, at most half full
-  std::vector<perf::Frame> builtins_;
-  std::vector<const void*> builtin_keys_;
+  std::vector<Node*> table_;           ///< open addressing, a power of two, at most half full
+  std::vector<perf::Frame> builtins_;  ///< the first stands for those whose name found no memory
+  std::unordered_map<const void*, std::uint32_t> builtin_numbers_;
   std::uint64_t started_ticks_;
   std::int64_t started_ns_;
 };

@@ -23,6 +23,7 @@
 #include <cstring>
 #include <limits>
 #include <mutex>
+#include <new>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -286,10 +287,18 @@ class SamplingService {
     next_ns = std::numeric_limits<std::int64_t>::max();
     for (const auto& session : sessions_) {
       const std::int64_t now_ns = clock_ns(CLOCK_MONOTONIC);
-      if (session->due_ns <= now_ns) session->sample(reader_, now_ns);
+      if (session->due_ns <= now_ns) sample(*session, now_ns);
       next_ns = std::min(next_ns, session->due_ns);
     }
     return true;
+  }
+
+  void sample(SamplingSession& session, std::int64_t now_ns) {
+    try {
+      session.sample(reader_, now_ns);
+    } catch (const std::bad_alloc&) {
+      session.thread_gone = true;  // keeps what it has; the application needs the memory more
+    }
   }
 
   std::mutex mutex_;

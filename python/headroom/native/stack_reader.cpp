@@ -147,9 +147,10 @@ bool StackReader::read_frame(const void* address, InterpreterFrame& frame) {
   const bool inside =
       window_size_ != 0 && from >= window_from_ && from + sizeof frame <= window_from_ + window_size_;
   if (!inside) {
-    window_from_ = from & ~(kPage - 1);
-    window_size_ = from + sizeof frame - window_from_;
-    if (!read_memory(reinterpret_cast<const void*>(window_from_), window_.data(), window_size_)) {
+    const std::uintptr_t before = from % kPage;
+    window_from_ = from - before;
+    window_size_ = before + sizeof frame;
+    if (!read_memory(static_cast<const std::byte*>(address) - before, window_.data(), window_size_)) {
       window_size_ = 0;
       return false;
     }
@@ -249,8 +250,8 @@ const ModelName* StackReader::model_of(const Argument& argument) {
 
 ModelName StackReader::read_model_name(const PyTypeObject* type) {
   const auto* field = reinterpret_cast<const char*>(type) + offsetof(PyHeapTypeObject, ht_name);
-  const auto pointer = read_object<PyObject*>(field);
-  auto name = pointer ? read_text(*pointer) : std::nullopt;
+  const PyObject* text = nullptr;
+  auto name = read_memory(field, &text, sizeof(void*)) ? read_text(text) : std::nullopt;
   if (!name || name->find('.') == std::string::npos) return {};
   return {next_id_++, std::move(*name)};
 }
