@@ -242,7 +242,8 @@ class Reader {
     }
     if (kind() == StatementKind::kSequence && names.empty()) {
       std::string name = sequence_table(sequence_);
-      if (!name.empty()) names.push_back(std::move(name));
+      // A '%' is a pattern for format(), whose result only the server knows.
+      if (!name.empty() && name.find('%') == std::string::npos) names.push_back(std::move(name));
     }
     return names;
   }
@@ -270,7 +271,6 @@ Meaning read_parse_tree(std::string_view json) {
 std::string sequence_table(std::string_view sequence) {
   std::string name;
   std::copy_if(sequence.begin(), sequence.end(), std::back_inserter(name), [](char c) { return c != '"'; });
-  if (name.find('%') != std::string::npos) return {};
   if (name.starts_with("public.")) name.erase(0, std::string_view{"public."}.size());
   constexpr std::string_view kSuffix = "_id_seq";
   if (name.size() > kSuffix.size() && name.ends_with(kSuffix)) name.resize(name.size() - kSuffix.size());
