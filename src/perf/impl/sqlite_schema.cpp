@@ -148,7 +148,7 @@ void lock_folder(int folder, const std::filesystem::path& path) {
 
 void build(const std::filesystem::path& path, std::span<const char* const> steps) {
   SqliteDatabase database(sqlite_uri(path.string(), ""), SQLITE_OPEN_READWRITE);
-  database.execute("PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL");
+  database.execute("PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL");
   database.execute(fmt::format("PRAGMA application_id = {}", kSqliteApplication));
   migrate(database, steps);
   database.execute("PRAGMA journal_mode = WAL");
