@@ -40,7 +40,8 @@ void add_common_options(CLI::App& app, CommonOptions& options) {
 }
 
 CLI::App* find_command(CLI::App& parent, const std::string& name) {
-  const auto found = parent.get_subcommands([&name](CLI::App* command) { return command->get_name() == name; });
+  const auto found =
+      parent.get_subcommands([&name](CLI::App* command) { return command->get_name() == name; });
   return found.empty() ? nullptr : found.front();
 }
 
@@ -59,7 +60,10 @@ void add_help_command(CLI::App& app, Invocation& invocation) {
         return base::fail(base::ErrorCode::kInvalidArgument,
                           fmt::format("unknown command '{}'; 'headroom help' lists them", name));
       }
-      return print_text(explained->help());
+      // Not App::help: it explains the subcommand that was parsed, which is this one.
+      const std::string name =
+          explained == &app ? "headroom" : fmt::format("headroom {}", fmt::join(*names, " "));
+      return print_text(explained->get_formatter()->make_help(explained, name, CLI::AppFormatMode::Normal));
     };
   });
 }

@@ -9,6 +9,7 @@
 #include "headroom/output.hpp"
 #include "headroom/status.hpp"
 #include "headroom/version.hpp"
+#include "perf/original.hpp"
 #include "perf/report.hpp"
 
 namespace headroom::cli {
@@ -104,6 +105,58 @@ Result<Exit> run_prune(const PruneOptions& options, const Invocation& invocation
   return print_report(invocation.options, report);
 }
 
+struct ImportOptions {
+  std::string source;
+  std::string database;
+};
+
+std::string left_out_text(const perf::ImportCounts& counts) {
+  std::string text;
+  for (const auto& [reason, number] : counts.left_out) {
+    text += fmt::format("{}{}: {}", text.empty() ? "left out: " : ", ", reason, number);
+  }
+  return text;
+}
+
+Result<Exit> run_import(const ImportOptions& options, const Invocation& invocation) {
+  const auto store = open_chosen_store(invocation, perf::OpenMode::kWrite);
+  if (!store) return fail(store.error());
+  const auto counts = perf::import_original(options.source, options.database, *store->store);
+  if (!counts)
+    return fail(base::Error(counts.error())
+                    .within(fmt::format("import from {}", perf::without_password(options.source))));
+  using perf::Format;
+  const auto number = [](std::uint64_t value) { return static_cast<std::int64_t>(value); };
+  perf::Report report;
+  report.table.columns = {{"sessions", Format::kCount},
+                          {"calls", Format::kCount},
+                          {"queries", Format::kCount},
+                          {"profiles", Format::kCount},
+                          {"bodies", Format::kCount}};
+  report.table.rows.push_back({number(counts->sessions), number(counts->calls),
+                               number(counts->slow_statements), number(counts->profiles),
+                               number(counts->bodies)});
+  report.note = left_out_text(*counts);
+  return print_report(invocation.options, report);
+}
+
+void add_import_command(CLI::App& app, Invocation& invocation) {
+  CLI::App* command =
+      app.add_subcommand("import", "Copy what tryton-perf-analyzer recorded in Redis into the store");
+  command->group("Store");
+  command->footer(
+      "Importing twice stores once.\n\nExamples:\n  headroom import redis://127.0.0.1:6379/15 --as shop");
+  auto options = std::make_shared<ImportOptions>();
+  command->add_option("url", options->source, "the analyzer's Redis, redis://host:port/db")->required();
+  command
+      ->add_option("--as", options->database,
+                   "the database that the calls belong to: the analyzer did not keep its name")
+      ->required();
+  command->callback([&invocation, options] {
+    invocation.run = [options](Invocation& run) { return run_import(*options, run); };
+  });
+}
+
 }  // namespace
 
 void add_store_commands(CLI::App& app, Invocation& invocation) {
@@ -127,6 +180,7 @@ void add_store_commands(CLI::App& app, Invocation& invocation) {
   prune->callback([&invocation, options] {
     invocation.run = [options](Invocation& run) { return run_prune(*options, run); };
   });
+  add_import_command(app, invocation);
 }
 
 }  // namespace headroom::cli

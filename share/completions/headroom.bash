@@ -1,0 +1,65 @@
+# Completion for headroom(1). A test compares the names below with those of the command line itself.
+
+_headroom_commands="session method table call profile db io query repeat conflict overview trace trytond status prune import serve help"
+_headroom_common="--config --store --trytond-config --color --json --no-pager --help --version"
+_headroom_filters="--since --until --user --database --method --limit --offset"
+
+# The sessions of the store that the words typed so far choose.
+_headroom_sessions() {
+  local options=() i
+  for ((i = 1; i < COMP_CWORD - 1; i++)); do
+    case "${COMP_WORDS[i]}" in
+      --config | --store | --trytond-config) options+=("${COMP_WORDS[i]}" "${COMP_WORDS[i + 1]}") ;;
+    esac
+  done
+  headroom "${options[@]}" session --limit 200 2>/dev/null | tail -n +2 | cut -f1
+}
+
+_headroom_options() {
+  case "$1" in
+    trace:add) echo "--user --database --method --profile --sample-profile --db --io --query --slower-than --sample --for" ;;
+    repeat:*) echo "$_headroom_filters --at-least" ;;
+    session:* | method:* | table:* | call:* | profile:* | db:* | io:* | query:* | conflict:* | overview:*) echo "$_headroom_filters" ;;
+    prune:*) echo "--age --size" ;;
+    import:*) echo "--as" ;;
+  esac
+}
+
+_headroom() {
+  local current="${COMP_WORDS[COMP_CWORD]}" previous="${COMP_WORDS[COMP_CWORD - 1]}"
+  local command="" argument="" position=0 i
+  COMPREPLY=()
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    case "${COMP_WORDS[i]}" in
+      --json | --no-pager | --help | --version) ;;
+      --*) i=$((i + 1)) ;;
+      *)
+        if [[ -z $command ]]; then command="${COMP_WORDS[i]}"; else argument="${argument:-${COMP_WORDS[i]}}"; fi
+        position=$((position + 1))
+        ;;
+    esac
+  done
+  case "$previous" in
+    --config | --trytond-config) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+    --color) mapfile -t COMPREPLY < <(compgen -W "auto always never" -- "$current"); return ;;
+  esac
+  if [[ $current == -* ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "$_headroom_common $(_headroom_options "$command:$argument")" -- "$current")
+  elif [[ -z $command ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "$_headroom_commands" -- "$current")
+  elif [[ $position == 1 ]]; then
+    case "$command" in
+      method | table | call | profile | db | io | query | repeat | conflict)
+        mapfile -t COMPREPLY < <(compgen -W "$(_headroom_sessions)" -- "$current") ;;
+      trace) mapfile -t COMPREPLY < <(compgen -W "add list remove" -- "$current") ;;
+      trytond) mapfile -t COMPREPLY < <(compgen -W "check" -- "$current") ;;
+      help) mapfile -t COMPREPLY < <(compgen -W "$_headroom_commands" -- "$current") ;;
+    esac
+  elif [[ $command:$argument == trytond:check ]]; then
+    mapfile -t COMPREPLY < <(compgen -f -- "$current")
+  elif [[ $position == 2 && ($command == method || $command == table) ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "t n a" -- "$current")
+  fi
+}
+
+complete -F _headroom headroom
