@@ -1,0 +1,244 @@
+// The pure parts of the command line: trytond.conf, the configuration, the status.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "headroom/configuration.hpp"
+#include "headroom/ini.hpp"
+#include "headroom/status.hpp"
+#include "headroom/trytond_check.hpp"
+
+namespace headroom::cli {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
+
+std::filesystem::path write_file(const std::string& name, std::string_view text) {
+  const std::filesystem::path path = std::filesystem::path(::testing::TempDir()) / name;
+  std::ofstream(path) << text;
+  return path;
+}
+
+/// "line: text" of every finding.
+std::vector<std::string> findings(std::string_view text) {
+  std::vector<std::string> result;
+  for (const Finding& finding : check_trytond_configuration(text)) {
+    result.push_back((finding.severity == Severity::kWarning ? "warning " : "") +
+                     std::to_string(finding.line) + ": " + finding.text);
+  }
+  return result;
+}
+
+constexpr std::string_view kLoaded = "[cache]\nclass = headroom.trytond.MemoryCache\n";
+
+std::string loaded_with(std::string_view perf) {
+  return std::string(kLoaded) + "[perf]\n" + std::string(perf);
+}
+
+TEST(Ini, ReadsWhatPythonsConfigparserReads) {
+  std::vector<IniProblem> problems;
+  const IniFile file =
+      parse_ini("# comment\n[one]\nKey = value\nlist: a\n  b\n\n  c\n; comment\n[two]\nempty =\n", problems);
+  EXPECT_THAT(problems, IsEmpty());
+  ASSERT_NE(file.find("one"), nullptr);
+  EXPECT_EQ(file.find("one")->find("key")->value, "value");
+  EXPECT_EQ(file.find("one")->find("list")->value, "a\nb\n\nc");
+  EXPECT_EQ(file.find("one")->find("list")->line, 4U);
+  EXPECT_EQ(file.find("two")->find("empty")->value, "");
+  EXPECT_EQ(file.find("three"), nullptr);
+}
+
+TEST(Ini, NamesBothLinesOfWhatStandsThereTwice) {
+  std::vector<IniProblem> problems;
+  (void)parse_ini("[a]\nx = 1\nX = 2\n[a]\n", problems);
+  ASSERT_EQ(problems.size(), 2U);
+  EXPECT_EQ(problems[0].line, 3U);
+  EXPECT_THAT(problems[0].text, HasSubstr("first in line 2"));
+  EXPECT_EQ(problems[1].line, 4U);
+  EXPECT_THAT(problems[1].text, HasSubstr("first in line 1"));
+}
+
+TEST(Ini, NamesLinesThatAreNeitherSectionNorKey) {
+  std::vector<IniProblem> problems;
+  (void)parse_ini("x = 1\n[a]\nnonsense\n= 3\n", problems);
+  ASSERT_EQ(problems.size(), 3U);
+  EXPECT_EQ(problems[0].line, 1U);
+  EXPECT_EQ(problems[1].line, 3U);
+  EXPECT_EQ(problems[2].line, 4U);
+}
+
+TEST(Ini, SurvivesAnyBytes) {
+  for (const char* text :
+       {"", "\n", "[", "]", "[]", "[\n]", "  x", "[a]\n\xff\xfe = \x01", "[a]\n  indented = 1", "=\n:\n"}) {
+    std::vector<IniProblem> problems;
+    (void)parse_ini(text, problems);
+  }
+  SUCCEED();
+}
+
+TEST(TrytondCheck, IsFineWithTheOneLine) {
+  EXPECT_THAT(findings(kLoaded), IsEmpty());
+}
+
+TEST(TrytondCheck, SaysWhichLineToAddWhere) {
+  const auto missing_key = check_trytond_configuration("[web]\n[cache]\nmodel = 200\n");
+  ASSERT_EQ(missing_key.size(), 1U);
+  EXPECT_EQ(missing_key[0].line, 2U);
+  EXPECT_EQ(missing_key[0].remedy, "class = headroom.trytond.MemoryCache");
+  const auto missing_section = check_trytond_configuration("[web]\n");
+  ASSERT_EQ(missing_section.size(), 1U);
+  EXPECT_EQ(missing_section[0].remedy, "[cache]\nclass = headroom.trytond.MemoryCache");
+}
+
+TEST(TrytondCheck, RefusesAnotherClass) {
+  EXPECT_THAT(findings("[cache]\nclass = other.Cache\n"),
+              ElementsAre("2: [cache] class is other.Cache, not Headroom's"));
+}
+
+TEST(TrytondCheck, WarnsThatTheMiddlewareAloneSeesHttpAlone) {
+  const auto found = findings("[wsgi middleware]\nheadroom = headroom.trytond.Middleware\n");
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_THAT(found[0], HasSubstr("warning 0: "));
+  EXPECT_THAT(found[0], HasSubstr("records HTTP alone"));
+}
+
+TEST(TrytondCheck, FindsASecondHeader) {
+  EXPECT_THAT(
+      findings(std::string(kLoaded) + "[cache]\n"),
+      ElementsAre("3: section [cache] stands here a second time (first in line 1); move its lines there"));
+}
+
+TEST(TrytondCheck, AcceptsEveryKeyOfTheSection) {
+  EXPECT_THAT(
+      findings(loaded_with(
+          "broker = redis://:secret@localhost:6379/1\nstate = /var/lib/headroom\nsecrets = pin, iban\n"
+          "body_limit = 64k\nbuffer_limit = 8 MiB\nflush_interval = 0.5\nusers = admin, 7, login:42\n"
+          "methods = model.sale.*\n  model.party.*\nprofile = *\nsample = *\ndb = *\nio = *\n"
+          "query = 250ms\nslower_than = 1m\none_in = 1/100\n")),
+      IsEmpty());
+}
+
+TEST(TrytondCheck, NamesUnknownKeysAndValuesThatAreNotUnderstood) {
+  EXPECT_THAT(findings(loaded_with("usres = admin\n")),
+              ElementsAre(HasSubstr("4: [perf] has no key usres; known are broker")));
+  EXPECT_THAT(findings(loaded_with("users = login:\n")), ElementsAre(HasSubstr("4: [perf] users 'login:'")));
+  EXPECT_THAT(findings(loaded_with("users = admin\nquery = fast\n")),
+              ElementsAre(HasSubstr("5: [perf] query 'fast'")));
+  EXPECT_THAT(findings(loaded_with("users = admin\none_in = 0\n")),
+              ElementsAre(HasSubstr("5: [perf] one_in '0'")));
+  EXPECT_THAT(findings(loaded_with("buffer_limit = much\n")),
+              ElementsAre(HasSubstr("4: [perf] buffer_limit 'much'")));
+}
+
+TEST(TrytondCheck, NeverRepeatsABrokerThatMayHoldAPassword) {
+  const auto found = findings(loaded_with("broker = http://user:secret@host\n"));
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_THAT(found[0], HasSubstr("4: [perf] broker is not understood"));
+  EXPECT_THAT(found[0], ::testing::Not(HasSubstr("secret")));
+}
+
+TEST(TrytondCheck, RefusesAStoreAmongTrytondsDatabases) {
+  const std::string database = "[database]\npath = /var/lib/tryton\n";
+  EXPECT_THAT(findings(database + loaded_with("broker = sqlite:///var/lib/tryton/perf.sqlite\n")),
+              ElementsAre(HasSubstr("6: [perf] broker lies inside [database] path")));
+  EXPECT_THAT(
+      findings(database + loaded_with("broker = sqlite:///var/lib/headroom/../tryton/x/perf.sqlite\n")),
+      ElementsAre(HasSubstr("6: [perf] broker lies inside")));
+  EXPECT_THAT(findings(database + loaded_with("broker = sqlite:///var/lib/tryton2/perf.sqlite\n")),
+              IsEmpty());
+}
+
+TEST(TrytondCheck, WarnsThatDetailsWithoutUsersHaveNoEffect) {
+  EXPECT_THAT(findings(loaded_with("profile = model.sale.*\n")),
+              ElementsAre(HasSubstr("warning 4: [perf] profile has no effect")));
+}
+
+TEST(Configuration, TakesTheExampleWhoseValuesAreTheDefaults) {
+  const auto example = read_configuration("../../examples/headroom.toml");
+  ASSERT_TRUE(example) << example.error().message();
+  const auto defaults = read_configuration({});
+  ASSERT_TRUE(defaults);
+  EXPECT_EQ(example->perf.store, defaults->perf.store);
+  EXPECT_EQ(example->perf.retention.age, defaults->perf.retention.age);
+  EXPECT_EQ(example->perf.retention.bytes, defaults->perf.retention.bytes);
+  EXPECT_EQ(example->serve.listen, defaults->serve.listen);
+  EXPECT_EQ(example->serve.socket, defaults->serve.socket);
+  EXPECT_EQ(example->serve.token_file, defaults->serve.token_file);
+  EXPECT_EQ(example->serve.hosts, defaults->serve.hosts);
+  EXPECT_EQ(example->serve.state, defaults->serve.state);
+  EXPECT_EQ(example->serve.workers, defaults->serve.workers);
+}
+
+TEST(Configuration, NamesFileLineAndKeyOfAnUnknownKey) {
+  const auto path = write_file("unknown.toml", "[perf]\nstroe = 'x'\n");
+  const auto configuration = read_configuration(path);
+  ASSERT_FALSE(configuration);
+  EXPECT_EQ(configuration.error().message(),
+            path.string() + ":2: perf.stroe: unknown key; did you mean 'store'?");
+}
+
+TEST(StoreChoice, ComesFromTheOptionThenTheConfigurationThenTrytondThenTheDefault) {
+  const auto trytond = write_file("trytond.conf", loaded_with("broker = redis://broker\n"));
+  Configuration configuration;
+  EXPECT_EQ(choose_store("", configuration, "")->url, kDefaultStore);
+  EXPECT_EQ(choose_store("", configuration, trytond)->url, "redis://broker");
+  configuration.perf.store = "redis://file";
+  EXPECT_EQ(choose_store("", configuration, trytond)->url, "redis://file");
+  EXPECT_EQ(choose_store("redis://option", configuration, trytond)->url, "redis://option");
+  EXPECT_FALSE(choose_store("", Configuration{}, "/nonexistent/trytond.conf"));
+}
+
+Status healthy_status(base::UtcTime now) {
+  Status status;
+  status.version = "0.1.0";
+  status.rules_version = 3;
+  perf::ProcessInfo process;
+  process.host = "app1";
+  process.process = 42;
+  process.role = "trytond";
+  process.version = "headroom 0.1.0 in trytond 6.0.29, hooked rpc";
+  process.started = now - std::chrono::hours(3);
+  process.seen = now;
+  process.rules_version = 3;
+  status.store.processes = {process};
+  return status;
+}
+
+TEST(Status, FindsNothingWrongWithAHealthyProcess) {
+  const base::UtcTime now = base::utc_now();
+  EXPECT_THAT(find_problems(healthy_status(now), now), IsEmpty());
+}
+
+TEST(Status, NamesWhatIsWrong) {
+  const base::UtcTime now = base::utc_now();
+  Status status = healthy_status(now);
+  perf::ProcessInfo& process = status.store.processes.front();
+  process.version = "headroom 0.0.9 in trytond 6.0.29, hooked rpc, not hooked sql";
+  process.dropped_records = 5;
+  process.errors = 1;
+  process.last_error = "no space";
+  process.rules_version = 2;
+  status.store.bytes = status.retention.bytes + 1;
+  EXPECT_THAT(find_problems(status, now),
+              UnorderedElementsAre(
+                  HasSubstr("trytond 42 on app1 dropped 5 records"), HasSubstr("no space"),
+                  HasSubstr("runs headroom 0.0.9, this is 0.1.0"), HasSubstr("not hooked sql"),
+                  HasSubstr("obeys version 2 of the rules, 3 is current"), HasSubstr("headroom prune")));
+}
+
+TEST(Status, DoesNotExpectASilentProcessToObey) {
+  const base::UtcTime now = base::utc_now();
+  Status status = healthy_status(now);
+  status.store.processes.front().rules_version = 2;
+  status.store.processes.front().seen = now - std::chrono::minutes(5);
+  EXPECT_THAT(find_problems(status, now), IsEmpty());
+}
+
+}  // namespace
+}  // namespace headroom::cli

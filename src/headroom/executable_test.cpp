@@ -1,0 +1,220 @@
+// The executable as a user runs it: through a shell, over a SQLite store that holds the sample of the
+// reports.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "perf/report_sample.hpp"
+#include "perf/store.hpp"
+
+namespace headroom {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+struct Outcome {
+  int status = -1;
+  std::string out;
+  std::string error;
+};
+
+std::string read_file(const std::filesystem::path& path) {
+  std::ifstream stream(path);
+  std::ostringstream text;
+  text << stream.rdbuf();
+  return text.str();
+}
+
+/// One folder with a filled store for all tests; they only add rules.
+class Executable : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder_ =
+        std::filesystem::path(::testing::TempDir()) / ("headroom-executable-" + std::to_string(::getpid()));
+    std::filesystem::create_directories(folder_);
+    auto store = perf::open_store(url(), perf::OpenMode::kWrite);
+    ASSERT_TRUE(store) << store.error().message();
+    ASSERT_TRUE(store->store->append(perf::sample_batch()));
+  }
+  static void TearDownTestSuite() { std::filesystem::remove_all(folder_); }
+
+  static std::string url() { return "sqlite://" + (folder_ / "perf.sqlite").string(); }
+
+  /// Runs `headroom ARGUMENTS` as a shell does, without a configuration of the machine it runs on.
+  static Outcome run(const std::string& arguments, const std::string& environment = "") {
+    const std::filesystem::path out = folder_ / "out";
+    const std::filesystem::path error = folder_ / "error";
+    const std::string command = "cd '" + folder_.string() + "' && env -u HEADROOM_CONFIG " + environment +
+                                " " + HEADROOM_EXECUTABLE + " " + arguments + " >'" + out.string() + "' 2>'" +
+                                error.string() + "'";
+    const int status = std::system(command.c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file(out), read_file(error)};
+  }
+
+  static Outcome run_on_store(const std::string& arguments) {
+    return run("--store " + url() + " " + arguments);
+  }
+
+  static std::filesystem::path folder_;
+};
+
+std::filesystem::path Executable::folder_;
+
+TEST_F(Executable, PrintsTabSeparatedLinesIntoAPipe) {
+  const Outcome outcome = run_on_store("method shop/71");
+  EXPECT_EQ(outcome.status, 0) << outcome.error;
+  EXPECT_THAT(outcome.out, StartsWith("method\ttime\tnumber\tavg\nmodel.sale.sale.write\t1.250\t1\t1.250\n"));
+  EXPECT_THAT(outcome.error, IsEmpty());
+}
+
+TEST_F(Executable, PrintsJsonWithNumbers) {
+  const Outcome outcome = run_on_store("call shop/71 --json");
+  ASSERT_EQ(outcome.status, 0) << outcome.error;
+  const auto calls = nlohmann::json::parse(outcome.out);
+  ASSERT_EQ(calls.size(), 3U);
+  EXPECT_DOUBLE_EQ(calls[1]["tm"].get<double>(), 1.25);
+}
+
+TEST_F(Executable, PrintsEveryReportOverARealStore) {
+  for (const char* arguments :
+       {"session", "session admin", "table shop/71 n", "profile shop/71", "profile shop/71 3", "db shop/71 2",
+        "io shop/71 2", "query shop/71", "query shop/71 1", "repeat shop/71", "conflict", "overview"}) {
+    const Outcome outcome = run_on_store(arguments);
+    EXPECT_EQ(outcome.status, 0) << arguments << ": " << outcome.error;
+    EXPECT_THAT(outcome.out, Not(IsEmpty())) << arguments;
+  }
+}
+
+TEST_F(Executable, NeverSendsAStoredControlCharacterToTheTerminal) {
+  const Outcome outcome = run_on_store("call 7b");
+  EXPECT_EQ(outcome.status, 0);
+  EXPECT_THAT(outcome.out, HasSubstr("model.\\x1b[2J\\tevil"));
+  EXPECT_THAT(outcome.out, Not(HasSubstr("\x1b")));
+}
+
+TEST_F(Executable, FiltersAndCutsToAPage) {
+  EXPECT_THAT(run_on_store("call shop/71 --method 'model.sale.*' --limit 1").out,
+              HasSubstr("model.sale.sale.read"));
+  EXPECT_THAT(run_on_store("call shop/71 --method 'model.sale.*' --limit 1").out, Not(HasSubstr("write")));
+  EXPECT_THAT(run_on_store("call shop/71 --since 2026-11-21T08:00:03").out, Not(HasSubstr("model.sale")));
+}
+
+TEST_F(Executable, FailsWithOneForWhatIsNotThere) {
+  for (const char* arguments : {"method zz", "method 7", "db shop/71 99"}) {
+    const Outcome outcome = run_on_store(arguments);
+    EXPECT_EQ(outcome.status, 1) << arguments;
+    EXPECT_THAT(outcome.out, IsEmpty()) << arguments;
+    EXPECT_THAT(outcome.error, StartsWith("headroom: ")) << arguments;
+  }
+  EXPECT_THAT(run_on_store("method 7").error, HasSubstr("many candidates for session '7'"));
+  EXPECT_EQ(run("--store sqlite:///nonexistent/perf.sqlite session").status, 1);
+}
+
+TEST_F(Executable, FailsWithTwoForAMisuse) {
+  for (const char* arguments :
+       {"method", "method 7b x", "nothing", "call 7b --since yesterday", "session --limit x", "trace",
+        "trace add", "--store ftp://host session", "--color purple session"}) {
+    const Outcome outcome = run_on_store(arguments);
+    EXPECT_EQ(outcome.status, 2) << arguments << ": " << outcome.error;
+    EXPECT_THAT(outcome.out, IsEmpty()) << arguments;
+  }
+  EXPECT_THAT(run_on_store("method").error, HasSubstr("missing session argument"));
+}
+
+TEST_F(Executable, NamesFileLineAndKeyOfAConfigurationThatIsWrong) {
+  std::ofstream(folder_ / "wrong.toml") << "[perf]\nretention_age = true\n";
+  const Outcome outcome = run("--config wrong.toml session");
+  EXPECT_EQ(outcome.status, 2);
+  EXPECT_THAT(outcome.error, HasSubstr("wrong.toml:2: perf.retention_age: expected a time span"));
+}
+
+TEST_F(Executable, FindsTheStoreInTheConfiguration) {
+  std::ofstream(folder_ / "right.toml") << "[perf]\nstore = '" << url() << "'\n";
+  EXPECT_EQ(run("session --config right.toml").status, 0);
+  EXPECT_EQ(run("session", "HEADROOM_CONFIG=right.toml").status, 0);
+}
+
+TEST_F(Executable, AddsListsAndRemovesRules) {
+  const Outcome added =
+      run_on_store("trace add --user admin --profile 'model.sale.*' --sample 1/100 --for 10m --json");
+  ASSERT_EQ(added.status, 0) << added.error;
+  const auto rule = nlohmann::json::parse(added.out)[0];
+  EXPECT_EQ(rule["user"], "admin");
+  EXPECT_EQ(rule["one_in"], 100);
+  const std::string id = rule["rule"].get<std::string>();
+  EXPECT_THAT(run_on_store("trace list").out, HasSubstr("\n" + id + "\t"));
+  EXPECT_EQ(run_on_store("trace remove " + id).status, 0);
+  EXPECT_THAT(run_on_store("trace list").out, Not(HasSubstr("\n" + id + "\t")));
+  EXPECT_EQ(run_on_store("trace remove " + id).status, 1);
+}
+
+TEST_F(Executable, TellsItsStatus) {
+  const Outcome outcome = run_on_store("status --json");
+  ASSERT_EQ(outcome.status, 0) << outcome.error;
+  const auto status = nlohmann::json::parse(outcome.out);
+  EXPECT_EQ(status["store"]["calls"], 6);
+  EXPECT_EQ(status["store"]["source"], "--store");
+  EXPECT_THAT(run_on_store("status").out, HasSubstr("6 calls"));
+}
+
+TEST_F(Executable, WarnsWhenTheServerRecordsElsewhere) {
+  std::ofstream(folder_ / "trytond.conf") << "[perf]\nbroker = sqlite:///elsewhere/perf.sqlite\n";
+  EXPECT_THAT(run_on_store("status --trytond-config trytond.conf").out, HasSubstr("names another store"));
+}
+
+TEST_F(Executable, ChecksTrytondsConfiguration) {
+  std::ofstream(folder_ / "bare.conf") << "[cache]\nmodel = 200\n";
+  const Outcome outcome = run("trytond check bare.conf");
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_THAT(outcome.out, StartsWith("bare.conf:1: error: "));
+  EXPECT_THAT(outcome.out, HasSubstr("    class = headroom.trytond.MemoryCache\n"));
+  std::ofstream(folder_ / "fine.conf") << "[cache]\nclass = headroom.trytond.MemoryCache\n";
+  EXPECT_EQ(run("trytond check fine.conf").status, 0);
+}
+
+TEST_F(Executable, HelpsEverywhereWithExamples) {
+  for (const char* command :
+       {"",          "session",    "method",       "table",         "call",     "profile",
+        "db",        "io",         "query",        "repeat",        "conflict", "overview",
+        "trace add", "trace list", "trace remove", "trytond check", "status",   "prune",
+        "import",    "serve",      "help"}) {
+    const Outcome outcome = run(std::string(command) + " --help");
+    EXPECT_EQ(outcome.status, 0) << command;
+    EXPECT_THAT(outcome.out, HasSubstr("Examples:")) << command;
+  }
+  EXPECT_EQ(run("help").out, run("--help").out);
+  EXPECT_THAT(run("--version").out, StartsWith("headroom 0."));
+}
+
+/// The words of `name="..."` in the completion script.
+std::vector<std::string> completion_words(const std::string& name) {
+  const std::string script = read_file("../../share/completions/headroom.bash");
+  const std::size_t start = script.find("\n" + name + "=\"") + name.size() + 3;
+  std::istringstream words(script.substr(start, script.find('"', start) - start));
+  return {std::istream_iterator<std::string>(words), {}};
+}
+
+TEST_F(Executable, CompletesTheCommandsAndOptionsThatItHas) {
+  const std::string help = run("--help").out;
+  for (const std::string& command : completion_words("_headroom_commands"))
+    EXPECT_THAT(help, HasSubstr("\n  " + command + " "));
+  for (const std::string& option : completion_words("_headroom_common")) EXPECT_THAT(help, HasSubstr(option));
+  const std::string report = run("call --help").out;
+  for (const std::string& option : completion_words("_headroom_filters"))
+    EXPECT_THAT(report, HasSubstr(option));
+}
+
+}  // namespace
+}  // namespace headroom
