@@ -93,12 +93,11 @@ def test_the_line_that_runs_is_shown(profilers):
         value = 0
         for number in range(10):
             value += sum(range(300_000))
-            time.sleep(0)
         return value
 
     result = sampled(profilers, work)
     line = work.__code__.co_firstlineno + 3
-    own = [(values[3], result.frames[values[1]][2]) for node, values in enumerate(result.nodes)
+    own = [(values[4], result.frames[values[1]][2]) for node, values in enumerate(result.nodes)
            if node and result.name(node).endswith('work')]
     assert max(own)[1] == line
 
@@ -351,7 +350,7 @@ gevent.joinall(sampled + others, raise_error=True)
 for greenlet in sampled:
     tree = greenlet.value
     assert not any('foreign' in name for name in tree.names()), tree.names()
-    assert 0.15 < tree.below('own') < 0.35, (tree.below('own'), tree.profile['text'])
+    assert tree.below('own') > 0.15, (tree.below('own'), tree.profile['text'])
     assert tree.wall('<another greenlet runs>') > 0.3, tree.profile['text']
     assert 0.13 < tree.cpu() < 0.3, tree.profile['text']
 print('fine')

@@ -125,8 +125,9 @@ struct SamplingSession {
 };
 
 /// A sample that ends in another frame than the call began in is another greenlet's, or a torn one: the chain
-/// of a generator that just gave up control is cut. What is elsewhere twice in the same frame is another
-/// greenlet.
+/// of a generator that just gets or gave up control is cut, for milliseconds if the thread loses its core
+/// there. So what is elsewhere twice in the same frame is another greenlet, unless that frame is a
+/// generator's.
 SamplingSession::Belongs SamplingSession::take(StackReader& reader) {
   FramePlace elsewhere;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
@@ -137,6 +138,7 @@ SamplingSession::Belongs SamplingSession::take(StackReader& reader) {
     }
     if (result == ReadStack::kTorn) continue;
     if (begins_as_we_did()) return Belongs::kHere;
+    if (!frames_.empty() && frames_.front().of_generator) continue;
     const FramePlace outermost = frames_.empty() ? FramePlace{&frames_, nullptr} : frames_.front().place;
     if (outermost == elsewhere) return Belongs::kElsewhere;
     elsewhere = outermost;

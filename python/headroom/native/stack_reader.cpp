@@ -263,7 +263,11 @@ bool StackReader::describe(std::vector<SampledFrame>& frames) {
     const auto unit = unit_of(raw.frame, heads_[i].get());
     if (!unit) return false;
     const std::uint32_t line = line_of(named_[i]->lines, *unit, named_[i]->first_line);
-    frames[raw_.size() - 1 - i] = {{raw.address, raw.frame.f_code}, named_[i], nullptr, line};
+    frames[raw_.size() - 1 - i] = {{raw.address, raw.frame.f_code},
+                                   named_[i],
+                                   nullptr,
+                                   line,
+                                   raw.frame.owner == FRAME_OWNED_BY_GENERATOR};
   }
   for (const Argument& each : arguments_) frames[raw_.size() - 1 - each.frame].model = model_of(each);
   return true;

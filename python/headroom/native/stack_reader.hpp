@@ -62,6 +62,7 @@ struct SampledFrame {
   const CodeName* code = nullptr;
   const ModelName* model = nullptr;  ///< null is none
   std::uint32_t line = 0;
+  bool of_generator = false;
 };
 
 enum class ReadStack : std::uint8_t { kDone, kTorn, kThreadGone };
