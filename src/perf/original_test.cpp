@@ -106,7 +106,8 @@ class Target {
 
 std::map<std::string, std::pair<std::uint64_t, std::int64_t>> totals(Store& store, GroupBy group) {
   std::map<std::string, std::pair<std::uint64_t, std::int64_t>> result;
-  for (const auto& row : store.totals({}, group).value()) result[row.name] = {row.number, row.time.count()};
+  const auto rows = store.totals({}, group).value();
+  for (const auto& row : rows) result[row.name] = {row.number, row.time.count()};
   return result;
 }
 
