@@ -94,8 +94,11 @@ def check(recorder, expected):
 
 
 def shapes_of(call):
-    """The numbers of the columns that its statements on the test's table name, as often as they ran."""
+    """The columns that its statements on the test's table name, as often as they ran. Statements of trytond itself on that table
+    name all columns and are left out."""
     shapes = []
     for text, count in call.of_table('headroom_test_thing').items():
-        shapes += [shape for shape in range(1, 9) if 'shape_%d' % shape in text] * count
+        named = [shape for shape in range(1, 9) if 'shape_%d' % shape in text]
+        if len(named) == 1:
+            shapes += named * count
     return sorted(shapes)
