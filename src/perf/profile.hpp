@@ -14,9 +14,10 @@
 
 namespace headroom::perf {
 
-/// A place in the code. `function` carries the model of a Tryton method where it is known: "sale.sale:read".
-/// `line` is where the function begins in an exact profile, and the line that ran in a sampled one.
-/// What is not Python source (C functions, waiting) has the file "~" and line 0, as pstats shows it.
+/// A place in the code. `function` carries the model of a Tryton method where it is known:
+/// "sale.sale:read". `line` is where the function begins in an exact profile, and the line that ran in a
+/// sampled one. What is not Python source (C functions, waiting) has the file "~" and line 0, as pstats
+/// shows it.
 struct Frame {
   std::string function;
   std::string file;
@@ -25,7 +26,8 @@ struct Frame {
   [[nodiscard]] bool operator==(const Frame&) const = default;
 };
 
-/// One node of the call tree. Nodes come parents first; node 0 is the root and stands for the whole call.
+/// One node of the call tree. Nodes come parents first; node 0 is the root and stands for the whole
+/// call.
 struct ProfileNode {
   std::uint32_t parent = 0;
   std::uint32_t frame = 0;    ///< index into Profile::frames; meaningless for the root
@@ -42,7 +44,8 @@ struct Profile {
   Kind kind = Kind::kExact;
   std::vector<Frame> frames;
   std::vector<ProfileNode> nodes;
-  /// Sampled only: samples that should have been taken, and those that could not be (shown to the reader).
+  /// Sampled only: samples that should have been taken, and those that could not be (shown to the
+  /// reader).
   std::uint64_t samples = 0;
   std::uint64_t missed = 0;
   /// Entries into nodes that the bound left out; their time went to the parent.
@@ -53,7 +56,9 @@ struct Profile {
 
 /// Builds a profile node by node. It begins with the root, node 0.
 /// Guarantees: at most `node_limit` nodes and as many frames; what is beyond goes to the parent and is
-/// counted. Cost: O(1) per operation. Threads: none, the owner locks.
+/// counted.
+/// Cost: O(1) per operation.
+/// Threads: none, the owner locks.
 class ProfileBuilder {
  public:
   static constexpr std::uint32_t kNodeLimit = 100'000;
@@ -84,16 +89,18 @@ class ProfileBuilder {
 };
 
 /// Adds profiles of one kind up: nodes on the same path of frames become one.
-/// Errors: invalid_argument when kinds differ. Cost: O(nodes). An empty list gives an empty exact profile.
+/// Errors: invalid_argument when kinds differ.
+/// Cost: O(nodes). An empty list gives an empty exact profile.
 [[nodiscard]] base::Result<Profile> merge(std::span<const Profile> profiles,
                                           std::uint32_t node_limit = ProfileBuilder::kNodeLimit);
 
 /// The compact form that stores keep: "HRP", version 1, length, then zlib of varints (see profile.cpp).
-/// Shape: about 3 to 6 bytes a node. Cost: about 1 ms per 10,000 nodes.
+/// Shape: about 3 to 6 bytes a node.
+/// Cost: about 1 ms per 10,000 nodes.
 [[nodiscard]] std::string pack_profile(const Profile& profile);
 /// The inverse of `pack_profile`.
-/// Errors: protocol for bytes that `pack_profile` did not make (hostile ones included), too_large beyond 64
-/// MiB unpacked.
+/// Errors: protocol for bytes that `pack_profile` did not make (hostile ones included), too_large beyond
+/// 64 MiB unpacked.
 [[nodiscard]] base::Result<Profile> unpack_profile(std::string_view bytes);
 
 }  // namespace headroom::perf

@@ -22,7 +22,8 @@ struct MemoryBlock {
   std::size_t size;
 };
 
-/// True when all of it was readable. Cost: about 0.4 us.
+/// True when all of it was readable.
+/// Cost: about 0.4 us.
 [[nodiscard]] bool read_memory(const void* from, void* to, std::size_t size);
 
 /// The same for many blocks, 1,024 per system call; false at the first that is not readable.

@@ -12,13 +12,14 @@
 
 namespace headroom::native {
 
-/// Follows the current greenlet: whenever it runs, `function` with `object` is the profile function of the
-/// thread. Returns a new reference for `forget_greenlet`, or null when the process has not loaded greenlet,
-/// or it refused. Threads: GIL.
+/// Follows the current greenlet: whenever it runs, `function` with `object` is the profile function of
+/// the thread. Returns a new reference for `forget_greenlet`, or null when the process has not loaded
+/// greenlet, or it refused.
+/// Threads: GIL.
 [[nodiscard]] PyObject* follow_greenlet(Py_tracefunc function, PyObject* object);
 
-/// Ends what `follow_greenlet` began for `object` and drops the reference; null is ignored. Any thread with
-/// the GIL.
+/// Ends what `follow_greenlet` began for `object` and drops the reference; null is ignored. Any thread
+/// with the GIL.
 void forget_greenlet(PyObject* watch, PyObject* object);
 
 }  // namespace headroom::native

@@ -6,8 +6,7 @@
 // program gives it up, and disturb the program. Everything goes through checked_memory, and everything is
 // checked:
 //   * the thread state still carries the id that it had (thread states are freed and reused);
-//   * every frame's code pointer leads to an object of type `code`, its instruction pointer lies inside that
-//   code;
+//   * every frame's code pointer leads to a code object, and its instruction pointer lies inside that;
 //   * the chain ends with the frame in which the thread, or the greenlet, began.
 // A frame that fails means that the stack changed under us: the whole sample is read anew, three times at
 // most.
@@ -67,12 +66,14 @@ struct SampledFrame {
 
 enum class ReadStack : std::uint8_t { kDone, kTorn, kThreadGone };
 
-/// Threads: none, the owner locks. Lifetime: keeps at most 4,096 code objects' names, about 2 MiB.
+/// Threads: none, the owner locks.
+/// Lifetime: keeps at most 4,096 code objects' names, about 2 MiB.
 class StackReader {
  public:
   static constexpr std::size_t kMostFrames = 1024;
 
-  /// The stack of the calling thread, outermost first. Threads: GIL.
+  /// The stack of the calling thread, outermost first.
+  /// Threads: GIL.
   [[nodiscard]] static std::vector<FramePlace> own_stack();
 
   /// Fills `frames`, outermost first. Does not need the GIL.
