@@ -200,7 +200,7 @@ class Service {
   /// Opening it for writing makes a store that is not there yet, so that a new installation is complete at
   /// once.
   Result<void> open_and_measure_store() {
-    const auto opened = write_.with([](perf::OpenStore&) { return Result<void>(); });
+    auto opened = write_.with([](perf::OpenStore&) { return Result<void>(); });
     if (!opened) return opened;
     return measure_store();
   }
@@ -264,7 +264,7 @@ Result<net::ServerOptions> server_options(const ServeSection& section) {
   if (!section.token_file.empty()) {
     auto token = net::Token::from_file(section.token_file);
     if (!token) return fail(std::move(token.error()).within("[serve] token_file"));
-    options.access.token = std::move(*token);
+    options.access.token = *token;
   }
   if (!options.listen.front().is_local() && !options.access.token) {
     return fail(ErrorCode::kInvalidArgument,
