@@ -32,9 +32,9 @@ def test_a_rule_is_obeyed_within_two_seconds_and_ended_again(servers, recorder):
     for client in clients:
         client.call(THING + 'run', [1])
     wait_until(lambda: recorded(recorder) == 2, 10, 'both processes record')
-    assert [row['id'] for row in recorder.report('trace', 'list')] == [rule['id']]
+    assert [row['rule'] for row in recorder.report('trace', 'list')] == [rule['rule']]
 
-    recorder.run('trace', 'remove', rule['id'])
+    recorder.run('trace', 'remove', rule['rule'])
     time.sleep(2)
     for client in clients:
         client.call(THING + 'run', [1])

@@ -4,7 +4,7 @@ from pathlib import Path
 from servers import RPCError, run_headroom
 from servers.recorder import THING, Recorder
 
-PASSWORD = 'Xq7-correct-horse-battery'
+PASSWORD = 'Xq7-Lumber_Jack92Ohm'
 EVERYTHING = {'users': 'admin', 'io': '*', 'db': '*', 'query': '0', 'profile': '*'}
 
 
