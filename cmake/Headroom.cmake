@@ -56,6 +56,7 @@ function(headroom_test name)
   find_package(GTest REQUIRED)
   add_executable(${name}_test ${ARG_SOURCES})
   target_link_libraries(${name}_test PRIVATE ${ARG_DEPS} headroom_options GTest::gmock GTest::gtest_main)
+  target_include_directories(${name}_test PRIVATE "${CMAKE_SOURCE_DIR}")  # for tests/servers
   add_test(NAME unit.${name} COMMAND ${name}_test WORKING_DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}")
   set_tests_properties(unit.${name} PROPERTIES LABELS unit TIMEOUT 300)
 endfunction()
