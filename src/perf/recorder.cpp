@@ -96,14 +96,11 @@ bool Recorder::stop(Microseconds timeout) {
   stopping_ = true;
   changed_.notify_all();
   const auto left = timeout - Microseconds{(base::monotonic_ns() - began) / 1000};
-  // The thread may hang in a library; the store's own deadlines end that, but an exiting process does not
-  // wait.
+  // The thread may hang in a library; an exiting process does not wait for the store's own deadlines.
   if (changed_.wait_for(lock, std::max<Microseconds>(left, milliseconds{50}), [this] { return stopped_; })) {
     lock.unlock();
     thread_.join();
     scoreboard_.reset();
-  } else {
-    thread_.detach();
   }
   return whole;
 }
@@ -255,7 +252,8 @@ void Recorder::take() {
     }
     pending_upto_ = queue_.empty() && counts_.empty() ? submitted_ : stored_;
     records_ += calls.size();
-    if (all || now >= next_info_ns_) {
+    const bool anything = !calls.empty() || !counts.empty();
+    if ((all && anything) || now >= next_info_ns_) {
       batch.process = process_info();
       next_info_ns_ = now + kInfoInterval;
     }
@@ -353,6 +351,7 @@ void Recorder::keep_house() {
   }
   if (store_.control && now >= next_prune_ns_) {
     next_prune_ns_ = now + kPruneInterval;
+    resolver_->forget_told();  // the store may have pruned texts, or have been made anew
     const auto pruned = store_.control->prune(settings_.retention, base::utc_now());
     if (!pruned) store_failed(pruned.error());
   }

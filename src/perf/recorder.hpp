@@ -64,7 +64,7 @@ class Recorder {
   explicit Recorder(RecorderSettings settings);
   /// For the child of a fork: obeys the parent's rules until it has read its own.
   Recorder(RecorderSettings settings, std::shared_ptr<const std::vector<Rule>> rules);
-  /// Stops without waiting for the store longer than 100 ms; call `stop` before to lose nothing.
+  /// Waits for the thread, which the store's deadlines bound; call `stop` before to lose nothing.
   ~Recorder();
 
   /// Starts the thread and waits until it has read the rules, at most `patience`.
@@ -74,6 +74,7 @@ class Recorder {
   std::string start(Microseconds patience);
   /// Writes what is waiting. True when all of it was stored in time.
   bool flush(Microseconds timeout);
+  /// After the timeout the thread is left alone; the object must then outlive it.
   bool stop(Microseconds timeout);
 
   /// The rules now in force: those of the configuration and of the store, expired ones included.

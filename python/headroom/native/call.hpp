@@ -9,8 +9,10 @@
 #include <memory>
 #include <string>
 
+#include "exact_profiler.hpp"
 #include "perf/active_call.hpp"
 #include "perf/scoreboard.hpp"
+#include "sampling_profiler.hpp"
 
 namespace headroom::native {
 
@@ -21,6 +23,8 @@ struct OpenCall {
   perf::ActiveCall call;
   perf::Scoreboard::Slot* slot = nullptr;
   std::uint32_t generation = 0;
+  std::unique_ptr<ExactProfiler> exact;
+  std::unique_ptr<SamplingProfiler> sampled;
 
   /// Shows on the scoreboard what the call is doing.
   void doing(perf::Activity activity, std::int64_t now_ns) const {
