@@ -4,7 +4,6 @@ import signal
 import threading
 import time
 
-from servers import wait_until
 from servers.recorder import THING, Recorder
 
 
@@ -25,7 +24,7 @@ def test_a_call_whose_worker_is_killed_is_stored_as_killed(servers, backend):
     recorder.wait_for_calls(20)
     running = threading.Thread(target=ignore_failure, args=(client.clone(), THING + 'sleep', 60))
     running.start()
-    wait_until(lambda: 'sleep' in recorder.run('status'), 10, 'the running call in status')
+    time.sleep(1)  # by now it runs
     os.kill(victim.pid, signal.SIGKILL)
     running.join(20)
     tryton.client(survivor).call(THING + 'run', [3])
