@@ -38,7 +38,8 @@ TEST(Clock, ReadsDurations) {
   EXPECT_EQ(parse_duration("250ms").value(), Microseconds{250'000});
   EXPECT_EQ(parse_duration("0.2").value(), Microseconds{200'000});
   EXPECT_EQ(parse_duration("7d").value(), std::chrono::days{7});
-  for (const char* bad : {"", "-1s", "1 s", "1y", "nan", "inf", "1e300d"}) EXPECT_FALSE(parse_duration(bad)) << bad;
+  for (const char* bad : {"", "-1s", "1 s", "1y", "nan", "inf", "1e300d"})
+    EXPECT_FALSE(parse_duration(bad)) << bad;
 }
 
 TEST(Histogram, QuantilesStayWithinAnEighth) {
@@ -63,7 +64,8 @@ TEST(Histogram, SurvivesStoring) {
 }
 
 TEST(Error, KeepsItsCodeWhenContextIsAdded) {
-  const Error error = Error(ErrorCode::kUnavailable, "connection refused").within("while writing to the store");
+  const Error error =
+      Error(ErrorCode::kUnavailable, "connection refused").within("while writing to the store");
   EXPECT_EQ(error.message(), "while writing to the store: connection refused");
   EXPECT_TRUE(error.retryable());
   EXPECT_EQ(error.http_status(), 503);

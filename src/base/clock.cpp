@@ -100,9 +100,13 @@ UtcTime utc_now() {
   return std::chrono::time_point_cast<Microseconds>(std::chrono::system_clock::now());
 }
 
-std::int64_t monotonic_ns() { return read_clock(CLOCK_MONOTONIC); }
+std::int64_t monotonic_ns() {
+  return read_clock(CLOCK_MONOTONIC);
+}
 
-std::int64_t thread_cpu_ns() { return read_clock(CLOCK_THREAD_CPUTIME_ID); }
+std::int64_t thread_cpu_ns() {
+  return read_clock(CLOCK_THREAD_CPUTIME_ID);
+}
 
 std::string to_iso(UtcTime time) {
   const auto day = std::chrono::floor<std::chrono::days>(time);
@@ -119,9 +123,9 @@ Result<UtcTime> parse_time(std::string_view text, UtcTime now) {
   if (!text.empty() && text.back() >= 'a' && text.back() <= 'z') {
     if (const auto span = parse_duration(text)) return now - *span;
   }
-  return fail(ErrorCode::kInvalidArgument,
-              fmt::format("'{}' is no time: give 2026-11-21, 2026-11-21T07:38:15Z or a span back such as 10m",
-                          text));
+  return fail(
+      ErrorCode::kInvalidArgument,
+      fmt::format("'{}' is no time: give 2026-11-21, 2026-11-21T07:38:15Z or a span back such as 10m", text));
 }
 
 Result<Microseconds> parse_duration(std::string_view text) {
@@ -138,8 +142,9 @@ Result<Microseconds> parse_duration(std::string_view text) {
   const double microseconds = number * scale;
   const bool readable = error == std::errc{} && scale != 0 && std::isfinite(microseconds);
   if (!readable || microseconds < 0 || microseconds > 1e15) {
-    return fail(ErrorCode::kInvalidArgument,
-                fmt::format("'{}' is no duration: give a number with us, ms, s, m, h or d, such as 10m", text));
+    return fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("'{}' is no duration: give a number with us, ms, s, m, h or d, such as 10m", text));
   }
   return Microseconds{std::llround(microseconds)};
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <charconv>
+#include <cmath>
 #include <limits>
 
 #include <fmt/format.h>
@@ -39,15 +40,16 @@ void Histogram::add(Microseconds value) {
 void Histogram::merge(const Histogram& other) {
   for (std::size_t i = 0; i < kBuckets; ++i) {
     const std::uint64_t sum = std::uint64_t{buckets_[i]} + other.buckets_[i];
-    buckets_[i] = static_cast<std::uint32_t>(std::min<std::uint64_t>(sum, std::numeric_limits<std::uint32_t>::max()));
+    buckets_[i] =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(sum, std::numeric_limits<std::uint32_t>::max()));
   }
   count_ += other.count_;
 }
 
 Microseconds Histogram::quantile(double q) const {
   if (count_ == 0) return Microseconds{0};
-  const auto wanted = std::max<std::uint64_t>(1, static_cast<std::uint64_t>(q * static_cast<double>(count_) + 0.5));
-  std::uint64_t seen = 0;
+  const auto wanted = std::max<std::int64_t>(1, std::llround(q * static_cast<double>(count_)));
+  std::int64_t seen = 0;
   for (std::size_t i = 0; i < kBuckets; ++i) {
     seen += buckets_[i];
     if (seen >= wanted) return Microseconds{static_cast<std::int64_t>(upper_edge(i))};
@@ -58,7 +60,8 @@ Microseconds Histogram::quantile(double q) const {
 std::string Histogram::encode() const {
   std::string text;
   for (std::size_t i = 0; i < kBuckets; ++i) {
-    if (buckets_[i] != 0) fmt::format_to(std::back_inserter(text), "{}{}:{}", text.empty() ? "" : ",", i, buckets_[i]);
+    if (buckets_[i] != 0)
+      fmt::format_to(std::back_inserter(text), "{}{}:{}", text.empty() ? "" : ",", i, buckets_[i]);
   }
   return text;
 }

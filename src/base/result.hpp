@@ -54,6 +54,8 @@ using Result = tl::expected<T, Error>;
 }
 
 /// Passes an error on to a Result of another type.
-[[nodiscard]] inline tl::unexpected<Error> fail(Error error) { return tl::make_unexpected(std::move(error)); }
+[[nodiscard]] inline tl::unexpected<Error> fail(Error error) {
+  return tl::make_unexpected(std::move(error));
+}
 
 }  // namespace headroom::base

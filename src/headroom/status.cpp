@@ -112,7 +112,7 @@ std::vector<std::string> find_problems(const Status& status, base::UtcTime now) 
         base::format_size(status.store.bytes), base::format_size(status.retention.bytes)));
   }
   if (status.store.processes.empty())
-    problems.push_back("no process has recorded into this store within the last hour");
+    problems.emplace_back("no process has recorded into this store within the last hour");
   return problems;
 }
 

@@ -21,7 +21,7 @@ std::size_t bytes_of(const Backtrace& backtrace) {
 
 std::size_t bytes_of(const TextEvent& event) {
   std::size_t bytes = sizeof event;
-  for (const auto& parameter : event.parameters) bytes += sizeof parameter + parameter.size();
+  for (const auto& parameter : event.parameters) bytes += sizeof(std::string) + parameter.size();
   return bytes;
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 
-// What the recorder knows of one call: plain values, filled inside the application server, read by the reports.
-// A record is made once, closed once, and never changed after it was handed to a store.
+// What the recorder knows of one call: plain values, filled inside the application server, read by the
+// reports. A record is made once, closed once, and never changed after it was handed to a store.
 
 #include <cstdint>
 #include <optional>
@@ -20,7 +20,15 @@ using base::Microseconds;
 using base::UtcTime;
 
 enum class CallKind : std::uint8_t { kRpc, kLogin, kTask, kCron, kRoute, kReport, kWizard, kBus, kStatic };
-enum class CallStatus : std::uint8_t { kOk, kUserError, kWarning, kConcurrency, kException, kHttpError, kKilled };
+enum class CallStatus : std::uint8_t {
+  kOk,
+  kUserError,
+  kWarning,
+  kConcurrency,
+  kException,
+  kHttpError,
+  kKilled
+};
 
 /// "rpc", "login", ...; "ok", "user_error", ...; the inverse functions give nullopt for an unknown name.
 [[nodiscard]] std::string_view name(CallKind kind);
@@ -75,18 +83,19 @@ struct Body {
 /// What a record carries beyond its row in the `call` report; a bit each, so that a store can filter by it.
 enum class Has : std::uint16_t {
   kNothing = 0,
-  kProfile = 1,   ///< `exact_profile`
-  kSample = 2,    ///< `sampled_profile`
-  kDb = 4,        ///< `events`
-  kQuery = 8,     ///< `slow`
-  kIo = 16,       ///< `request` or `response`
-  kConflict = 32, ///< more than one attempt, or status concurrency, or a serialization failure
+  kProfile = 1,    ///< `exact_profile`
+  kSample = 2,     ///< `sampled_profile`
+  kDb = 4,         ///< `events`
+  kQuery = 8,      ///< `slow`
+  kIo = 16,        ///< `request` or `response`
+  kConflict = 32,  ///< more than one attempt, or status concurrency, or a serialization failure
 };
 [[nodiscard]] constexpr Has operator|(Has a, Has b) {
   return static_cast<Has>(static_cast<std::uint16_t>(a) | static_cast<std::uint16_t>(b));
 }
 [[nodiscard]] constexpr bool includes(Has all, Has wanted) {
-  return (static_cast<std::uint16_t>(all) & static_cast<std::uint16_t>(wanted)) == static_cast<std::uint16_t>(wanted);
+  return (static_cast<std::uint16_t>(all) & static_cast<std::uint16_t>(wanted)) ==
+         static_cast<std::uint16_t>(wanted);
 }
 
 /// The part of a call that every report needs: one row of `call`.
@@ -94,8 +103,8 @@ struct CallSummary {
   /// Unique over all processes and machines; a batch that is written twice stores it once.
   std::string id;
   std::string database;
-  /// A hash of the session token (16 hex digits), or "basic", "login", "task", "cron", "route" for calls without one.
-  /// Sessions are keyed by (database, session).
+  /// A hash of the session token (16 hex digits), or "basic", "login", "task", "cron", "route" for calls
+  /// without one. Sessions are keyed by (database, session).
   std::string session;
   /// 1, 2, ... within its session, given by the store in order of arrival; 0 before it is stored.
   std::uint64_t rank = 0;
@@ -164,7 +173,8 @@ struct MethodCount {
   base::Histogram histogram;  ///< of wall time
 };
 
-/// One process that records, as `headroom status` shows it. A newer entry of the same (host, process) replaces it.
+/// One process that records, as `headroom status` shows it. A newer entry of the same (host, process)
+/// replaces it.
 struct ProcessInfo {
   std::string host;
   std::int32_t process = 0;
@@ -172,12 +182,12 @@ struct ProcessInfo {
   std::string version;
   UtcTime started{};
   UtcTime seen{};
-  std::uint64_t calls = 0;           ///< all calls, traced or not
-  std::uint64_t records = 0;         ///< records handed to the store
-  std::uint64_t dropped_records = 0; ///< lost because the buffer was full
-  std::uint64_t errors = 0;          ///< inside the recorder itself
+  std::uint64_t calls = 0;            ///< all calls, traced or not
+  std::uint64_t records = 0;          ///< records handed to the store
+  std::uint64_t dropped_records = 0;  ///< lost because the buffer was full
+  std::uint64_t errors = 0;           ///< inside the recorder itself
   std::string last_error;
-  std::uint64_t rules_version = 0;   ///< the version of the rules that it obeys
+  std::uint64_t rules_version = 0;  ///< the version of the rules that it obeys
 };
 
 /// What a process hands to the store at once.

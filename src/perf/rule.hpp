@@ -26,14 +26,14 @@ struct UserPattern {
 };
 
 struct Rule {
-  std::string id;        ///< given by the store ("r7"); "config" for the one of the configuration file
-  std::vector<UserPattern> users;    ///< any of them; empty is everybody
-  std::string database;              ///< glob; empty is all
-  std::vector<std::string> methods;  ///< globs: calls that are recorded; empty is all
-  std::vector<std::string> profile;  ///< globs: exact profile
-  std::vector<std::string> sample;   ///< globs: sampling profile
-  std::vector<std::string> db;       ///< globs: every statement
-  std::vector<std::string> io;       ///< globs: bodies
+  std::string id;  ///< given by the store ("r7"); "config" for the one of the configuration file
+  std::vector<UserPattern> users;           ///< any of them; empty is everybody
+  std::string database;                     ///< glob; empty is all
+  std::vector<std::string> methods;         ///< globs: calls that are recorded; empty is all
+  std::vector<std::string> profile;         ///< globs: exact profile
+  std::vector<std::string> sample;          ///< globs: sampling profile
+  std::vector<std::string> db;              ///< globs: every statement
+  std::vector<std::string> io;              ///< globs: bodies
   std::optional<base::Microseconds> query;  ///< statements slower than this keep SQL and backtrace
   base::Microseconds slower_than{0};        ///< records of calls faster than this are dropped at their end
   std::uint32_t one_in = 1;                 ///< records one call in so many, chosen at random
@@ -65,15 +65,16 @@ struct Decision {
   bool sample = false;
   bool db = false;
   bool io = false;
-  std::optional<base::Microseconds> query;   ///< the smallest of the rules that match
-  base::Microseconds slower_than{0};         ///< the smallest of the rules that match
+  std::optional<base::Microseconds> query;  ///< the smallest of the rules that match
+  base::Microseconds slower_than{0};        ///< the smallest of the rules that match
 };
 
 /// Decides over one call. `dice` is a random number, for rules that record one call in N.
 /// An empty method is one that is not known yet, and matches wherever any method may.
 /// A rule with users never matches a subject without user id and login.
 /// Cost: O(rules); no allocation. Threads: pure.
-[[nodiscard]] Decision decide(std::span<const Rule> rules, const Subject& subject, base::UtcTime now, std::uint64_t dice);
+[[nodiscard]] Decision decide(std::span<const Rule> rules, const Subject& subject, base::UtcTime now,
+                              std::uint64_t dice);
 
 /// Splits a configuration value: entries by comma or line end, blanks trimmed, empty ones dropped.
 [[nodiscard]] std::vector<std::string> split_list(std::string_view text);

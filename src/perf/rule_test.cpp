@@ -34,7 +34,7 @@ Decision naive(const std::vector<Rule>& rules, const Subject& subject, UtcTime n
   Decision decision;
   const auto any = [](const std::vector<std::string>& globs, std::string_view text) {
     for (const auto& glob : globs) {
-      if (base::glob_match(glob, text)) return true;
+      if (text.empty() || base::glob_match(glob, text)) return true;
     }
     return false;
   };

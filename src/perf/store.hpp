@@ -1,7 +1,7 @@
 #pragma once
 
-// Where records live. Two implementations, SQLite and Redis, pass one conformance suite (store_conformance.hpp).
-// Many processes write at once; readers are never blocked by writers.
+// Where records live. Two implementations, SQLite and Redis, pass one conformance suite
+// (store_conformance.hpp). Many processes write at once; readers are never blocked by writers.
 
 #include <cstdint>
 #include <memory>
@@ -21,14 +21,14 @@ using base::Result;
 /// Which calls a report speaks of. Empty fields do not restrict.
 struct Filter {
   std::string database;
-  std::string session;  ///< exact
-  std::string user;     ///< login, or digits for an id
-  std::string method;   ///< glob
+  std::string session;           ///< exact
+  std::string user;              ///< login, or digits for an id
+  std::string method;            ///< glob
   std::optional<UtcTime> since;  ///< start >= since
   std::optional<UtcTime> until;  ///< start < until
   Has has = Has::kNothing;       ///< all of these
   std::uint32_t most_repeated_at_least = 0;
-  std::uint64_t rank = 0;        ///< the call of this rank (with `session`); 0 is all
+  std::uint64_t rank = 0;  ///< the call of this rank (with `session`); 0 is all
 };
 
 /// Which part of a long list. `limit` 0 is no limit where the report is bounded by itself, else 1,000.
@@ -75,8 +75,8 @@ struct Pruned {
 };
 
 struct StoreInfo {
-  std::string url;  ///< without password
-  std::string kind; ///< "sqlite" or "redis"
+  std::string url;   ///< without password
+  std::string kind;  ///< "sqlite" or "redis"
   std::uint32_t schema = 0;
   std::uint64_t calls = 0;
   std::uint64_t bytes = 0;
@@ -85,16 +85,17 @@ struct StoreInfo {
 };
 
 /// Records: written in batches, read by the reports.
-/// Errors of every method: unavailable or timed_out (retryable), protocol (corrupt or foreign data), denied, io.
-/// Threads: one object is used by one thread at a time. Cost: stated where it is not O(answer).
+/// Errors of every method: unavailable or timed_out (retryable), protocol (corrupt or foreign data), denied,
+/// io. Threads: one object is used by one thread at a time. Cost: stated where it is not O(answer).
 class Store {
  public:
   virtual ~Store() = default;
 
-  /// All or nothing; records whose id is known already are skipped, so a batch may be sent again after an error.
+  /// All or nothing; records whose id is known already are skipped, so a batch may be sent again after an
+  /// error.
   [[nodiscard]] virtual Result<void> append(const Batch& batch) = 0;
-  /// Newest last-call first. Only database, session, user, since and until of the filter apply (a session is in when
-  /// its span overlaps).
+  /// Newest last-call first. Only database, session, user, since and until of the filter apply (a session is
+  /// in when its span overlaps).
   [[nodiscard]] virtual Result<std::vector<SessionRow>> sessions(const Filter& filter) = 0;
   /// Unordered. Cost: rollups when only database and session are given, else O(calls that match).
   [[nodiscard]] virtual Result<std::vector<TotalRow>> totals(const Filter& filter, GroupBy group) = 0;
@@ -102,7 +103,8 @@ class Store {
   /// Whole records by id, in the order asked, with the StatementInfo of every fingerprint in them.
   /// Unknown ids are left out. `Batch::counts` and `process` stay empty.
   [[nodiscard]] virtual Result<Batch> load(const std::vector<std::string>& ids) = 0;
-  /// The always-on counts of everybody, hours within [since, until) of the filter; its database and method apply.
+  /// The always-on counts of everybody, hours within [since, until) of the filter; its database and method
+  /// apply.
   [[nodiscard]] virtual Result<std::vector<MethodCount>> counts(const Filter& filter) = 0;
   [[nodiscard]] virtual Result<StoreInfo> info() = 0;
 };
@@ -112,7 +114,8 @@ class StoreControl {
  public:
   virtual ~StoreControl() = default;
 
-  /// Cost: O(1) when `known_version` is current (then `rules` is empty); called every second by every process.
+  /// Cost: O(1) when `known_version` is current (then `rules` is empty); called every second by every
+  /// process.
   [[nodiscard]] virtual Result<RuleSet> rules(std::uint64_t known_version) = 0;
   /// Stores the rule under a new id, which it returns.
   [[nodiscard]] virtual Result<std::string> add_rule(const Rule& rule) = 0;
@@ -131,8 +134,8 @@ enum class OpenMode : std::uint8_t { kRead, kWrite };
 
 /// Opens "sqlite:///absolute/path", "redis://...", "rediss://..." or "unix://...".
 /// kRead needs no right to write. kWrite makes a SQLite file that is missing (mode 0660).
-/// Errors: invalid_argument (names the schemes accepted), not_found, protocol (foreign, corrupt or newer file: left
-/// untouched), unavailable, denied.
+/// Errors: invalid_argument (names the schemes accepted), not_found, protocol (foreign, corrupt or newer
+/// file: left untouched), unavailable, denied.
 [[nodiscard]] Result<OpenStore> open_store(std::string_view url, OpenMode mode);
 
 /// The URL without its password, for messages.

@@ -195,9 +195,7 @@ class Scrubber {
     for (std::size_t i = open + 1; i < text_.size(); ++i) {
       if (text_[i] == '\\' && !(escaped_quotes && at(i + 1) == text_[open])) {
         ++i;
-      } else if (text_[i] == '\\') {
-        return i;
-      } else if (text_[i] == text_[open]) {
+      } else if (text_[i] == '\\' || text_[i] == text_[open]) {
         return i;
       }
     }

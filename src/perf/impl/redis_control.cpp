@@ -17,7 +17,6 @@ namespace headroom::perf {
 namespace {
 
 using base::ErrorCode;
-using base::fail;
 using redis_keys::of_database;
 using redis_keys::of_session;
 
