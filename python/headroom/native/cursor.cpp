@@ -260,8 +260,7 @@ void tell(const Execution& execution, StateObject* state, const CurrentCall& cur
 PyObject* run(Method method, PyObject* cursor, PyTypeObject* defining, const Arguments& arguments) {
   const CursorClass& cls = class_of(defining);
   const CurrentCall current;
-  const OpenCall* const open = current.get();
-  if (open == nullptr) {
+  if (current.get() == nullptr) {
     // A statement outside of calls ends the one before, so that its fetches are not counted for it.
     if (StateObject* const state = state_of(cls, cursor)) Py_CLEAR(state->call);
     return call_base(cls.methods[method], cursor, arguments);
@@ -277,7 +276,10 @@ PyObject* run(Method method, PyObject* cursor, PyTypeObject* defining, const Arg
     return nullptr;
 
   const auto begin = base::monotonic_ns();
-  if (open->slot != nullptr && current.get() != nullptr) perf::publish_statement(*open->slot, text, begin);
+  // Asked again: opening SQLite's transaction may have run any code.
+  if (const OpenCall* const own = current.get(); own != nullptr && own->slot != nullptr) {
+    perf::publish_statement(*own->slot, text, begin);
+  }
   PyObject* const result = call_base(cls.methods[method], cursor, arguments);
   const auto end = base::monotonic_ns();
   const ErrorAside aside;
