@@ -62,14 +62,15 @@ struct Header {
   Text<62> host;
 };
 
-/// Field 22 of /proc/<pid>/stat: when the process began, in ticks since boot; 0 when there is no such
-/// process.
+/// Field 22 of /proc/<pid>/stat: when the process began, in ticks since boot; 0 when no such process runs. One
+/// that has died but that its parent has not waited for (state Z, then X) still has its entry there.
 std::uint64_t process_start(std::int64_t pid) {
   std::ifstream stream(fmt::format("/proc/{}/stat", pid));
   std::string line;
   if (!std::getline(stream, line)) return 0;
   std::size_t at = line.rfind(')');
-  if (at == std::string::npos) return 0;
+  if (at == std::string::npos || at + 2 >= line.size()) return 0;
+  if (line[at + 2] == 'Z' || line[at + 2] == 'X') return 0;
   for (int field = 2; field < 22 && at != std::string::npos; ++field) at = line.find(' ', at + 1);
   if (at == std::string::npos) return 0;
   std::uint64_t ticks = 0;
