@@ -120,6 +120,8 @@ def _broker_url(text):
         raise ValueError("it takes " + _BROKERS)
     if scheme in ("sqlite", "unix") and not rest.startswith("/"):
         raise ValueError("it takes %s; here the path is not absolute" % _BROKERS)
+    if rest in ("", "/"):
+        raise ValueError("it takes %s; here nothing follows %s://" % (_BROKERS, scheme))
     return text
 
 

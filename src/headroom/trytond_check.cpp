@@ -7,12 +7,11 @@
 #include <array>
 #include <cctype>
 #include <filesystem>
+#include <initializer_list>
 #include <string>
 
 #include <fmt/format.h>
 
-#include "base/clock.hpp"
-#include "base/units.hpp"
 #include "perf/rule.hpp"
 #include "perf/store.hpp"
 
@@ -24,6 +23,23 @@ constexpr std::string_view kCacheClass = "headroom.trytond.MemoryCache";
 constexpr std::string_view kMiddleware = "headroom.trytond.Middleware";
 constexpr std::string_view kBrokers =
     "sqlite:///absolute/path, redis://[user:password@]host:port/db, rediss://... or unix:///path";
+
+/// "64 KiB": the number, and what follows it behind any blanks.
+struct Quantity {
+  std::string_view number;
+  std::string_view unit;
+};
+
+Quantity split_quantity(std::string_view text, const char* digits) {
+  const std::size_t end = std::min(text.find_first_not_of(digits), text.size());
+  std::string_view unit = text.substr(end);
+  unit.remove_prefix(std::min(unit.find_first_not_of(" \t\n"), unit.size()));
+  return {text.substr(0, end), unit};
+}
+
+bool is_one_of(std::string_view text, std::initializer_list<std::string_view> accepted) {
+  return std::find(accepted.begin(), accepted.end(), text) != accepted.end();
+}
 
 class Check {
  public:
@@ -85,6 +101,7 @@ class Check {
     error(entry.line, fmt::format("[perf] {}{} is not understood: it takes {}", entry.key, shown, what));
   }
 
+  void glob(const IniEntry& entry);
   void list(const IniEntry& entry);
   void users(const IniEntry& entry);
   void duration(const IniEntry& entry);
@@ -93,10 +110,11 @@ class Check {
   void state(const IniEntry& entry);
   void broker(const IniEntry& entry);
   void unknown(const IniEntry& entry);
-  void not_in_database_folder(const IniEntry& entry, const std::filesystem::path& store);
+  void default_broker(const IniSection& perf);
+  void not_in_database_folder(std::size_t line, const std::filesystem::path& store);
 
   using Checker = void (Check::*)(const IniEntry&);
-  static constexpr std::array<std::pair<std::string_view, Checker>, 15> kKeys{
+  static constexpr std::array<std::pair<std::string_view, Checker>, 16> kKeys{
       {{"broker", &Check::broker},
        {"state", &Check::state},
        {"secrets", &Check::list},
@@ -104,6 +122,7 @@ class Check {
        {"buffer_limit", &Check::size},
        {"flush_interval", &Check::duration},
        {"users", &Check::users},
+       {"database", &Check::glob},
        {"methods", &Check::list},
        {"profile", &Check::list},
        {"sample", &Check::list},
@@ -119,6 +138,7 @@ class Check {
 
 void Check::section(const IniSection& perf) {
   for (const IniEntry& each : perf.entries) entry(each);
+  default_broker(perf);
   if (perf.find("users") != nullptr || perf.find("methods") != nullptr) return;
   for (const std::string_view key : {"profile", "sample", "db", "io", "query", "slower_than", "one_in"}) {
     const IniEntry* found = perf.find(key);
@@ -144,6 +164,10 @@ void Check::unknown(const IniEntry& entry) {
   error(entry.line, fmt::format("[perf] has no key {}; known are {}", entry.key, known));
 }
 
+void Check::glob(const IniEntry& entry) {
+  value(entry, entry.value.find_first_of(",\n") == std::string::npos, "one glob, not a list");
+}
+
 void Check::list(const IniEntry& entry) {
   value(entry, !perf::split_list(entry.value).empty(), "a list, split by commas or line ends");
 }
@@ -156,22 +180,20 @@ void Check::users(const IniEntry& entry) {
 }
 
 void Check::duration(const IniEntry& entry) {
-  const auto duration = base::parse_duration(entry.value);
-  value(entry, duration && duration->count() >= 0 && !entry.value.ends_with('d'),
+  const Quantity quantity = split_quantity(entry.value, "0123456789.");
+  const bool number = quantity.number.find_first_of("0123456789") != std::string_view::npos &&
+                      quantity.number.find('.') == quantity.number.rfind('.');
+  value(entry, number && is_one_of(quantity.unit, {"", "ms", "s", "m", "h"}),
         "seconds such as 0.5, or a number with ms, s, m or h");
 }
 
 void Check::size(const IniEntry& entry) {
-  std::string text = entry.value;
-  text.erase(std::remove(text.begin(), text.end(), ' '), text.end());
-  const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
-  std::string unit = text.substr(digits);
+  const Quantity quantity = split_quantity(entry.value, "0123456789");
+  std::string unit(quantity.unit);
   std::transform(unit.begin(), unit.end(), unit.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  constexpr std::array<std::string_view, 11> kUnits{"",   "b",   "k", "kb", "kib", "m",
-                                                    "mb", "mib", "g", "gb", "gib"};
-  const bool known = std::find(kUnits.begin(), kUnits.end(), unit) != kUnits.end();
-  value(entry, digits > 0 && known, "bytes, or a number with k, m or g");
+  const bool known = is_one_of(unit, {"", "b", "k", "kb", "kib", "m", "mb", "mib", "g", "gb", "gib"});
+  value(entry, !quantity.number.empty() && known, "bytes, or a number with k, m or g");
 }
 
 void Check::one_in(const IniEntry& entry) {
@@ -194,10 +216,19 @@ void Check::broker(const IniEntry& entry) {
   if (!is_file && !is_server) return value(entry, false, kBrokers);
   const std::string_view rest = url.substr(colon + 3);
   value(entry, is_file ? rest.starts_with('/') && rest.size() > 1 : !rest.empty(), kBrokers);
-  if (scheme == "sqlite") not_in_database_folder(entry, std::string(rest));
+  if (scheme == "sqlite") not_in_database_folder(entry.line, std::string(rest));
 }
 
-void Check::not_in_database_folder(const IniEntry& entry, const std::filesystem::path& store) {
+/// Without a broker the store is a file in the state folder.
+void Check::default_broker(const IniSection& perf) {
+  const IniEntry* broker = perf.find("broker");
+  const IniEntry* state = perf.find("state");
+  if ((broker != nullptr && !broker->value.empty()) || state == nullptr || !state->value.starts_with('/'))
+    return;
+  not_in_database_folder(state->line, state->value + "/perf.sqlite");
+}
+
+void Check::not_in_database_folder(std::size_t line, const std::filesystem::path& store) {
   const IniSection* database = file_.find("database");
   const IniEntry* path = database == nullptr ? nullptr : database->find("path");
   if (path == nullptr || path->value.empty() || path->value.front() == '~') return;
@@ -206,7 +237,7 @@ void Check::not_in_database_folder(const IniEntry& entry, const std::filesystem:
   const std::filesystem::path file = std::filesystem::weakly_canonical(store, ignored);
   const std::filesystem::path relative = file.lexically_relative(folder);
   if (relative.empty() || *relative.begin() == "..") return;
-  error(entry.line,
+  error(line,
         fmt::format("[perf] broker lies inside [database] path {} (line {}), where trytond opens every "
                     "*.sqlite as a database",
                     path->value, path->line),
