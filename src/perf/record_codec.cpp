@@ -618,6 +618,7 @@ Result<CallRecord> decode(std::string_view bytes) {
 Result<StatementInfo> decode_statement(std::string_view bytes) {
   return decoded<StatementInfo>(bytes, "statement", [](const json& map) {
     StatementInfo statement;
+    statement.kind = {};  // what is left out is zero, and that is no default of this one
     take(map, "f", statement.fingerprint);
     take(map, "k", statement.kind);
     take(map, "t", statement.tables);
