@@ -1,7 +1,7 @@
 # Completion for headroom(1). A test compares the names below with those of the command line itself.
 
 _headroom_commands="session method table call profile db io query repeat conflict overview trace trytond status prune import serve help"
-_headroom_common="--config --store --trytond-config --color --json --no-pager --help --version"
+_headroom_common="--config --store --trytond-config --color --json --no-pager --width --help --version"
 _headroom_filters="--since --until --user --database --method --limit --offset"
 
 # The sessions of the store that the words typed so far choose.

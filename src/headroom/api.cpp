@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "base/clock.hpp"
+#include "headroom/status.hpp"
 #include "perf/scoreboard.hpp"
 
 namespace headroom::cli {
@@ -145,19 +146,7 @@ net::Response delete_rule(const ApiContext& context, const net::Request& request
 
 net::Response get_running(const ApiContext& context) {
   json list = json::array();
-  for (const perf::RunningCall& call : perf::running_calls(context.state)) {
-    list.push_back({{"database", call.summary.database},
-                    {"session", call.summary.session},
-                    {"user", call.summary.user},
-                    {"method", call.summary.method},
-                    {"start", base::to_iso(call.summary.start)},
-                    {"seconds", static_cast<double>(call.summary.wall.count()) / 1e6},
-                    {"host", call.host},
-                    {"process", call.process},
-                    {"activity", perf::name(call.activity)},
-                    {"activity_seconds", static_cast<double>(call.activity_age.count()) / 1e6},
-                    {"statement", call.statement}});
-  }
+  for (const perf::RunningCall& call : perf::running_calls(context.state)) list.push_back(running_json(call));
   return json_response(200, dump({{"running", list}}));
 }
 

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include <filesystem>
 #include <fstream>
@@ -171,7 +172,7 @@ TEST(Configuration, TakesTheExampleWhoseValuesAreTheDefaults) {
   EXPECT_EQ(example->serve.socket, defaults->serve.socket);
   EXPECT_EQ(example->serve.token_file, defaults->serve.token_file);
   EXPECT_EQ(example->serve.hosts, defaults->serve.hosts);
-  EXPECT_EQ(example->serve.state, defaults->serve.state);
+  EXPECT_EQ(example->perf.state, defaults->perf.state);
   EXPECT_EQ(example->serve.workers, defaults->serve.workers);
 }
 
@@ -213,6 +214,25 @@ Status healthy_status(base::UtcTime now) {
 TEST(Status, FindsNothingWrongWithAHealthyProcess) {
   const base::UtcTime now = base::utc_now();
   EXPECT_THAT(find_problems(healthy_status(now), now), IsEmpty());
+}
+
+TEST(Status, ShowsTheCallsThatRun) {
+  const base::UtcTime now = base::utc_now();
+  Status status = healthy_status(now);
+  perf::RunningCall call;
+  call.summary.method = "model.sale.sale.process";
+  call.summary.user = "admin";
+  call.summary.wall = std::chrono::milliseconds(2500);
+  call.activity = perf::Activity::kSql;
+  call.process = 42;
+  call.statement = "SELECT 1";
+  EXPECT_THAT(status_text(status, now), HasSubstr("running        0\n"));
+  status.running = {call};
+  EXPECT_THAT(status_text(status, now), HasSubstr("running        1\n"));
+  EXPECT_THAT(status_text(status, now), HasSubstr("model.sale.sale.process  sql"));
+  const auto json = nlohmann::json::parse(status_json(status, now));
+  EXPECT_EQ(json["running"][0]["process"], 42);
+  EXPECT_EQ(json["running"][0]["activity"], "sql");
 }
 
 TEST(Status, NamesWhatIsWrong) {

@@ -30,6 +30,8 @@ struct CommonOptions {
   std::string color = "auto";  ///< auto, always, never
   bool json = false;
   bool no_pager = false;
+  /// Characters of a line; 0 is what the terminal has. Given, a pipe gets what a terminal would.
+  std::size_t width = 0;
 };
 
 /// One run of the executable.

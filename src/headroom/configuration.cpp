@@ -17,6 +17,7 @@ using base::Result;
 
 void PerfSection::read(base::ConfigSection& section) {
   section.read("store", store);
+  section.read("state", state);
   section.read("retention_age", retention.age);
   section.read_size("retention_size", retention.bytes);
 }

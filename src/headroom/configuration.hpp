@@ -21,6 +21,8 @@ inline constexpr std::string_view kDefaultStore = "sqlite:///var/lib/headroom/pe
 /// `[perf]`
 struct PerfSection {
   std::string store;  ///< URL; empty when the file does not say
+  /// The folder where recording processes keep their scoreboards, as in [perf] of trytond.conf.
+  std::string state = "/var/lib/headroom";
   perf::Retention retention;
 
   void read(base::ConfigSection& section);

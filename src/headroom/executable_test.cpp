@@ -14,6 +14,7 @@
 #include <sstream>
 
 #include "perf/report_sample.hpp"
+#include "perf/report_text.hpp"
 #include "perf/store.hpp"
 
 namespace headroom {
@@ -77,6 +78,16 @@ TEST_F(Executable, PrintsTabSeparatedLinesIntoAPipe) {
   EXPECT_EQ(outcome.status, 0) << outcome.error;
   EXPECT_THAT(outcome.out, StartsWith("method\ttime\tnumber\tavg\nmodel.sale.sale.write\t1.250\t1\t1.250\n"));
   EXPECT_THAT(outcome.error, IsEmpty());
+}
+
+TEST_F(Executable, AlignsColumnsInAPipeToTheWidthThatIsAskedFor) {
+  const Outcome outcome = run_on_store("repeat shop/71 --width 100");
+  EXPECT_EQ(outcome.status, 0) << outcome.error;
+  EXPECT_THAT(outcome.out, StartsWith("call  method "));
+  EXPECT_THAT(outcome.out, Not(HasSubstr("\t")));
+  std::istringstream lines(outcome.out);
+  for (std::string line; std::getline(lines, line);) EXPECT_LE(perf::display_width(line), 100U) << line;
+  EXPECT_EQ(run_on_store("session --width 20").status, 2);
 }
 
 TEST_F(Executable, PrintsJsonWithNumbers) {

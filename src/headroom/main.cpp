@@ -37,6 +37,8 @@ void add_common_options(CLI::App& app, CommonOptions& options) {
       ->check(CLI::IsMember({"auto", "always", "never"}));
   app.add_flag("--json", options.json, "print JSON");
   app.add_flag("--no-pager", options.no_pager, "print to the terminal directly");
+  app.add_option("--width", options.width, "aligned columns in lines of so many characters, in a pipe too")
+      ->check(CLI::Range(40, 10'000));
 }
 
 CLI::App* find_command(CLI::App& parent, const std::string& name) {

@@ -34,7 +34,8 @@ perf::Color chosen_color(const CommonOptions& options) {
   return off || !on_terminal() ? perf::Color::kOff : perf::Color::kOn;
 }
 
-std::size_t terminal_width() {
+std::size_t line_width(const CommonOptions& options) {
+  if (options.width > 0) return options.width;
   winsize size{};
   if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
   return 80;
@@ -68,14 +69,14 @@ bool print_through_pager(const std::string& command, std::string_view text) {
 
 std::string shown_to_people(const CommonOptions& options, const perf::Report& report) {
   if (!report.text.empty()) return perf::escape_block(report.text);
-  return perf::to_aligned(report.table, terminal_width(), chosen_color(options));
+  return perf::to_aligned(report.table, line_width(options), chosen_color(options));
 }
 
-/// `--color always` is how a script asks for what a terminal would show.
+/// `--color always` and `--width` are how a script asks for what a terminal would show.
 std::string shown_to_pipes(const CommonOptions& options, const perf::Report& report) {
   if (!report.text.empty()) return perf::escape_block(report.text);
-  return options.color == "always" ? perf::to_aligned(report.table, 0, perf::Color::kOn)
-                                   : perf::to_tsv(report.table);
+  if (options.color != "always" && options.width == 0) return perf::to_tsv(report.table);
+  return perf::to_aligned(report.table, options.width, chosen_color(options));
 }
 
 }  // namespace

@@ -131,7 +131,7 @@ class Service {
       return net::make_response(200, "text/plain; version=0.0.4; charset=utf-8", metrics_.text(*server_));
     };
     router.add(std::move(metrics));
-    add_perf_api(router, {read_, write_, configuration_.serve.state, [this] { return status(); }});
+    add_perf_api(router, {read_, write_, configuration_.perf.state, [this] { return status(); }});
     return router;
   }
 
@@ -149,6 +149,7 @@ class Service {
       if (!rules) return fail(rules.error());
       status.rules_version = rules->version;
       status.rules = rules->rules.size();
+      status.running = perf::running_calls(configuration_.perf.state);
       return status;
     });
   }
@@ -188,9 +189,9 @@ class Service {
 
   Result<void> sweep() {
     std::error_code ignored;
-    if (!std::filesystem::is_directory(configuration_.serve.state, ignored)) return {};
+    if (!std::filesystem::is_directory(configuration_.perf.state, ignored)) return {};
     const auto swept = write_.with([&](perf::OpenStore& open) {
-      return perf::sweep_scoreboards(configuration_.serve.state, *open.store);
+      return perf::sweep_scoreboards(configuration_.perf.state, *open.store);
     });
     if (!swept) return fail(swept.error());
     metrics_.swept(*swept);

@@ -7,7 +7,6 @@ void ServeSection::read(base::ConfigSection& section) {
   section.read("socket", socket);
   section.read("token_file", token_file);
   section.read("hosts", hosts);
-  section.read("state", state);
   section.read("workers", workers, 1, 64);
 }
 

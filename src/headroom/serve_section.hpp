@@ -19,8 +19,6 @@ struct ServeSection {
   std::string token_file;
   /// Names, without port, under which local clients may call beside localhost and loopback addresses.
   std::vector<std::string> hosts;
-  /// The folder where recording processes keep their scoreboards.
-  std::string state = "/var/lib/headroom";
   /// Threads that answer reports.
   std::int64_t workers = 4;
 

@@ -14,6 +14,8 @@ namespace {
 
 using perf::ProcessInfo;
 
+constexpr std::size_t kShownStatement = 80;
+
 bool is_silent(const ProcessInfo& process, base::UtcTime now) {
   return now - process.seen > kSilentAfter;
 }
@@ -84,6 +86,22 @@ std::string process_table(const Status& status, base::UtcTime now) {
   return perf::to_aligned(table, 0, perf::Color::kOff);
 }
 
+/// What a person wants to know first: who waits for what since when. Times have the unit that a glance needs.
+std::string running_table(const Status& status) {
+  using perf::Format;
+  perf::Table table;
+  table.columns = {{"seconds", Format::kSeconds},       {"pid", Format::kCount},
+                   {"database", Format::kText},         {"user", Format::kText},
+                   {"method", Format::kText},           {"doing", Format::kText},
+                   {"doing_seconds", Format::kSeconds}, {"statement", Format::kLongText}};
+  for (const perf::RunningCall& call : status.running) {
+    table.rows.push_back({call.summary.wall, static_cast<std::int64_t>(call.process), call.summary.database,
+                          call.summary.user, call.summary.method, std::string(perf::name(call.activity)),
+                          call.activity_age, call.statement.substr(0, kShownStatement)});
+  }
+  return perf::to_aligned(table, 0, perf::Color::kOff);
+}
+
 nlohmann::ordered_json process_json(const ProcessInfo& process, base::UtcTime now) {
   return {{"host", process.host},
           {"process", process.process},
@@ -116,6 +134,20 @@ std::vector<std::string> find_problems(const Status& status, base::UtcTime now) 
   return problems;
 }
 
+nlohmann::json running_json(const perf::RunningCall& call) {
+  return {{"database", call.summary.database},
+          {"session", call.summary.session},
+          {"user", call.summary.user},
+          {"method", call.summary.method},
+          {"start", base::to_iso(call.summary.start)},
+          {"seconds", static_cast<double>(call.summary.wall.count()) / 1e6},
+          {"host", call.host},
+          {"process", call.process},
+          {"activity", perf::name(call.activity)},
+          {"activity_seconds", static_cast<double>(call.activity_age.count()) / 1e6},
+          {"statement", call.statement}};
+}
+
 std::string status_text(const Status& status, base::UtcTime now) {
   std::string text = fmt::format("headroom {}\n", status.version);
   text +=
@@ -130,6 +162,9 @@ std::string status_text(const Status& status, base::UtcTime now) {
   text += fmt::format("rules          {} (version {})\n", status.rules, status.rules_version);
   text += fmt::format("processes      {}\n", status.store.processes.size());
   if (!status.store.processes.empty()) text += "\n" + process_table(status, now);
+  text +=
+      fmt::format("{}running        {}\n", status.store.processes.empty() ? "" : "\n", status.running.size());
+  if (!status.running.empty()) text += "\n" + running_table(status);
   const std::vector<std::string> problems = find_problems(status, now);
   if (!problems.empty()) text += "\n";
   for (const std::string& problem : problems)
@@ -140,6 +175,8 @@ std::string status_text(const Status& status, base::UtcTime now) {
 std::string status_json(const Status& status, base::UtcTime now) {
   nlohmann::ordered_json processes = nlohmann::ordered_json::array();
   for (const ProcessInfo& process : status.store.processes) processes.push_back(process_json(process, now));
+  nlohmann::json running = nlohmann::json::array();
+  for (const perf::RunningCall& call : status.running) running.push_back(running_json(call));
   const nlohmann::ordered_json json = {
       {"version", status.version},
       {"configuration", status.configuration},
@@ -156,6 +193,7 @@ std::string status_json(const Status& status, base::UtcTime now) {
        {{"age", static_cast<double>(status.retention.age.count()) / 1e6}, {"bytes", status.retention.bytes}}},
       {"rules", {{"version", status.rules_version}, {"count", status.rules}}},
       {"processes", processes},
+      {"running", running},
       {"problems", find_problems(status, now)}};
   return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }

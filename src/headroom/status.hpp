@@ -5,8 +5,11 @@
 #include <string>
 #include <vector>
 
+#include <nlohmann/json_fwd.hpp>
+
 #include "base/clock.hpp"
 #include "headroom/configuration.hpp"
+#include "perf/scoreboard.hpp"
 #include "perf/store.hpp"
 
 namespace headroom::cli {
@@ -19,6 +22,8 @@ struct Status {
   perf::Retention retention;
   std::uint64_t rules_version = 0;
   std::uint64_t rules = 0;
+  /// The calls that run now on this machine, oldest first.
+  std::vector<perf::RunningCall> running;
   /// Each one line about something that needs attention.
   std::vector<std::string> problems;
 };
@@ -32,5 +37,8 @@ inline constexpr base::Microseconds kSilentAfter = std::chrono::minutes{1};
 
 [[nodiscard]] std::string status_text(const Status& status, base::UtcTime now);
 [[nodiscard]] std::string status_json(const Status& status, base::UtcTime now);
+
+/// A running call as status and the API show it.
+[[nodiscard]] nlohmann::json running_json(const perf::RunningCall& call);
 
 }  // namespace headroom::cli

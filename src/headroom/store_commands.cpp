@@ -58,6 +58,7 @@ Result<Status> gather_status(const Invocation& invocation) {
   if (!rules) return fail(rules.error());
   status.rules_version = rules->version;
   status.rules = rules->rules.size();
+  status.running = perf::running_calls(invocation.configuration.perf.state);
   return status;
 }
 

@@ -135,8 +135,8 @@ def wait_for_ready(notifications, process):
 def test_the_service_starts_tells_systemd_answers_and_stops(root, tmp_path):
     port = free_port()
     configuration = tmp_path / 'headroom.toml'
-    configuration.write_text('[perf]\nstore = "sqlite://%s/perf.sqlite"\n\n[serve]\nlisten = "127.0.0.1:%d"\nstate = "%s"\n'
-        % (tmp_path, port, tmp_path))
+    configuration.write_text('[perf]\nstore = "sqlite://%s/perf.sqlite"\nstate = "%s"\n\n[serve]\nlisten = "127.0.0.1:%d"\n'
+        % (tmp_path, tmp_path, port))
     notifications = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     notifications.bind(str(tmp_path / 'notify'))
     process = subprocess.Popen([root / EXECUTABLE, 'serve', '--config', configuration],
