@@ -22,7 +22,7 @@ namespace headroom::perf {
 enum class Format : std::uint8_t {
   kText,
   kLongText,   ///< cut on a terminal
-  kBacktrace,  ///< frames, one a line; its innermost frame on a terminal
+  kBacktrace,  ///< frames, one a line; on a terminal the innermost one of the application
   kCount,
   kSeconds,
   kTime,

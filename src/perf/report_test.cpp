@@ -282,6 +282,24 @@ TEST(ReportText, CutsLongTextsBeforeOthersAndNeverNumbers) {
   EXPECT_THAT(to_aligned(table, 0, Color::kOff), HasSubstr(std::string(200, 's')));
 }
 
+TEST(ReportText, ShowsTheInnermostLineOfTheApplicationOfABacktrace) {
+  Table table;
+  table.columns = {{"backtrace", Format::kBacktrace}};
+  const std::string packages = "/usr/lib/python3/dist-packages/";
+  const std::string outer = packages + "trytond/wsgi.py:85 TrytondWSGI.auth_required\n";
+  const std::string mapper = packages + "trytond/model/modelsql.py:855 ModelSQL.read\n";
+  table.rows = {{outer + packages + "trytond/modules/sale/sale.py:12 Sale.confirm\n" + mapper},
+                {outer + "/srv/shop/thing.py:7 Thing.run\n" + mapper},
+                {outer + mapper + "/usr/lib/python3.11/threading.py:975 Thread.run"},
+                {outer + mapper}};
+  EXPECT_EQ(to_aligned(table, 0, Color::kOff),
+            "backtrace\n"
+            "trytond/modules/sale/sale.py:12 Sale.confirm\n"
+            "/srv/shop/thing.py:7 Thing.run\n"
+            "/usr/lib/python3.11/threading.py:975 Thread.run\n"
+            "trytond/model/modelsql.py:855 ModelSQL.read\n");
+}
+
 TEST(ReportText, PaintsOnlyWhenAsked) {
   const Report report = make(request("call", "7b"));
   EXPECT_THAT(to_aligned(report.table, 0, Color::kOff), Not(HasSubstr("\x1b")));

@@ -132,20 +132,46 @@ std::string format_time(UtcTime time) {
   return text;
 }
 
-std::string_view innermost_frame(std::string_view backtrace) {
-  while (backtrace.ends_with('\n')) backtrace.remove_suffix(1);
-  const std::size_t end = backtrace.rfind('\n');
-  if (end != std::string_view::npos) backtrace.remove_prefix(end + 1);
-  backtrace.remove_prefix(std::min(backtrace.find_first_not_of(' '), backtrace.size()));
-  return backtrace;
+/// A frame without the folder that packages are installed in.
+std::string_view short_frame(std::string_view frame) {
+  frame.remove_prefix(std::min(frame.find_first_not_of(' '), frame.size()));
+  constexpr std::string_view kPackages = "-packages/";
+  if (const std::size_t at = frame.find(kPackages); at != std::string_view::npos)
+    frame.remove_prefix(at + kPackages.size());
+  return frame;
+}
+
+/// A frame of the application itself: one of Tryton's modules, or code that is not installed as a package.
+bool is_of_application(std::string_view frame) {
+  for (const std::string_view folder : {"/trytond/modules/", "/trytond/ir/", "/trytond/res/"}) {
+    if (frame.find(folder) != std::string_view::npos) return true;
+  }
+  return frame.find("-packages/") == std::string_view::npos &&
+         frame.find("/lib/python3") == std::string_view::npos;
+}
+
+/// The line that a person can change: the innermost frame of the application, since below it are mostly the
+/// same few frames of the object-relational mapper; the innermost frame when there is none.
+std::string_view sending_frame(std::string_view backtrace) {
+  std::string_view innermost;
+  while (!backtrace.empty()) {
+    const std::size_t end = backtrace.rfind('\n');
+    const std::size_t begin = end == std::string_view::npos ? 0 : end + 1;
+    const std::string_view frame = backtrace.substr(begin);
+    backtrace = backtrace.substr(0, begin == 0 ? 0 : end);
+    if (frame.empty()) continue;
+    if (is_of_application(frame)) return short_frame(frame);
+    if (innermost.empty()) innermost = frame;
+  }
+  return short_frame(innermost);
 }
 
 enum class Reader : std::uint8_t { kProgram, kPerson };
 
 std::string format_text(const std::string& text, Format format, Reader reader) {
   if (text.empty()) return "-";
-  const bool innermost = format == Format::kBacktrace && reader == Reader::kPerson;
-  return escape_line(innermost ? innermost_frame(text) : text);
+  const bool one_frame = format == Format::kBacktrace && reader == Reader::kPerson;
+  return escape_line(one_frame ? sending_frame(text) : text);
 }
 
 std::string format_cell(const Cell& cell, Format format, Reader reader) {
@@ -192,6 +218,7 @@ void shrink(std::vector<std::size_t>& widths, const std::vector<bool>& may_shrin
 
 constexpr std::size_t kLeastLong = 24;
 constexpr std::size_t kLeastText = 24;
+constexpr std::size_t kWholeFrame = 60;
 
 std::size_t line_width(const std::vector<std::size_t>& widths) {
   return std::accumulate(widths.begin(), widths.end(), std::size_t{0}) + 2 * (widths.size() - 1);
@@ -214,10 +241,13 @@ bool drop_last_optional(std::vector<Column>& columns, Lines& lines, std::vector<
   return false;
 }
 
-/// The width that the table can be brought to without cutting anything but long texts.
+/// The width that the table can be brought to without cutting anything but long texts. A frame is worth more
+/// than the columns that need not be shown: its end names line and function.
 std::size_t least_width(const std::vector<Column>& columns, std::vector<std::size_t> widths) {
   for (std::size_t i = 0; i < widths.size(); ++i) {
-    if (is_long(columns[i])) widths[i] = std::min(widths[i], kLeastLong);
+    if (!is_long(columns[i])) continue;
+    const bool frame = columns[i].format == Format::kBacktrace;
+    widths[i] = std::min(widths[i], frame ? kWholeFrame : kLeastLong);
   }
   return line_width(widths);
 }

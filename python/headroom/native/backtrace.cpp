@@ -1,6 +1,7 @@
 #include "backtrace.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 
@@ -62,16 +63,22 @@ bool our_own(const std::string& line) {
 perf::Backtrace capture_backtrace() {
   static auto& lines = *new Lines;  // guarded by the interpreter's lock, never destroyed
   perf::Backtrace backtrace;
+  // Beyond our outermost frame are the threads and sockets of the server, the same in every backtrace.
+  std::optional<std::size_t> inside;
   PyFrameObject* frame = PyThreadState_GetFrame(PyThreadState_Get());
   for (int i = 0; frame != nullptr && i < kFrames; ++i) {
     const Ref code(reinterpret_cast<PyObject*>(PyFrame_GetCode(frame)));
     const Line& line = lines.get(reinterpret_cast<PyCodeObject*>(code.get()), PyFrame_GetLineNumber(frame));
-    if (!our_own(*line)) backtrace.push_back(line);
+    if (our_own(*line))
+      inside = backtrace.size();
+    else
+      backtrace.push_back(line);
     PyFrameObject* const outer = PyFrame_GetBack(frame);
     Py_DECREF(frame);
     frame = outer;
   }
   Py_XDECREF(frame);
+  if (inside) backtrace.resize(*inside);
   std::ranges::reverse(backtrace);
   return backtrace;
 }
