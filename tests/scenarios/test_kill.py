@@ -1,17 +1,25 @@
-"""A worker that dies: what ran in it is stored as killed, and at most its last second is lost."""
+"""A worker that dies, a store that is away, an orderly end: what is lost, and what never is."""
 import os
 import signal
 import threading
 import time
 
+import pytest
+
+from servers import wait_until
 from servers.recorder import THING, Recorder
 
 
-def ignore_failure(client, *arguments):
-    try:
-        client.call(*arguments)
-    except Exception:
-        pass  # its server is killed under it
+def in_background(client, *arguments):
+    """A call whose server is killed under it."""
+    def call():
+        try:
+            client.call(*arguments)
+        except Exception:
+            pass
+    thread = threading.Thread(target=call)
+    thread.start()
+    return thread
 
 
 def test_a_call_whose_worker_is_killed_is_stored_as_killed(servers, backend):
@@ -22,15 +30,34 @@ def test_a_call_whose_worker_is_killed_is_stored_as_killed(servers, backend):
     for _ in range(20):
         client.call(THING + 'run', [1, 2])
     recorder.wait_for_calls(20)
-    running = threading.Thread(target=ignore_failure, args=(client.clone(), THING + 'sleep', 60))
-    running.start()
-    time.sleep(1)  # by now it runs
+    thread = in_background(client.clone(), THING + 'sleep', 60)
+    call, = wait_until(recorder.running, 20, 'the running call')
+    assert (call['method'], call['process'], call['user']) == (THING + 'sleep', victim.pid, 'admin')
+    # Not waited for yet: the dead worker is a zombie until the test ends, as under a supervisor that is slow.
     os.kill(victim.pid, signal.SIGKILL)
-    running.join(20)
+    thread.join(20)
     tryton.client(survivor).call(THING + 'run', [3])
     calls = recorder.wait_for_calls(22, seconds=30)
-    assert [(call.method, call.status) for call in calls if call.status != 'ok'] == [(THING + 'sleep', 'killed')]
+    assert [(call.method, call.status, call.user) for call in calls if call.status != 'ok'] == [
+        (THING + 'sleep', 'killed', 'admin')]
     assert sum(call.method == THING + 'run' for call in calls) == 21
+    assert recorder.running() == []
+
+
+def test_headroom_serve_stores_the_calls_of_the_only_worker_when_it_is_killed(servers):
+    recorder = Recorder(servers, users='admin')
+    tryton = servers.tryton(recorder=recorder.section)
+    worker = tryton.serve()
+    thread = in_background(tryton.client(worker), THING + 'sleep', 60)
+    wait_until(recorder.running, 20, 'the running call')
+    worker.kill()
+    thread.join(20)
+    port = servers.free_port()
+    with open(recorder.configuration, 'a') as file:
+        file.write('[serve]\nlisten = "127.0.0.1:%d"\n' % port)
+    servers.headroom(recorder.configuration, port)
+    assert [(call.method, call.status) for call in recorder.wait_for_calls(1, seconds=30)] == [
+        (THING + 'sleep', 'killed')]
 
 
 def test_kill_loses_at_most_the_last_second(servers):
@@ -45,9 +72,36 @@ def test_kill_loses_at_most_the_last_second(servers):
         finished.append(time.monotonic())
     killed = time.monotonic()
     server.kill()
-    # A margin of half a second is for this machine's scheduling, not for the recorder.
-    kept = sum(moment < killed - 1.5 for moment in finished)
-    assert len(recorder.calls()) >= kept > 0
+    kept = sum(moment < killed - 1 for moment in finished)
+    assert len(finished) >= len(recorder.calls()) >= kept > 0
+
+
+@pytest.mark.parametrize('limit, dropped', [('4m', False), ('16k', True)])
+def test_calls_go_on_while_the_store_is_away_and_the_oldest_records_are_dropped_and_counted(servers, limit, dropped):
+    redis = servers.redis()
+    recorder = Recorder(servers, url=redis.url, users='admin', buffer_limit=limit)
+    tryton = servers.tryton(recorder=recorder.section)
+    client = tryton.client(tryton.serve())
+    client.call(THING + 'run', [1])
+    session = recorder.only_session()['session']
+    redis.stop()
+    for _ in range(300):
+        client.call(THING + 'run', [1])
+    for _ in range(10):
+        client.call(THING + 'change', [1], 2)
+    redis.start()  # empty: it keeps nothing on disk
+
+    def stored():
+        sessions = [row['session'] for row in recorder.report('session')]
+        rows = recorder.report('method', session) if session in sessions else []
+        numbers = {row['method'].removeprefix(THING): row['number'] for row in rows}
+        return numbers if numbers.get('change') == 10 else None
+    numbers = wait_until(stored, 20, 'the newest calls in the store')
+    process, = wait_until(lambda: [process for process in recorder.status()['processes'] if process['errors']], 20,
+        'the process says what happened')
+    assert numbers['run'] == 300 - process['dropped_records']
+    assert (process['dropped_records'] > 0) == dropped
+    assert any('dropped %d records' % process['dropped_records'] in line for line in recorder.status()['problems']) == dropped
 
 
 def test_an_orderly_end_loses_nothing(servers, backend):
@@ -59,3 +113,4 @@ def test_an_orderly_end_loses_nothing(servers, backend):
         client.call(THING + 'run', [1])
     server.stop()
     assert len(recorder.calls()) == 30
+    assert recorder.running('') == []

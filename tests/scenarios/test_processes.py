@@ -1,4 +1,6 @@
-"""The processes of trytond that serve no requests: worker and cron."""
+"""The other processes of trytond: worker, cron, and the server under gevent."""
+import threading
+
 from servers import wait_until
 from servers.recorder import THING, Recorder
 from traffic import shapes_of
@@ -52,3 +54,22 @@ def test_cron_once_records_what_it_ran(servers, backend):
     assert cron.wait(60) == 0, cron.tail()
     calls = of_kind(recorder, 'cron')
     assert any(shapes_of(call) == [8] for call in calls), calls
+
+
+def test_under_gevent_the_cpu_time_of_a_call_is_unknown_and_calls_that_overlap_keep_their_statements(servers):
+    recorder = Recorder(servers, users='admin')
+    tryton = servers.tryton('postgresql', recorder=recorder.section)
+    client = tryton.client(tryton.serve(coroutine=True))
+    # Each waits in the middle, so that all run at once in one thread: the last begins before the first ends.
+    calls = [(THING + 'sleep', 1.5)] * 4 + [(THING + 'run', [2, 3]), (THING + 'change', [4], 1)] * 3
+    threads = [threading.Thread(target=client.clone().call, args=call) for call in calls]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: len(recorder.running(THING + 'sleep')) == 4, 20, 'four calls at once')
+    for thread in threads:
+        thread.join()
+    stored = recorder.wait_for_calls(len(calls))
+    assert sorted((call.method, shapes_of(call)) for call in stored) == sorted(
+        [(THING + 'sleep', [1])] * 4 + [(THING + 'run', [2, 3]), (THING + 'change', [4])] * 3)
+    rows = recorder.report('call', recorder.only_session()['session'], '--method', THING + '*')
+    assert [row['cpu'] for row in rows] == [None] * len(calls)

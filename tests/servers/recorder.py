@@ -14,6 +14,8 @@ class Recorder:
         self.state = servers.folder / 'state'
         self.state.mkdir(exist_ok=True)
         self.section = {'broker': self.url, 'state': str(self.state), **settings}
+        self.configuration = servers.folder / 'headroom.toml'
+        self.configuration.write_text('[perf]\nstore = "%s"\nstate = "%s"\n' % (self.url, self.state))
 
     @property
     def path(self):
@@ -26,6 +28,14 @@ class Recorder:
 
     def run(self, *arguments, **options):
         return run_headroom(*arguments, '--store', self.url, **options)
+
+    def status(self):
+        """What `headroom status` says, running calls included."""
+        return run_headroom('status', '--json', '--config', self.configuration)
+
+    def running(self, method_prefix=THING):
+        """The calls that run at this moment in any process of this recorder."""
+        return [call for call in self.status()['running'] if call['method'].startswith(method_prefix)]
 
     def calls(self, method_prefix=THING):
         return stored_calls(self.path, method_prefix)
