@@ -62,8 +62,8 @@ struct Header {
   Text<62> host;
 };
 
-/// Field 22 of /proc/<pid>/stat: when the process began, in ticks since boot; 0 when no such process runs. One
-/// that has died but that its parent has not waited for (state Z, then X) still has its entry there.
+/// Field 22 of /proc/<pid>/stat: when the process began, in ticks since boot; 0 when no such process runs.
+/// One that has died but that its parent has not waited for (state Z, then X) still has its entry there.
 std::uint64_t process_start(std::int64_t pid) {
   std::ifstream stream(fmt::format("/proc/{}/stat", pid));
   std::string line;
