@@ -1,0 +1,1 @@
+"""The parts of `bin/bench perf`: what the recorder costs inside trytond."""
