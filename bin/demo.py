@@ -53,7 +53,7 @@ def main():
         with step('waiting for the records'):
             session = wait_until(lambda: new_session(configuration, before, calls), 15, 'the records of the client')
         reports(configuration, session)
-        farewell(configuration, server.port, api)
+        farewell(configuration, server.port, api, kept=not (options.once and options.redis))
         if not options.once:
             wait_for_interrupt()
         say('stopping')
@@ -126,7 +126,8 @@ def configure_headroom(store):
     """Writes headroom.toml; returns its path and the port of the API."""
     port = preferred_port(7400)
     path = FOLDER / 'headroom.toml'
-    path.write_text('[perf]\nstore = "%s"\n\n[serve]\nlisten = "127.0.0.1:%d"\n' % (store, port))
+    path.write_text('[perf]\nstore = "%s"\nstate = "%s"\n\n[serve]\nlisten = "127.0.0.1:%d"\n' % (
+            store, FOLDER / 'state', port))
     return path, port
 
 
@@ -207,19 +208,21 @@ def new_session(configuration, before, calls):
 
 
 def reports(configuration, session):
-    """Prints each report under the command that repeats it."""
+    """Prints each report under the command that repeats it, as a terminal shows it."""
+    width = [] if sys.stdout.isatty() else ['--width', '140']
     shown = os.path.relpath(configuration, project_root)
     prefix = session[:8]
     for report in (['session'], ['method', prefix], ['table', prefix], ['repeat', prefix], ['query', prefix]):
-        command = [*report, '--config', shown, '--limit', '15']
+        command = [*report, '--config', shown, '--limit', '12']
         print('\n$ bin/headroom ' + ' '.join(command), flush=True)
-        subprocess.run([executable(), *command, '--no-pager'], cwd=project_root, check=True)
+        subprocess.run([executable(), *command, '--no-pager', *width], cwd=project_root, check=True)
 
 
-def farewell(configuration, port, api):
+def farewell(configuration, port, api, kept):
     print('\nTryton: http://127.0.0.1:%d/ (database %s, user %s, password %s)' % (port, DATABASE, USER, PASSWORD))
     print('Headroom: http://127.0.0.1:%d/health' % api)
-    print('The commands above repeat the reports; `bin/headroom help` lists the others.', flush=True)
+    print('The commands above repeat the reports; `bin/headroom help` lists the others.' if kept else
+        'The records end with Redis; without --once the commands above repeat the reports.', flush=True)
 
 
 def wait_for_interrupt():
