@@ -5,8 +5,8 @@ are started apart do: hash seeds, addresses and the order of allocations alone m
 percent. Swapping the hooks to and fro within one process does too, because CPython's specialised instructions are
 thrown away with each change of a class and come back late, or not at all. So the process is loaded once and forked:
 both children have the same objects at the same addresses and the same hash seed; one of them takes the hooks out before
-its first call and stays so. They run on one CPU, in short blocks, in the order ABBA and BAAB, so that drifts of the
-machine meet both alike. Several generations of children are forked, and new ones are warmed before they count.
+its first call and stays so. They run in short blocks, in the order ABBA and BAAB, so that drifts of the machine meet
+both alike. Several generations of children are forked, and new ones are warmed before they count.
 
 Garbage collection stays on, as trytond has it; what is there before the fork is frozen for both (gc.freeze), so that
 no child copies the pages of the other for it.
@@ -59,7 +59,6 @@ def _serve(channel, requests, hooked):
     try:
         if not hooked:
             detach()
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
         stream = channel.makefile('rw')
         for line in stream:
             question = json.loads(line)
