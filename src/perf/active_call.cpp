@@ -76,7 +76,10 @@ std::string session_hash(std::string_view database, std::string_view token) {
 
 std::size_t FinishedCall::bytes() const {
   std::size_t bytes = sizeof *this + totals.size() * sizeof(TextTotal);
-  for (const auto& total : totals) bytes += bytes_of(total.backtrace);
+  for (const auto& total : totals) {
+    bytes += bytes_of(total.backtrace);
+    if (total.text.use_count() == 1) bytes += total.text->text.size();  // kept alive by this call alone
+  }
   for (const auto& event : events) bytes += bytes_of(event);
   for (const auto& one : slow) bytes += bytes_of(one.event) + one.bound.size() + bytes_of(one.backtrace);
   for (const auto& attempt : record.attempts) bytes += sizeof attempt + attempt.error.size();
@@ -119,6 +122,7 @@ const Decision& ActiveCall::verify(std::span<const Rule> rules, std::int64_t use
   verified_ = true;
   summary_.user_id = user_id;
   summary_.user = login.substr(0, 256);
+  settle_session();
   if (rules.empty()) {
     recording_ = false;
     decision_ = {};
@@ -285,8 +289,8 @@ void ActiveCall::settle_status(int http_status) {
 
 void ActiveCall::settle_session() {
   const bool has_token = !token_.empty() && (verified_ || summary_.kind == CallKind::kLogin);
-  summary_.session =
-      has_token ? session_hash(summary_.database, token_) : std::string(anonymous_session(summary_.kind));
+  summary_.session = has_token ? session_hash(summary_.database, token_)
+                               : fmt::format("{}:{}", anonymous_session(summary_.kind), summary_.database);
 }
 
 bool ActiveCall::wanted(const End& end) const {

@@ -100,7 +100,7 @@ TEST_F(AnActiveCall, RecordsAFailedLoginAsOneLineWithoutUserAndDetails) {
   end.keep_failed_login = true;
   const auto finished = call.end(end);
   ASSERT_TRUE(finished);
-  EXPECT_EQ(finished->record.summary.session, "login");
+  EXPECT_EQ(finished->record.summary.session, "login:demo");
   EXPECT_EQ(finished->record.summary.user, "");
   EXPECT_EQ(finished->record.summary.status, CallStatus::kHttpError);
   EXPECT_EQ(finished->record.error, "HTTP 401");

@@ -103,8 +103,8 @@ struct CallSummary {
   /// Unique over all processes and machines; a batch that is written twice stores it once.
   std::string id;
   std::string database;
-  /// A hash of the session token (16 hex digits), or "basic", "login", "task", "cron", "route" for calls
-  /// without one. Sessions are keyed by (database, session).
+  /// A hash of the session token (16 hex digits), or "basic:DATABASE", and so with login, task, cron and
+  /// route, for calls without one. Sessions are keyed by (database, session).
   std::string session;
   /// 1, 2, ... within its session, given by the store in order of arrival; 0 before it is stored.
   std::uint64_t rank = 0;

@@ -19,12 +19,14 @@ using std::chrono::seconds;
 constexpr std::size_t kBatchCalls = 500;
 constexpr std::size_t kBatchBytes = 1U << 20;
 constexpr std::size_t kCountedMethods = 1'000;
+constexpr std::size_t kCountedDatabases = 256;
+constexpr milliseconds kForkPatience{200};
 constexpr int kFailedLoginsPerSecond = 10;
 constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::int64_t kFirstPause = kSecond / 4;
 constexpr std::int64_t kLongestPause = 2 * kSecond;
 constexpr std::int64_t kRulesInterval = kSecond;
-constexpr std::int64_t kCountsInterval = 5 * kSecond;
+constexpr std::int64_t kCountsInterval = kSecond / 2;
 constexpr std::int64_t kInfoInterval = 10 * kSecond;
 constexpr std::int64_t kSweepInterval = 5 * kSecond;
 constexpr std::int64_t kPruneInterval = 600 * kSecond;
@@ -48,7 +50,11 @@ Recorder::Recorder(RecorderSettings settings)
     : settings_(std::move(settings)),
       rules_(std::make_shared<const std::vector<Rule>>(settings_.rules)),
       started_(base::utc_now()),
-      resolver_(std::make_unique<Resolver>(resolver_settings(settings_))) {}
+      resolver_(std::make_unique<Resolver>(resolver_settings(settings_))) {
+  // Rules have to be obeyed within 2 s, and a killed process may lose a second.
+  settings_.flush_interval =
+      std::clamp<Microseconds>(settings_.flush_interval, milliseconds{10}, milliseconds{500});
+}
 
 Recorder::Recorder(RecorderSettings settings, std::shared_ptr<const std::vector<Rule>> rules)
     : Recorder(std::move(settings)) {
@@ -100,7 +106,8 @@ bool Recorder::stop(Microseconds timeout) {
   if (changed_.wait_for(lock, std::max<Microseconds>(left, milliseconds{50}), [this] { return stopped_; })) {
     lock.unlock();
     thread_.join();
-    scoreboard_.reset();
+    // Not destroyed: threads of the application may still be inside a call.
+    if (scoreboard_) scoreboard_->retire();
   }
   return whole;
 }
@@ -112,7 +119,7 @@ std::shared_ptr<const std::vector<Rule>> Recorder::rules() const {
 
 RecorderStatus Recorder::status() const {
   const std::lock_guard lock(mutex_);
-  return {process_info(), queue_.size(), store_error_};
+  return {process_info(), queue_.size(), counts_.size(), store_error_};
 }
 
 ProcessInfo Recorder::process_info() const {
@@ -133,15 +140,18 @@ ProcessInfo Recorder::process_info() const {
 }
 
 void Recorder::count(const CallSummary& call, bool known) {
-  // Names that an unauthenticated caller made up must not fill the table.
+  // What an unauthenticated caller made up must not fill the table: neither names of methods nor of
+  // databases.
   const bool keep_name = known || call.kind != CallKind::kRpc;
   CountKey key{call.database, keep_name ? call.method : "(unauthenticated)", call.kind, hours(call.start)};
   const std::lock_guard lock(mutex_);
   ++calls_;
   ++submitted_;
+  if (known && databases_.size() < kCountedDatabases) databases_.insert(call.database);
+  if (!databases_.contains(call.database)) std::get<0>(key).clear();
   auto found = counts_.find(key);
   if (found == counts_.end()) {
-    if (counts_.size() >= kCountedMethods) std::get<1>(key) = "(other)";
+    if (counts_.size() >= kCountedMethods) key = {"(other)", "(other)", call.kind, std::get<3>(key)};
     found = counts_.try_emplace(key).first;
     found->second.database = std::get<0>(key);
     found->second.method = std::get<1>(key);
@@ -358,15 +368,19 @@ void Recorder::keep_house() {
 }
 
 void Recorder::before_fork() {
-  work_mutex_.lock();
+  // A store that hangs must not hold up the fork. The child leaves the thread's things alone in either case;
+  // what is risked beyond the wait is a library's own lock, which none holds while it waits for a network or
+  // a file.
+  forked_between_work_ = work_mutex_.try_lock_for(kForkPatience);
   mutex_.lock();
   texts_.mutex().lock();
 }
 
 void Recorder::after_fork() {
   texts_.mutex().unlock();
+  const bool between_work = forked_between_work_;
   mutex_.unlock();
-  work_mutex_.unlock();
+  if (between_work) work_mutex_.unlock();
 }
 
 }  // namespace headroom::perf

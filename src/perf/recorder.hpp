@@ -21,6 +21,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <tuple>
@@ -55,6 +56,7 @@ struct RecorderSettings {
 struct RecorderStatus {
   ProcessInfo process;
   std::size_t queued = 0;
+  std::size_t counted = 0;  ///< methods whose counts wait
   std::string store_error;  ///< empty when the last write succeeded
 };
 
@@ -125,6 +127,7 @@ class Recorder {
   std::deque<FinishedCall> queue_;
   std::size_t queue_bytes_ = 0;
   std::map<CountKey, MethodCount> counts_;
+  std::set<std::string> databases_;  ///< in which somebody was authenticated
   std::shared_ptr<const std::vector<Rule>> rules_;
   std::uint64_t submitted_ = 0;  ///< grows with each submit and count
   std::uint64_t stored_ = 0;     ///< the value of `submitted_` up to which all is stored or dropped
@@ -145,7 +148,8 @@ class Recorder {
   UtcTime started_{};
 
   // Owned by the thread.
-  std::mutex work_mutex_;  ///< held while the thread is inside a library: a fork waits for it
+  std::timed_mutex work_mutex_;  ///< held while the thread is inside a library: a fork waits for it
+  bool forked_between_work_ = false;
   OpenStore store_;
   std::unique_ptr<Resolver> resolver_;
   std::optional<Batch> pending_;

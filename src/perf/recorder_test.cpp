@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <thread>
 
@@ -166,7 +167,37 @@ TEST_F(ARecorder, CountsNamesThatNobodyAuthenticatedUnderOneName) {
   const auto counts = open_store(url(), OpenMode::kRead)->store->counts({}).value();
   ASSERT_EQ(counts.size(), 1U);
   EXPECT_EQ(counts[0].method, "(unauthenticated)");
+  EXPECT_EQ(counts[0].database, "") << "nobody was authenticated in it";
   EXPECT_EQ(counts[0].count, 100U);
+}
+
+TEST_F(ARecorder, CountsUnderOneNameWhatIsBeyondItsBound) {
+  auto own = settings();
+  own.broker = "redis://127.0.0.1:1/0";
+  Recorder recorder(own);
+  CallSummary call;
+  for (int i = 0; i < 5'000; ++i) {
+    call.database = "made_up_" + std::to_string(i);
+    call.method = "model.made.up" + std::to_string(i);
+    recorder.count(call, i % 2 == 0);
+  }
+  EXPECT_EQ(recorder.status().process.calls, 5'000U);
+  EXPECT_LE(recorder.status().counted, 1'001U);
+}
+
+TEST_F(ARecorder, LeavesItsSlotsValidWhenItStopsDuringACall) {
+  Recorder recorder(settings());
+  recorder.start(seconds{2});
+  auto* const slot = recorder.scoreboard()->open();
+  CallSummary call;
+  call.id = "running-at-exit";
+  call.start = base::utc_now();
+  publish(*slot, call, 1);
+  EXPECT_TRUE(recorder.stop(seconds{5}));
+  publish_statement(*slot, "SELECT 1", base::monotonic_ns());
+  EXPECT_FALSE(std::filesystem::is_empty(folder_ + "/scoreboards"))
+      << "a sweep finds the call when the process is gone";
+  recorder.scoreboard()->close(slot);
 }
 
 TEST_F(ARecorder, LetsAtMostTenFailedLoginsASecondBeRecorded) {
@@ -256,8 +287,11 @@ TEST(Scoreboard, ShowsWhatACallIsDoingAndFreesItsSlot) {
     EXPECT_EQ(running_calls(folder)[0].activity, Activity::kCommit);
     board->close(slot);
     EXPECT_TRUE(running_calls(folder).empty());
-    for (std::size_t i = 0; i < Scoreboard::kSlots; ++i) EXPECT_NE(board->open(), nullptr);
+    std::vector<Scoreboard::Slot*> all;
+    for (std::size_t i = 0; i < Scoreboard::kSlots; ++i) all.push_back(board->open());
+    EXPECT_EQ(std::ranges::count(all, nullptr), 0);
     EXPECT_EQ(board->open(), nullptr) << "one call too many runs unseen";
+    for (auto* const taken : all) board->close(taken);
   }
   EXPECT_TRUE(std::filesystem::is_empty(folder + "/scoreboards")) << "a normal end removes the file";
   std::filesystem::remove_all(folder);

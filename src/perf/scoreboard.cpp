@@ -12,6 +12,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <type_traits>
 
@@ -21,7 +22,7 @@ namespace headroom::perf {
 
 namespace {
 
-constexpr std::uint64_t kMagic = 0x31305f7362'726468ULL;  // "hdrbs_01"
+constexpr std::uint64_t kMagic = 0x32305f7362'726468ULL;  // "hdrbs_02"
 constexpr std::string_view kSuffix = ".scoreboard";
 
 template <std::size_t N>
@@ -58,6 +59,8 @@ struct Header {
   std::uint64_t magic = kMagic;
   std::int64_t process = 0;
   std::uint64_t process_start = 0;
+  std::uint64_t boot = 0;           ///< of the kernel: monotonic times compare within one
+  std::uint64_t process_space = 0;  ///< PID namespace: process ids mean something within one
   std::atomic<std::int64_t> heartbeat_ns{0};
   Text<62> host;
 };
@@ -162,8 +165,38 @@ std::vector<std::string> scoreboard_files(const std::string& state) {
   return paths;
 }
 
-bool alive(const File& file) {
-  return file.header.process_start != 0 && process_start(file.header.process) == file.header.process_start;
+/// A number that is another one after each boot of the machine.
+std::uint64_t boot_id() {
+  std::ifstream stream("/proc/sys/kernel/random/boot_id");
+  std::string text;
+  std::getline(stream, text);
+  return std::hash<std::string>()(text);
+}
+
+std::uint64_t own_process_space() {
+  struct stat status {};
+  return stat("/proc/self/ns/pid", &status) == 0 ? status.st_ino : 0;
+}
+
+enum class Life : std::uint8_t { kAlive, kDead, kUnknown };
+
+/// Process ids are only asked for in their own namespace: a state folder may be shared by containers. There
+/// the heartbeat tells, which every recorder writes several times a second. On another machine nothing can be
+/// told.
+Life life_of(const File& file) {
+  constexpr std::int64_t kLongestSilence = 60'000'000'000;
+  static const std::uint64_t boot = boot_id();
+  static const std::uint64_t process_space = own_process_space();
+  const Header& header = file.header;
+  if (header.boot != boot) {
+    std::array<char, 65> host{};
+    gethostname(host.data(), host.size() - 1);
+    return header.host.get() == host.data() ? Life::kDead : Life::kUnknown;
+  }
+  if (header.process_space == process_space) {
+    return process_start(header.process) == header.process_start ? Life::kAlive : Life::kDead;
+  }
+  return base::monotonic_ns() - header.heartbeat_ns < kLongestSilence ? Life::kAlive : Life::kDead;
 }
 
 RunningCall to_running(const File& file, const SlotData& data, std::int64_t now_ns) {
@@ -266,6 +299,8 @@ base::Result<std::unique_ptr<Scoreboard>> Scoreboard::create(const std::string& 
   auto* const file = new (memory) File;
   file->header.process = getpid();
   file->header.process_start = start;
+  file->header.boot = boot_id();
+  file->header.process_space = own_process_space();
   file->header.host.set(host);
   file->header.heartbeat_ns = base::monotonic_ns();
   return std::unique_ptr<Scoreboard>(new Scoreboard(path, memory));
@@ -276,7 +311,15 @@ Scoreboard::Scoreboard(std::string path, void* memory)
 
 Scoreboard::~Scoreboard() {
   if (slots_ == nullptr) return;
+  retire();
   munmap(reinterpret_cast<char*>(slots_) - offsetof(File, slots), sizeof(File));
+}
+
+void Scoreboard::retire() {
+  if (slots_ == nullptr) return;
+  for (std::size_t i = 0; i < kSlots; ++i) {
+    if (slots_[i].taken.load(std::memory_order_acquire) != 0) return;
+  }
   ::unlink(path_.c_str());
 }
 
@@ -350,7 +393,7 @@ std::vector<RunningCall> running_calls(const std::string& folder) {
   std::vector<RunningCall> calls;
   for (const auto& path : scoreboard_files(folder)) {
     const auto file = Mapped::open(path);
-    if (!file || !alive(**file)) continue;
+    if (!file || life_of(**file) != Life::kAlive) continue;
     std::ranges::move(calls_in(**file, base::monotonic_ns()), std::back_inserter(calls));
   }
   std::ranges::sort(calls, {}, [](const RunningCall& call) { return call.summary.start; });
@@ -363,7 +406,7 @@ base::Result<std::size_t> sweep_scoreboards(const std::string& folder, Store& st
     Batch batch;
     {
       const auto file = Mapped::open(path);
-      if (!file || alive(**file)) continue;
+      if (!file || life_of(**file) != Life::kDead) continue;
       for (const auto& running : calls_in(**file, (*file)->header.heartbeat_ns))
         batch.calls.push_back(killed(running));
     }

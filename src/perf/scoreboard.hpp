@@ -58,6 +58,9 @@ class Scoreboard {
   /// A free slot, or nullptr when all are taken (the call then runs unseen).
   [[nodiscard]] Slot* open();
   void close(Slot* slot);
+  /// Before the process ends: deletes the file, unless calls still run; those end with the process and are
+  /// found by a sweep. The slots stay valid.
+  void retire();
   /// Says that the process lives; called a few times a second. A killed call ends at the last heartbeat.
   void beat();
   /// In the child of a fork: forgets the parent's file, which is not mapped there.

@@ -151,7 +151,6 @@ void close_call(CallObject* self, int http_status) {
     auto finished = open->call.end(end);
     own->count(open->call.summary(), open->call.verified());
     if (finished) own->submit(std::move(*finished));
-    if (open->slot != nullptr) own->scoreboard()->close(open->slot);
   });
 }
 
@@ -433,6 +432,10 @@ PyMethodDef functions[] = {
 };
 
 }  // namespace
+
+OpenCall::~OpenCall() {
+  if (slot != nullptr && generation == fork_generation()) recorder()->scoreboard()->close(slot);
+}
 
 CurrentCall::CurrentCall() {
   PyObject* value = nullptr;

@@ -19,6 +19,10 @@ namespace headroom::native {
 /// What a Call object owns while it is open.
 struct OpenCall {
   explicit OpenCall(perf::ActiveCall active) : call(std::move(active)) {}
+  /// Frees the slot, unless it is the parent's of a fork.
+  ~OpenCall();
+  OpenCall(const OpenCall&) = delete;
+  OpenCall& operator=(const OpenCall&) = delete;
 
   perf::ActiveCall call;
   perf::Scoreboard::Slot* slot = nullptr;

@@ -214,8 +214,11 @@ bool begin_sqlite(const CursorClass& cls, PyObject* cursor) {
   }
   const Ref done(text != nullptr ? call_base(cls.methods[kExecute], cursor, {&text, 1, nullptr}) : nullptr);
   const CurrentCall call;
-  if (OpenCall* const own = call.get())
-    own->call.waited_for_lock(base::Nanoseconds{base::monotonic_ns() - before});
+  const auto after = base::monotonic_ns();
+  if (OpenCall* const own = call.get()) {
+    own->doing(perf::Activity::kCode, after);
+    own->call.waited_for_lock(base::Nanoseconds{after - before});
+  }
   return static_cast<bool>(done);
 }
 

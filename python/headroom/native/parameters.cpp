@@ -49,10 +49,11 @@ std::string list_literal(PyObject* values, int depth) {
     return "'?'";
   }
   std::string list = "(";
-  const Py_ssize_t number = PySequence_Fast_GET_SIZE(items.get());
-  for (Py_ssize_t i = 0; i < number && list.size() < kLongest; ++i) {
+  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.get()) && list.size() < kLongest; ++i) {
     if (i > 0) list += ", ";
-    list += literal(PySequence_Fast_GET_ITEM(items.get(), i), depth + 1);
+    // Held, and the size asked for anew: showing a value may run any code, which may change the list.
+    const Ref value = Ref::borrow(PySequence_Fast_GET_ITEM(items.get(), i));
+    list += literal(value.get(), depth + 1);
   }
   return list + ")";
 }
@@ -106,7 +107,6 @@ std::vector<std::string> render_parameters(std::string_view text, PyObject* para
   }
   const Py_ssize_t number = std::min<Py_ssize_t>(PySequence_Fast_GET_SIZE(items.get()), kMost);
   for (Py_ssize_t i = 0; i < number && i < PySequence_Fast_GET_SIZE(items.get()); ++i) {
-    // str() of a value may run any code, so the item is held.
     const Ref value = Ref::borrow(PySequence_Fast_GET_ITEM(items.get(), i));
     literals.push_back(literal(value.get(), 0));
   }
