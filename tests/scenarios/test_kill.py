@@ -44,6 +44,19 @@ def test_a_call_whose_worker_is_killed_is_stored_as_killed(servers, backend):
     assert recorder.running() == []
 
 
+def test_a_killed_worker_of_uwsgi_leaves_its_call_to_the_others(servers):
+    recorder = Recorder(servers, users='admin')
+    tryton = servers.tryton('postgresql', recorder=recorder.section)
+    server = tryton.serve_uwsgi(processes=2, threads=2)
+    thread = in_background(tryton.client(server).clone(), THING + 'sleep', 60)
+    call, = wait_until(recorder.running, 20, 'the running call')
+    assert call['process'] in server.children()
+    os.kill(call['process'], signal.SIGKILL)
+    thread.join(20)
+    assert [(call.method, call.status) for call in recorder.wait_for_calls(1, seconds=30)] == [
+        (THING + 'sleep', 'killed')]
+
+
 def test_headroom_serve_stores_the_calls_of_the_only_worker_when_it_is_killed(servers):
     recorder = Recorder(servers, users='admin')
     tryton = servers.tryton(recorder=recorder.section)
