@@ -20,6 +20,8 @@ def test_calls_under_gevent_are_kept_apart(servers):
     recorder = Recorder(servers, users='admin')
     tryton = servers.tryton('postgresql', recorder=recorder.section)
     check(recorder, drive(tryton, [tryton.serve(coroutine=True)], 8, 50))
+    rows = recorder.report('call', recorder.only_session()['session'])
+    assert rows and {row['cpu'] for row in rows} == {None}
 
 
 def test_a_real_serialization_failure_is_an_attempt(servers):
@@ -36,4 +38,17 @@ def test_a_real_serialization_failure_is_an_attempt(servers):
     calls = recorder.wait_for_calls(2)
     assert sorted(call.attempts for call in calls) == [1, 2]
     assert {call.status for call in calls} == {'ok'}
-    assert recorder.report('conflict')
+    check_conflicts(recorder.report('conflict'))
+
+
+def check_conflicts(rows):
+    """One retry, seen from its table and from its method, with the other call as the partner."""
+    by_name = {(row['by'], row['name']): row for row in rows}
+    for name in (('table', 'headroom_test_thing'), ('method', THING + 'collide')):
+        row = by_name.get(name)
+        assert row, list(by_name)
+        assert (row['retries'], row['failures']) == (1, 0)
+        assert 'could not serialize access' in row['error']
+        assert row['partner_method'] == THING + 'collide'
+        assert row['common_table'] == 'headroom_test_thing'
+        assert row['probable_partner'] and row['probable_partner'] != row['call']
