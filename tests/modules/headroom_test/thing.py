@@ -50,6 +50,7 @@ class Thing(ModelSQL):
                 'burn': RPC(readonly=True),
                 'echo': RPC(readonly=True),
                 'echo_failing': RPC(readonly=True),
+                'exception_quoting': RPC(readonly=True),
                 'enqueue': RPC(readonly=False),
                 })
 
@@ -164,6 +165,11 @@ class Thing(ModelSQL):
     def echo_failing(cls, values):
         """Fails with what it got in the text of the error."""
         raise UserError("Wrong: %s" % values)
+
+    @classmethod
+    def exception_quoting(cls, values):
+        """A defect whose text quotes what it got."""
+        raise ValueError("can't use %s" % values)
 
     @classmethod
     def enqueue(cls, shapes):
