@@ -1,4 +1,9 @@
-"""Rows: the memory that the recorder adds to a worker, while its store is away and over a million calls."""
+"""Rows: the memory that the recorder adds to a worker, while its store is away and over a million calls.
+
+Beside each worker a second one of the same kind idles, as there are several in an installation: pages of programs and
+libraries that workers share are no worker's own.
+"""
+import contextlib
 import json
 import os
 import sqlite3
@@ -20,29 +25,38 @@ def worker(servers, recorder, size):
     """The steps of one worker; with a recorder its store is locked from `warm` to `away`."""
     tryton = servers.tryton('sqlite', recorder=recorder.section if recorder else None)
     settings = {'database': tryton.database, 'password': PASSWORD, 'recorder': recorder is not None, **size}
+    with started(tryton, settings) as (_, other), started(tryton, settings) as (process, lines):
+        next(other)
+        steps = [next(lines)]
+        with locked(recorder) if recorder else contextlib.nullcontext():
+            steps.append(answered(process, lines))
+        time.sleep(min(10, size['away']) if recorder else 0)  # the recorder tries again by itself
+        steps.append(answered(process, lines))
+        steps += lines
+    if steps[-1]['at'] != 'end':
+        raise RuntimeError('memory_worker.py ended early; see above')
+    return steps
+
+
+@contextlib.contextmanager
+def started(tryton, settings):
+    """A worker and the lines that it prints; it is killed at the end, whatever it does."""
     process = subprocess.Popen([paths.python, HERE / 'memory_worker.py', json.dumps(settings)], text=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         env={**os.environ, 'PYTHONPATH': paths.python_path(), 'TRYTOND_CONFIG': str(tryton.configuration)})
     with process:
-        lines = map(json.loads, process.stdout)
-        steps = [next(lines)]
-        lock = locked(recorder) if recorder else None
-        steps.append(answered(process, lines))
-        if lock:
-            lock.close()
-            time.sleep(min(10, size['away']))  # the recorder tries again by itself
-        steps.append(answered(process, lines))
-        steps += lines
-    if process.returncode or steps[-1]['at'] != 'end':
-        raise RuntimeError('memory_worker.py ended with status %s; see above' % process.returncode)
-    return steps
+        try:
+            yield process, map(json.loads, process.stdout)
+        finally:
+            process.kill()
 
 
+@contextlib.contextmanager
 def locked(recorder):
-    """Keeps every writer out of the store until the connection is closed."""
-    connection = sqlite3.connect(recorder.path, timeout=10, isolation_level=None)
-    connection.execute('BEGIN IMMEDIATE')
-    return connection
+    """Keeps every writer out of the store."""
+    with contextlib.closing(sqlite3.connect(recorder.path, timeout=10, isolation_level=None)) as connection:
+        connection.execute('BEGIN IMMEDIATE')
+        yield
 
 
 def answered(process, lines):
@@ -62,9 +76,9 @@ def rows(servers, size, judge):
     highest = max(added)
     yield row('memory added to a worker: the most at any time', 'MiB', '%.1f' % highest, '<= %d' % MOST,
         highest <= MOST if judge else None, '%d distinct texts, store away for %g s' % (size['texts'], size['away']))
-    calls = [step['bytes'] / MEBIBYTE for step in with_recorder if step['at'] == 'calls']
+    calls = [value for step, value in zip(with_recorder, added) if step['at'] == 'calls']
     growth = calls[-1] - calls[len(calls) // 4]
-    yield row('memory grows over the last three quarters of %d calls' % size['calls'], 'MiB', '%.2f' % growth,
+    yield row('memory added grows over the last three quarters of %d calls' % size['calls'], 'MiB', '%.2f' % growth,
         '<= %g' % FLAT, growth <= FLAT if judge else None, 'dropped: %d' % with_recorder[-1]['counters']['dropped_records'])
 
 

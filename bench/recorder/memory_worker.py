@@ -57,7 +57,8 @@ class Work:
 
     def run(self, texts):
         for text in texts:
-            cursor = self.cursor(self.connection)
+            # As trytond makes it: a cursor that is made past the connection stays in its list for ever.
+            cursor = self.connection.cursor(self.cursor)
             cursor.execute(text)
             cursor.fetchall()
 
