@@ -124,6 +124,13 @@ std::string cut(std::string_view text, std::size_t width) {
   return result + "…";
 }
 
+/// The same from the other end: of a frame the last part tells more than the folders in front.
+std::string cut_front(std::string_view text, std::size_t width) {
+  if (display_width(text) <= width) return std::string(text);
+  while (!text.empty() && display_width(text) + 1 > width) text.remove_prefix(front_character(text).length);
+  return "…" + std::string(text);
+}
+
 /// The time as the original printed it: without zone (it is UTC), an @ for the T.
 std::string format_time(UtcTime time) {
   std::string text = base::to_iso(time);
@@ -290,7 +297,8 @@ class AlignedWriter {
 
  private:
   void cell(std::size_t column, std::string_view value, std::string_view color) {
-    const std::string shown = cut(value, widths_[column]);
+    const bool frame = columns_[column].format == Format::kBacktrace;
+    const std::string shown = frame ? cut_front(value, widths_[column]) : cut(value, widths_[column]);
     const std::string blanks(widths_[column] - std::min(widths_[column], display_width(shown)), ' ');
     const bool right = stands_right(columns_[column].format);
     const bool last = column + 1 == columns_.size();

@@ -1,4 +1,6 @@
 """From a click to a report: a client calls trytond, the recorder keeps it, the command line shows it."""
+import re
+
 import pytest
 
 from servers.recorder import THING, Recorder
@@ -55,8 +57,17 @@ def test_statements_of_one_call_come_in_order(recorded):
 
 def test_repeated_statements_are_named(recorded):
     prefix = recorded.only_session()['session'][:8]
-    repeated = [row for row in recorded.report('repeat', prefix) if row.get('count') == 4]
-    assert len(repeated) == 1
+    repeated, = [row for row in recorded.report('repeat', prefix) if row['count'] == 4]
+    assert (repeated['action'], repeated['table']) == ('select', 'headroom_test_thing')
+    frames = repeated['backtrace'].splitlines()
+    assert 'thing.py' in frames[-1] and frames[-1].endswith(' Thing._select')
+    assert not [frame for frame in frames if 'threading.py' in frame or 'socketserver.py' in frame]
+
+
+def test_a_terminal_shows_the_line_that_sent_a_repeated_statement(recorded):
+    shown = recorded.run('repeat', recorded.only_session()['session'], '--width', '140')
+    assert re.search(r'thing\.py:\d+ Thing\._select$', shown, re.M), shown
+    assert all(len(line) <= 140 for line in shown.splitlines())
 
 
 def test_a_pipe_gets_the_original_columns(recorded):
