@@ -3,8 +3,8 @@
 
     bin/bench perf [--quick] [--json FILE] [--only PART...]
 
-Parts: untraced, traced, statement, sampled, profilers, store, memory. Everything runs against real servers of its own: trytond
-6.0 on SQLite and PostgreSQL, Redis for the original's way. What is compared runs in turn in one run; a figure comes with its
+Parts: untraced, traced, statement, sampled, profilers, store, memory. Everything runs against real servers: trytond
+6.0 on SQLite and PostgreSQL, Redis for the original's way. What is compared runs in turn; a figure comes with its
 95 % bootstrap interval (or, from the profilers, its quartiles). What was recorded is checked before a clock counts.
 `--quick` does the same on small sizes and judges nothing but the results. The files are under a memory file system
 where there is one: the time of a disk is nobody's CPU.

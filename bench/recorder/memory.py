@@ -79,7 +79,8 @@ def rows(servers, size, judge):
     calls = [value for step, value in zip(with_recorder, added) if step['at'] == 'calls']
     growth = calls[-1] - calls[len(calls) // 4]
     yield row('memory added grows over the last three quarters of %d calls' % size['calls'], 'MiB', '%.2f' % growth,
-        '<= %g' % FLAT, growth <= FLAT if judge else None, 'dropped: %d' % with_recorder[-1]['counters']['dropped_records'])
+        '<= %g' % FLAT, growth <= FLAT if judge else None,
+        'dropped: %d' % with_recorder[-1]['counters']['dropped_records'])
 
 
 NAMES = {'warm': 'trytond is warm', 'away': 'while the store is away', 'back': 'the store is back'}
