@@ -1,16 +1,16 @@
 """Secrets pass through calls, statements and errors; none of them is kept anywhere."""
+import http.client
 import re
-from pathlib import Path
+import urllib.parse
 
 import pytest
 
-from servers import RPCError, run_headroom
+from servers import RPCError, wait_until
 from servers.recorder import THING, Recorder
 
 PASSWORD = 'Xq7-Lumber_Jack92Ohm'
 EVERYTHING = {'users': 'admin', 'io': '*', 'db': '*', 'query': '0', 'profile': '*'}
-
-
+METHODS = {THING + name for name in ('echo', 'echo_failing', 'exception_quoting', 'no_such_method')}
 #: The line of trytond's own log that quotes the arguments of an unexpected exception, with the traceback below it.
 OWN_LINE = re.compile(rb'^\d+ \d+ \[[^]]*\] ERROR trytond\.protocols\.dispatcher .*\n(?:(?!\d+ \d+ \[).*\n?)*', re.MULTILINE)
 
@@ -34,32 +34,78 @@ def refused(client, method, *arguments):
         client.call(method, *arguments)
 
 
-def test_token_and_password_are_nowhere(servers, backend):
-    recorder = Recorder(servers, **EVERYTHING)
+@pytest.mark.parametrize('store', ['sqlite', 'redis'])
+def test_token_and_password_are_nowhere(servers, backend, store):
+    redis = servers.redis() if store == 'redis' else None
+    recorder = Recorder(servers, url=redis and redis.url, **EVERYTHING)
+    port = serve(servers, recorder)
     tryton = servers.tryton(backend, recorder=recorder.section)
     client = tryton.client(tryton.serve(verbose=False))
     first = client.session
     work(client)
-    calls = recorder.wait_for_calls(5)
-    assert {'echo', 'echo_failing', 'exception_quoting'} <= {call.method.removeprefix(THING) for call in calls}
-    found = [(secret[:6], place) for place, content in everything(servers, recorder)
-        for secret in (first, client.session, PASSWORD) if secret.encode() in content]
+    wait_until(lambda: METHODS <= {call['method'] for call in calls(recorder)}, 15, 'the calls in the store')
+    places = list(everything(servers, recorder, redis, port))
+    seen = b''.join(content for _, content in places)
+    # What must have been searched: the statements of sessions, an error, a body, and the list of processes.
+    for needle in (b'ir_session', b'Wrong: ', b"can't use ", b'long enough to be sent compressed', b'"processes"'):
+        assert needle in seen, needle
+    found = {(secret[:6], place) for place, content in places
+        for secret in (first, client.session, PASSWORD) if secret.encode() in content}
     assert not found
 
 
-def everything(servers, recorder):
-    """Name and bytes of every place where a record can be seen, while the server still runs."""
-    for path in Path(recorder.path).parent.iterdir():
+def serve(servers, recorder):
+    """`headroom serve`, whose API shows the store; returns its port."""
+    port = servers.free_port()
+    with open(recorder.configuration, 'a') as file:
+        file.write('[serve]\nlisten = "127.0.0.1:%d"\n' % port)
+    servers.headroom(recorder.configuration, port)
+    return port
+
+
+def prefixes(recorder):
+    return ['%s/%s' % (session['database'], session['session']) for session in recorder.report('session')]
+
+
+def calls(recorder):
+    return [call for prefix in prefixes(recorder) for call in recorder.report('call', prefix)]
+
+
+def everything(servers, recorder, redis, port):
+    """Name and bytes of every place where a record can be seen, while the servers still run."""
+    if redis:
+        redis.command('CONFIG', 'SET', 'rdbcompression', 'no')
+        assert redis.command('SAVE') == 'OK'
+        yield 'redis', (redis.folder / 'dump.rdb').read_bytes()
+    for path in recorder.state.rglob('*'):
         if path.is_file():
             yield path.name, path.read_bytes()
     for path in servers.folder.rglob('*.log'):
         yield path.name, OWN_LINE.sub(b'', path.read_bytes())
-    for session in recorder.report('session'):
-        prefix = '%s/%s' % (session['database'], session['session'])
-        for report in ('call', 'table', 'method', 'repeat', 'query', 'db', 'io', 'profile'):
-            yield report, recorder.run(report, prefix, check=False).stdout.encode()
-        for call in recorder.report('call', prefix):
-            for report in ('io', 'db', 'profile'):
-                yield report, recorder.run(report, prefix, call['#'], check=False).stdout.encode()
-        for row in recorder.report('query', prefix):
-            yield 'query', recorder.run('query', prefix, row.get('rank', row.get('#', 1)), check=False).stdout.encode()
+    for path in ('overview', 'session', 'conflict', 'rules', 'running', 'status'):
+        yield 'API ' + path, ask(port, path)
+    for prefix in prefixes(recorder):
+        yield from reports(recorder, port, prefix)
+
+
+def reports(recorder, port, prefix):
+    """Every report of a session: as a list, and each call and statement of it, for people, programs and the API."""
+    for report in ('call', 'table', 'method', 'repeat', 'query', 'db', 'io', 'profile'):
+        yield report, recorder.run(report, prefix, check=False).stdout.encode()
+        yield 'API ' + report, ask(port, report, session=prefix)
+    for call in recorder.report('call', prefix):
+        for report in ('io', 'db', 'profile'):
+            yield report, recorder.run(report, prefix, call['#'], '--json', check=False).stdout.encode()
+            yield 'API ' + report, ask(port, report, session=prefix, call=call['#'])
+    for rank in range(1, 1 + len(recorder.report('query', prefix))):
+        yield 'query', recorder.run('query', prefix, rank, '--json', check=False).stdout.encode()
+        yield 'API query', ask(port, 'query', session=prefix, rank=rank)
+
+
+def ask(port, path, **parameters):
+    connection = http.client.HTTPConnection('127.0.0.1', port, timeout=30)
+    connection.request('GET', '/api/perf/%s?%s' % (path, urllib.parse.urlencode(parameters)))
+    try:
+        return connection.getresponse().read()
+    finally:
+        connection.close()
