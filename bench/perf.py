@@ -32,9 +32,9 @@ class Sizes:
     def __init__(self, quick):
         self.judge = not quick
         self.quick = quick
-        self.calls = dict(calls=40, block=10, generations=1, warm=5) if quick else \
-            dict(calls=5000, block=10, generations=10, warm=50)
-        self.sampled = dict(self.calls) if quick else dict(calls=1000, block=10, generations=4, warm=50)
+        self.calls = dict(calls=40, block=5, generations=2, warm=5) if quick else \
+            dict(calls=5000, block=10, generations=25, warm=40)
+        self.sampled = dict(self.calls) if quick else dict(calls=1000, block=10, generations=10, warm=50)
         self.statements = dict(block=500, rounds=4) if quick else dict(block=2000, rounds=200)
         self.store_calls = 20_000 if quick else 1_000_000
         self.memory = dict(texts=10_000, warm=5, away=3, calls=20_000) if quick else \

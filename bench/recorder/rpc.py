@@ -58,10 +58,17 @@ def check(result, recorder, mode, size):
         assert all(call.statement_count > 0 for call in found)
 
 
+def over_generations(cycles, value):
+    values = {}
+    for cycle in cycles:
+        values.setdefault(cycle['generation'], []).append(value(cycle))
+    return interval([trimmed_mean(some) for some in values.values()])
+
+
 def added(cycles):
-    """Microseconds of the thread's CPU that the hooks add to a call: trimmed mean of the cycles and its interval."""
-    return interval([(statistics.fmean(cycle['on']) - statistics.fmean(cycle['off'])) / 1000 for cycle in cycles],
-        trimmed_mean)
+    """Microseconds of the thread's CPU that the hooks add to a call: mean and interval over generations."""
+    return over_generations(cycles,
+        lambda cycle: (statistics.fmean(cycle['on']) - statistics.fmean(cycle['off'])) / 1000)
 
 
 def added_per_cent(cycles):
@@ -71,8 +78,8 @@ def added_per_cent(cycles):
 
 def process_added(cycles):
     """The same of the whole process: with the recorder's own thread and the sampler's."""
-    return interval([(cycle['on_process'] - cycle['off_process']) / 1000 / len(cycle['on']) for cycle in cycles],
-        trimmed_mean)
+    return over_generations(cycles,
+        lambda cycle: (cycle['on_process'] - cycle['off_process']) / 1000 / len(cycle['on']))
 
 
 def process_per_cent(cycles):

@@ -6,7 +6,9 @@ percent. Swapping the hooks to and fro within one process does too, because CPyt
 thrown away with each change of a class and come back late, or not at all. So the process is loaded once and forked:
 both children have the same objects at the same addresses and the same hash seed; one of them takes the hooks out before
 its first call and stays so. They run in short blocks, in the order ABBA and BAAB, so that drifts of the machine meet
-both alike. Several generations of children are forked, and new ones are warmed before they count.
+both alike. Even so two children that do the same differ by a percent or two, for as long as they live: where their
+pages lie is chance. So many generations are forked, in changing order, each is warmed before it counts, and each gives
+one value: the interval is over generations.
 
 Garbage collection stays on, as trytond has it; what is there before the fork is frozen for both (gc.freeze), so that
 no child copies the pages of the other for it.
@@ -91,21 +93,22 @@ def measure(requests, calls, block, generations, warm):
     gc.freeze()
     cycles = [[] for _ in requests]
     counters = []
-    for _ in range(generations):
-        sides = {'off': Side(requests, False), 'on': Side(requests, True)}
+    for generation in range(generations):
+        first = generation % 2 == 0
+        sides = {name: Side(requests, name == 'on') for name in (('off', 'on') if first else ('on', 'off'))}
         for number in range(len(requests)):
             for side in sides.values():
                 side.block(number, warm)
-        _alternate(sides, cycles, max(1, calls // (generations * 2 * block)), block)
+        _alternate(sides, cycles, max(1, calls // (generations * 2 * block)), block, generation)
         counters.append({name: side.end() for name, side in sides.items()})
     return cycles, counters
 
 
-def _alternate(sides, cycles, number, block):
+def _alternate(sides, cycles, number, block, generation):
     for turn in range(number):
         order = ('off', 'on', 'on', 'off') if turn % 2 == 0 else ('on', 'off', 'off', 'on')
         for request, kept in enumerate(cycles):
-            cycle = {'off': [], 'on': [], 'off_process': 0, 'on_process': 0}
+            cycle = {'generation': generation, 'off': [], 'on': [], 'off_process': 0, 'on_process': 0}
             for name in order:
                 measured = sides[name].block(request, block)
                 cycle[name] += measured['thread']
