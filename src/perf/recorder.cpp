@@ -30,6 +30,7 @@ constexpr std::int64_t kCountsInterval = kSecond / 2;
 constexpr std::int64_t kInfoInterval = 10 * kSecond;
 constexpr std::int64_t kSweepInterval = 5 * kSecond;
 constexpr std::int64_t kPruneInterval = 600 * kSecond;
+constexpr Microseconds kPruneBudget = milliseconds{100};  // of one turn: records wait meanwhile
 
 std::int64_t hours(UtcTime time) {
   return std::chrono::duration_cast<std::chrono::hours>(time.time_since_epoch()).count();
@@ -360,11 +361,22 @@ void Recorder::keep_house() {
       store_failed(swept.error());
   }
   if (store_.control && now >= next_prune_ns_) {
-    next_prune_ns_ = now + kPruneInterval;
-    resolver_->forget_told();  // the store may have pruned texts, or have been made anew
-    const auto pruned = store_.control->prune(settings_.retention, base::utc_now());
-    if (!pruned) store_failed(pruned.error());
+    prune(now);
   }
+}
+
+/// A step of pruning; when its time is up before all is done, the next turn goes on.
+void Recorder::prune(std::int64_t now) {
+  next_prune_ns_ = now + kPruneInterval;
+  const auto retention = store_.control->retention();
+  if (!retention) return store_failed(retention.error());
+  const auto pruned = store_.control->prune(*retention, base::utc_now(), kPruneBudget);
+  if (!pruned) return store_failed(pruned.error());
+  if (pruned->more) {
+    next_prune_ns_ = 0;
+    return;
+  }
+  resolver_->forget_told();  // the store may have pruned texts, or have been made anew
 }
 
 void Recorder::before_fork() {

@@ -48,7 +48,6 @@ struct RecorderSettings {
   std::size_t body_limit = 64U << 10;
   std::size_t buffer_limit = 4U << 20;
   Microseconds flush_interval = std::chrono::milliseconds{250};
-  Retention retention;
   bool killed_calls = true;  ///< sweep the scoreboards of dead processes
   bool coroutine = false;    ///< greenlets share threads, so a thread's CPU time is nobody's
 };
@@ -114,6 +113,7 @@ class Recorder {
   void drop_pending();
   void poll_rules();
   void keep_house();
+  void prune(std::int64_t now);
   [[nodiscard]] ProcessInfo process_info() const;
   void store_failed(const base::Error& error);
 

@@ -44,6 +44,8 @@ using redis_keys::of_session;
 constexpr std::uint32_t kSchema = 1;
 constexpr std::string_view kMostStatements = "200000";
 constexpr std::string_view kTokenSeconds = "900";
+constexpr std::size_t kMostDatabases = 1'000;      // that counts may name
+constexpr std::string_view kMostFields = "50000";  // of the counts of one hour: some 3,000 methods
 constexpr std::uint64_t kDefaultLimit = 1'000;
 constexpr std::size_t kStep = 1'000;
 constexpr std::size_t kLongestName = 1UL << 20;
@@ -187,9 +189,10 @@ class RedisStore final : public Store {
     return guarded([&] {
       require_write(mode_);
       require_short_names(batch);
-      auto pipeline = calls_of(batch);
+      const auto counts = bounded(batch.counts);
+      auto pipeline = calls_of(batch, counts);
       const auto token = token_for(pipeline, batch);
-      add_counts(pipeline, batch, token);
+      add_counts(pipeline, counts, token);
       add_process(pipeline, batch);
       static_cast<void>(client_.ask(pipeline));
       unsure_ = 0;
@@ -275,7 +278,20 @@ class RedisStore final : public Store {
 
   // --- writing
 
-  redis::Pipeline calls_of(const Batch& batch) {
+  /// The counts, with one name for the databases beyond the bound.
+  std::vector<MethodCount> bounded(std::vector<MethodCount> counts) {
+    if (counts.empty()) return counts;
+    const auto names = client_.databases();
+    std::set<std::string> known(names.begin(), names.end());
+    for (auto& count : counts) {
+      if (known.size() >= kMostDatabases && !known.contains(count.database))
+        count.database = count.method = kOther;
+      known.insert(count.database);
+    }
+    return counts;
+  }
+
+  redis::Pipeline calls_of(const Batch& batch, const std::vector<MethodCount>& counts) {
     redis::Pipeline pipeline;
     std::set<std::string_view> databases;
     std::map<std::pair<std::string_view, std::string_view>, std::vector<const CallRecord*>> sessions;
@@ -283,7 +299,7 @@ class RedisStore final : public Store {
       databases.insert(call.summary.database);
       sessions[{call.summary.database, call.summary.session}].push_back(&call);
     }
-    for (const auto& count : batch.counts) databases.insert(count.database);
+    for (const auto& count : counts) databases.insert(count.database);
     for (const auto& database : databases) pipeline.add({"SADD", redis_keys::kDatabases, database});
     add_statements(pipeline, batch);
     for (const auto& [key, calls] : sessions) add_session(pipeline, key.first, key.second, calls);
@@ -332,9 +348,9 @@ class RedisStore final : public Store {
     return token_;
   }
 
-  void add_counts(redis::Pipeline& pipeline, const Batch& batch, const std::string& token) {
+  void add_counts(redis::Pipeline& pipeline, const std::vector<MethodCount>& all, const std::string& token) {
     std::map<std::pair<std::string_view, std::int64_t>, std::vector<const MethodCount*>> hours;
-    for (const auto& count : batch.counts) hours[{count.database, count.hour}].push_back(&count);
+    for (const auto& count : all) hours[{count.database, count.hour}].push_back(&count);
     for (const auto& [key, counts] : hours) add_hour(pipeline, key.first, key.second, counts, token);
   }
 
@@ -343,6 +359,7 @@ class RedisStore final : public Store {
     Values values;
     values.number(hour);
     values.text(std::string(kTokenSeconds));
+    values.text(std::string(kMostFields));
     for (const auto* count : counts) {
       values.text(fmt::format("{}:{}", name(count->kind), count->method));
       values.number(count->count);

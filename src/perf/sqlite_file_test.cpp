@@ -198,9 +198,14 @@ TEST_F(SqliteFileTest, a_file_that_is_no_database_is_refused_and_left_untouched)
   expect_refused_untouched("not a database");
 }
 
-TEST_F(SqliteFileTest, an_empty_file_is_refused_and_left_untouched) {
+TEST_F(SqliteFileTest, an_empty_file_is_no_store_yet_and_becomes_one_when_somebody_writes) {
   std::ofstream{path()};
-  expect_refused_untouched("empty");
+  const auto reader = open_store("sqlite://" + path(), OpenMode::kRead);
+  ASSERT_FALSE(reader);
+  EXPECT_EQ(reader.error().code(), ErrorCode::kNotFound);
+  EXPECT_THAT(reader.error().message(), HasSubstr("empty"));
+  EXPECT_TRUE(write("a"));
+  EXPECT_TRUE(open_store("sqlite://" + path(), OpenMode::kRead));
 }
 
 TEST_F(SqliteFileTest, a_newer_schema_is_refused_and_left_untouched) {

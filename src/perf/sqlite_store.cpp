@@ -7,6 +7,8 @@
 
 #include "perf/sqlite_store.hpp"
 
+#include <algorithm>
+#include <limits>
 #include <new>
 #include <span>
 #include <utility>
@@ -161,14 +163,54 @@ class SqliteControl final : public StoreControl {
   Result<void> remove_rule(std::string_view id) override {
     return file_.run([&](SqliteDatabase& database) { delete_rule(database, id); });
   }
-  Result<Pruned> prune(const Retention& retention, UtcTime now) override {
+  Result<Retention> retention() override {
+    return file_.run([](SqliteDatabase& database) { return read_retention(database); });
+  }
+  Result<void> set_retention(const Retention& retention) override {
+    return file_.run([&](SqliteDatabase& database) {
+      SqliteTransaction transaction(database, SqliteTransaction::Kind::kWrite);
+      set_meta(database, kAge, retention.age.count());
+      set_meta(database, kBytes, clamped(retention.bytes));
+      transaction.commit();
+    });
+  }
+  Result<Pruned> prune(const Retention& retention, UtcTime now, Microseconds budget) override {
     return file_.run(
-        [&](SqliteDatabase& database) { return prune_file(database, file_.path(), retention, now); });
+        [&](SqliteDatabase& database) { return prune_file(database, file_.path(), retention, now, budget); });
   }
 
  private:
   static constexpr const char* kSelectVersion = "SELECT value FROM meta WHERE key = 'rules_version'";
   static constexpr const char* kNextVersion = "UPDATE meta SET value = value + 1 WHERE key = 'rules_version'";
+
+  static constexpr const char* kAge = "retention_age";  // microseconds
+  static constexpr const char* kBytes = "retention_bytes";
+
+  static std::int64_t clamped(std::uint64_t number) {
+    return static_cast<std::int64_t>(
+        std::min<std::uint64_t>(number, std::numeric_limits<std::int64_t>::max()));
+  }
+
+  static std::int64_t meta(SqliteDatabase& database, std::string_view key, std::int64_t otherwise) {
+    const SqliteCursor cursor(database.prepared("SELECT value FROM meta WHERE key = ?1").bind(1, key));
+    return cursor->step() ? cursor->integer(0) : otherwise;
+  }
+
+  static void set_meta(SqliteDatabase& database, std::string_view key, std::int64_t value) {
+    database.prepared("INSERT INTO meta VALUES(?1, ?2) ON CONFLICT DO UPDATE SET value = ?2")
+        .bind(1, key)
+        .bind(2, value)
+        .run();
+  }
+
+  static Retention read_retention(SqliteDatabase& database) {
+    const SqliteTransaction transaction(database, SqliteTransaction::Kind::kRead);
+    const Retention defaults;
+    Retention retention;
+    retention.age = Microseconds(meta(database, kAge, defaults.age.count()));
+    retention.bytes = static_cast<std::uint64_t>(meta(database, kBytes, clamped(defaults.bytes)));
+    return retention;
+  }
 
   static RuleSet read_rules(SqliteDatabase& database, std::uint64_t known_version) {
     RuleSet set;

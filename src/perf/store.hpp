@@ -63,13 +63,19 @@ struct CallPage {
   std::uint64_t total = 0;         ///< without paging
 };
 
+/// How much a store keeps.
 struct Retention {
   Microseconds age = std::chrono::days{7};
   std::uint64_t bytes = 2ULL << 30;
+  bool operator==(const Retention&) const = default;
 };
+
+/// Under this name stands in the counts what is beyond the bounds of `Store::append`.
+inline constexpr std::string_view kOther = "(other)";
 
 struct Pruned {
   std::uint64_t calls = 0;
+  bool more = false;  ///< the time was up before all was done
   std::uint64_t bytes_before = 0;
   std::uint64_t bytes_after = 0;
 };
@@ -92,7 +98,8 @@ class Store {
   virtual ~Store() = default;
 
   /// All or nothing; records whose id is known already are skipped, so a batch may be sent again after an
-  /// error.
+  /// error. Counts: of an hour that has very many databases and methods already (some thousands), further
+  /// ones are added up as "(other)", so that names which an attacker invents can't fill the store.
   [[nodiscard]] virtual Result<void> append(const Batch& batch) = 0;
   /// Newest last-call first. Only database, session, user, since and until of the filter apply (a session is
   /// in when its span overlaps).
@@ -112,6 +119,8 @@ class Store {
 /// What an administrator does to a store, and the rules that every recording process polls.
 class StoreControl {
  public:
+  static constexpr Microseconds kNoBudget = Microseconds::max();
+
   virtual ~StoreControl() = default;
 
   /// Cost: O(1) when `known_version` is current (then `rules` is empty); called every second by every
@@ -121,8 +130,17 @@ class StoreControl {
   [[nodiscard]] virtual Result<std::string> add_rule(const Rule& rule) = 0;
   /// Errors: not_found.
   [[nodiscard]] virtual Result<void> remove_rule(std::string_view id) = 0;
-  /// Deletes what is older than the age, then the oldest until it fits the size. In small transactions.
-  [[nodiscard]] virtual Result<Pruned> prune(const Retention& retention, UtcTime now) = 0;
+  /// What `set_retention` left in the store, for everybody who prunes it; else the defaults.
+  [[nodiscard]] virtual Result<Retention> retention() = 0;
+  [[nodiscard]] virtual Result<void> set_retention(const Retention& retention) = 0;
+  /// Deletes what is older than the age, then the oldest until it fits the size: calls, and the counts of the
+  /// hours before them. In small transactions, of which none begins once the budget is spent; then there is
+  /// `more`, and the next call goes on.
+  [[nodiscard]] virtual Result<Pruned> prune(const Retention& retention, UtcTime now,
+                                             Microseconds budget) = 0;
+  [[nodiscard]] Result<Pruned> prune(const Retention& retention, UtcTime now) {
+    return prune(retention, now, kNoBudget);
+  }
 };
 
 struct OpenStore {

@@ -739,6 +739,79 @@ TEST_P(StoreConformance, pruning_by_size_removes_the_oldest_until_it_fits) {
   EXPECT_EQ(value_of(store().info()).oldest, at(static_cast<std::int64_t>(pruned.calls)));
 }
 
+TEST_P(StoreConformance, pruning_by_size_takes_the_oldest_counts_with_the_calls_of_their_time) {
+  Batch batch;
+  for (const int hour : {0, 1, 2}) {
+    auto call = plain_call(fmt::format("c{}", hour), hour * 3600 + 60);
+    call.request = Body{std::string(1U << 16, 'r'), 1U << 16};
+    batch.calls.push_back(std::move(call));
+    const auto at_hour = std::chrono::floor<std::chrono::hours>(at(hour * 3600)).time_since_epoch().count();
+    batch.counts.push_back(count_of("m", at_hour, 1));
+  }
+  ASSERT_TRUE(store().append(batch));
+  // Nothing is old; whatever the size, the hour of the oldest call that is left keeps its counts.
+  ASSERT_TRUE(control().prune({std::chrono::hours(24 * 365), 0}, at(3 * 3600)));
+  EXPECT_THAT(value_of(store().counts({})), IsEmpty());
+  EXPECT_EQ(calls({}).total, 0U);
+}
+
+TEST_P(StoreConformance, pruning_stops_when_its_time_is_up_and_goes_on_the_next_time) {
+  std::vector<CallRecord> all;
+  for (int i = 0; i < 1200; ++i) all.push_back(plain_call(fmt::format("c{:04}", i), i));
+  append(std::move(all));
+  const Retention retention{std::chrono::seconds(100), 1ULL << 40};
+  std::uint64_t removed = 0;
+  int turns = 0;
+  for (bool more = true; more && turns < 100; ++turns) {
+    const auto pruned = value_of(control().prune(retention, at(5000), Microseconds{0}));
+    EXPECT_LE(pruned.calls, 500U);
+    removed += pruned.calls;
+    more = pruned.more;
+  }
+  EXPECT_EQ(removed, 1200U);
+  EXPECT_GE(turns, 3);
+  EXPECT_LT(turns, 100);
+  EXPECT_FALSE(value_of(control().prune(retention, at(5000))).more);
+}
+
+TEST_P(StoreConformance, the_retention_is_kept_for_everybody) {
+  EXPECT_EQ(value_of(control().retention()), Retention{});
+  const Retention longer{std::chrono::days{30}, 5ULL << 40};
+  ASSERT_TRUE(control().set_retention(longer));
+  const auto reader = open(OpenMode::kRead);
+  EXPECT_EQ(value_of(reader.control->retention()), longer);
+  ASSERT_TRUE(control().set_retention({std::chrono::hours{1}, ~0ULL}));
+  const auto largest = value_of(reader.control->retention());
+  EXPECT_EQ(largest.age, Microseconds{std::chrono::hours{1}});
+  EXPECT_GE(largest.bytes, 1ULL << 62);
+  EXPECT_FALSE(reader.control->set_retention(longer));
+}
+
+TEST_P(StoreConformance, counts_of_invented_names_are_added_up_under_one) {
+  Batch batch;
+  for (int i = 0; i < 12'000; ++i) {
+    batch.counts.push_back(count_of("m", 500000, 1));
+    batch.counts.back().database = fmt::format("d{}", i);
+    if (i % 2 == 0) std::swap(batch.counts.back().database, batch.counts.back().method);
+  }
+  ASSERT_TRUE(store().append(batch));
+  batch.counts.resize(1);
+  ASSERT_TRUE(store().append(batch)) << "what is known already goes on being counted by its name";
+  const auto counts = value_of(store().counts({}));
+  EXPECT_LE(counts.size(), 10'002U);
+  std::uint64_t sum = 0;
+  bool found = false;
+  for (const auto& one : counts) {
+    sum += one.count;
+    found = found || one.method == kOther;
+    if (one.database == batch.counts[0].database && one.method == batch.counts[0].method) {
+      EXPECT_EQ(one.count, 2U);
+    }
+  }
+  EXPECT_EQ(sum, 12'001U);
+  EXPECT_TRUE(found);
+}
+
 TEST_P(StoreConformance, pruning_twice_finds_nothing_the_second_time) {
   append({plain_call("a", 1), plain_call("b", 5000)});
   const Retention retention{std::chrono::seconds(100), 1ULL << 40};

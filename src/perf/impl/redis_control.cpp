@@ -2,6 +2,8 @@
 // that other clients never wait long.
 
 #include <algorithm>
+#include <chrono>
+#include <limits>
 #include <map>
 #include <utility>
 
@@ -22,6 +24,8 @@ using redis_keys::of_session;
 
 constexpr std::size_t kStep = 500;
 constexpr std::size_t kMostRules = 1'000;
+constexpr std::string_view kAge = "retention_age";
+constexpr std::string_view kBytes = "retention_bytes";
 
 /// Calls of one session that go together.
 using Doomed = std::map<std::pair<std::string, std::string>, std::vector<RedisPlace>>;
@@ -60,13 +64,38 @@ class RedisControl final : public StoreControl {
     });
   }
 
-  Result<Pruned> prune(const Retention& retention, UtcTime now) override {
+  Result<Retention> retention() override {
+    return guarded([&] {
+      Retention retention;
+      const auto age = client_.text({"HGET", redis_keys::kAbout, kAge});
+      const auto bytes = client_.text({"HGET", redis_keys::kAbout, kBytes});
+      if (age) retention.age = Microseconds(parse_number(*age));
+      if (bytes) retention.bytes = static_cast<std::uint64_t>(parse_number(*bytes));
+      return retention;
+    });
+  }
+
+  Result<void> set_retention(const Retention& retention) override {
     return guarded([&] {
       require_write(mode_);
+      const auto bytes = std::min<std::uint64_t>(retention.bytes, std::numeric_limits<std::int64_t>::max());
+      static_cast<void>(client_.ask({"HSET", redis_keys::kAbout, kAge, std::to_string(retention.age.count()),
+                                     kBytes, std::to_string(bytes)}));
+    });
+  }
+
+  Result<Pruned> prune(const Retention& retention, UtcTime now, Microseconds budget) override {
+    return guarded([&] {
+      require_write(mode_);
+      begin_ = std::chrono::steady_clock::now();
+      budget_ = budget;
       Pruned pruned;
       pruned.bytes_before = client_.bytes();
-      pruned.calls = prune_older(now - retention.age) + prune_to_size(retention.bytes);
-      remove_expired_rules(now);
+      const auto end = now - retention.age;
+      const bool done = prune_calls(pruned, end) && prune_hours(hour_of(end)) &&
+                        prune_to_size(pruned, retention.bytes) && forget_databases();
+      if (done) remove_expired_rules(now);
+      pruned.more = !done;
       pruned.bytes_after = client_.bytes();
       return pruned;
     });
@@ -100,37 +129,92 @@ class RedisControl final : public StoreControl {
     }
   }
 
-  std::uint64_t prune_older(UtcTime limit) {
-    Filter filter;
-    filter.until = limit;
-    std::uint64_t removed = 0;
-    for (;;) {
-      // From the beginning each time: what was there is gone.
-      auto places = RedisOrder(client_, filter).next(kStep);
-      if (places.empty()) break;
-      removed += remove(places);
-    }
-    const auto hour = std::chrono::floor<std::chrono::hours>(limit).time_since_epoch().count();
-    for (const auto& database : client_.databases()) {
-      // Only hours that lie before the limit as a whole.
-      for (const auto& [old, score] : client_.pairs({"ZRANGEBYSCORE", of_database(database, "hours"), "-inf",
-                                                     std::to_string(hour - 1), "WITHSCORES"})) {
-        forget_hour(database, old);
-      }
-    }
-    return removed;
+  static std::int64_t hour_of(UtcTime time) {
+    return std::chrono::floor<std::chrono::hours>(time).time_since_epoch().count();
   }
 
-  std::uint64_t prune_to_size(std::uint64_t wanted) {
-    std::uint64_t removed = 0;
+  [[nodiscard]] bool time_is_up() const {
+    return std::chrono::floor<Microseconds>(std::chrono::steady_clock::now() - begin_) >= budget_;
+  }
+
+  // The parts of pruning give whether they came to their end in time.
+
+  bool prune_calls(Pruned& pruned, UtcTime limit) {
+    Filter filter;
+    filter.until = limit;
+    for (;;) {
+      // From the beginning each time: what was there is gone.
+      const auto places = RedisOrder(client_, filter).next(kStep);
+      if (places.empty()) return true;
+      pruned.calls += remove(places);
+      if (time_is_up()) return false;
+    }
+  }
+
+  /// Only hours that lie before the limit as a whole.
+  bool prune_hours(std::int64_t end) {
+    for (const auto& database : client_.databases()) {
+      const auto old = client_.pairs(
+          {"ZRANGEBYSCORE", of_database(database, "hours"), "-inf", std::to_string(end - 1), "WITHSCORES"});
+      for (const auto& [hour, score] : old) {
+        forget_hour(database, hour);
+        if (time_is_up()) return false;
+      }
+    }
+    return true;
+  }
+
+  /// What is oldest goes first, be it an hour of counts or calls.
+  bool prune_to_size(Pruned& pruned, std::uint64_t wanted) {
     for (auto bytes = client_.bytes(); bytes > wanted; bytes = client_.bytes()) {
       auto places = RedisOrder(client_, {}).next(kStep);
-      if (places.empty()) break;
-      keep_what_fits(places, bytes - wanted);
-      removed += remove(places);
+      const auto end = places.empty() ? std::numeric_limits<std::int64_t>::max() : hour_of(start_of(places));
+      if (!forget_oldest_hour(end)) {
+        if (places.empty()) return true;
+        keep_what_fits(places, bytes - wanted);
+        pruned.calls += remove(places);
+      }
+      if (time_is_up()) return false;
     }
-    forget_hours_to_size(wanted);
-    return removed;
+    return true;
+  }
+
+  static UtcTime start_of(const std::vector<RedisPlace>& places) {
+    return UtcTime(Microseconds(places.front().start));
+  }
+
+  /// Forgets the counts of the oldest hour before `end` in all databases; gives whether there was one.
+  bool forget_oldest_hour(std::int64_t end) {
+    const auto databases = client_.databases();
+    redis::Pipeline pipeline;
+    for (const auto& database : databases) pipeline.add({"ZRANGE", of_database(database, "hours"), "0", "0"});
+    const auto replies = client_.ask(pipeline);
+    auto oldest = end;
+    for (const auto& reply : replies) {
+      if (!reply.elements.empty()) oldest = std::min(oldest, parse_number(reply.elements.front().text));
+    }
+    if (oldest >= end) return false;
+    for (const auto& database : databases) forget_hour(database, std::to_string(oldest));
+    return true;
+  }
+
+  /// Takes the names of databases of which nothing is left out of the list.
+  bool forget_databases() {
+    for (const auto& database : client_.databases()) {
+      const auto order = of_database(database, "order");
+      const auto hours = of_database(database, "hours");
+      const auto empty = run(forget_database_,
+                             {order, hours, of_database(database, "about"), of_database(database, "totals"),
+                              of_database(database, "sessions"), of_database(database, "ids")},
+                             {});
+      if (or_throw(empty.as_integer()) == 0) continue;
+      static_cast<void>(client_.ask({"SREM", redis_keys::kDatabases, database}));
+      // A batch may have come between; otherwise the next one writes the name again.
+      if (client_.integer({"EXISTS", order}) + client_.integer({"EXISTS", hours}) > 0)
+        static_cast<void>(client_.ask({"SADD", redis_keys::kDatabases, database}));
+      if (time_is_up()) return false;
+    }
+    return true;
   }
 
   /// Shortens `places` to the first whose sizes make up the excess.
@@ -150,19 +234,6 @@ class RedisControl final : public StoreControl {
       ++number;
     }
     places.resize(number);
-  }
-
-  void forget_hours_to_size(std::uint64_t wanted) {
-    while (client_.bytes() > wanted) {
-      bool found = false;
-      for (const auto& database : client_.databases()) {
-        const auto oldest = client_.pairs({"ZRANGE", of_database(database, "hours"), "0", "0", "WITHSCORES"});
-        if (oldest.empty()) continue;
-        found = true;
-        forget_hour(database, oldest.front().first);
-      }
-      if (!found) return;
-    }
   }
 
   std::uint64_t remove(const std::vector<RedisPlace>& places) {
@@ -202,6 +273,9 @@ class RedisControl final : public StoreControl {
   redis::Script remove_rule_{std::string(lua::kRemoveRule)};
   redis::Script prune_{std::string(lua::kPrune)};
   redis::Script forget_hour_{std::string(lua::kForgetHour)};
+  redis::Script forget_database_{std::string(lua::kForgetDatabase)};
+  std::chrono::steady_clock::time_point begin_;  ///< of the pruning
+  Microseconds budget_{0};
 };
 
 }  // namespace

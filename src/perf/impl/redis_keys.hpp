@@ -3,8 +3,8 @@
 // Names of the keys. What one script touches shares one hash tag, and so one slot of a cluster:
 // {store} for what belongs to the whole store, {d:NAME} for everything of one application database.
 //
-//   headroom:perf:{store}:about        hash    schema, bytes
-//   headroom:perf:{store}:databases    set     names; written before the first call, never shortened
+//   headroom:perf:{store}:about        hash    schema, bytes, retention_age (us), retention_bytes
+//   headroom:perf:{store}:databases    set     names; written with every batch, pruned when nothing is left
 //   headroom:perf:{store}:statements   hash    fingerprint (hex) -> statement
 //   headroom:perf:{store}:processes    hash    host:process -> ProcessInfo
 //   headroom:perf:{store}:seen         zset    host:process by time

@@ -25,8 +25,9 @@ namespace {
 
 using base::ErrorCode;
 
-constexpr std::size_t kMaxText = 1U << 20;   // of a name; whatever is longer is no name
-constexpr std::size_t kMaxPart = 64U << 20;  // of a profile or a body
+constexpr std::int64_t kRowsPerHour = 10'000;  // of counts
+constexpr std::size_t kMaxText = 1U << 20;     // of a name; whatever is longer is no name
+constexpr std::size_t kMaxPart = 64U << 20;    // of a profile or a body
 
 /// The parts of one call, coded and deflated before the lock is taken.
 using Parts = std::vector<std::pair<PartKind, StoredPart>>;
@@ -93,6 +94,10 @@ class Appender final {
   using Key = std::pair<std::int64_t, std::int64_t>;
 
   bool is_known(const std::string& id);
+  bool is_counted(const MethodCount& count);
+  /// Whether the hour has room for one more row of counts.
+  bool has_room(std::int64_t hour);
+  void write_count(const MethodCount& count);
   std::int64_t statement(std::uint64_t fingerprint, std::int64_t day);
   std::int64_t method(const std::string& name, std::int64_t day);
   std::int64_t account(const CallSummary& call, std::int64_t day);
@@ -109,6 +114,7 @@ class Appender final {
   std::map<std::pair<std::string, std::string>, Session> sessions_;
   std::map<Key, Sum> methods_;
   std::map<Key, Sum> statements_;
+  std::map<std::int64_t, std::int64_t> rows_;  ///< of counts, by hour
 };
 
 std::int64_t Appender::touch(SqliteStatement& find, const char* table, std::int64_t day) {
@@ -298,9 +304,41 @@ void Appender::add_statement(const StatementInfo& info, std::int64_t day) {
       .run();
 }
 
+bool Appender::is_counted(const MethodCount& count) {
+  const SqliteCursor cursor(database_
+                                .prepared("SELECT 1 FROM method_count WHERE hour = ?1 AND database = ?2 "
+                                          "AND method = (SELECT n FROM method WHERE name = ?3) AND kind = ?4")
+                                .bind(1, count.hour)
+                                .bind(2, count.database)
+                                .bind(3, count.method)
+                                .bind(4, static_cast<int>(count.kind)));
+  return cursor->step();
+}
+
+bool Appender::has_room(std::int64_t hour) {
+  const auto [found, added] = rows_.try_emplace(hour, 0);
+  if (added) {
+    const SqliteCursor cursor(
+        database_.prepared("SELECT count(*) FROM method_count WHERE hour = ?1").bind(1, hour));
+    cursor->step();
+    found->second = cursor->integer(0);
+  }
+  if (found->second >= kRowsPerHour) return false;
+  ++found->second;
+  return true;
+}
+
 void Appender::add_count(const MethodCount& count) {
   check_size("a database's name", count.database.size(), kMaxText);
   check_size("a method's name", count.method.size(), kMaxText);
+  if (is_counted(count) || has_room(count.hour)) return write_count(count);
+  MethodCount other = count;
+  other.database = kOther;
+  other.method = kOther;
+  write_count(other);
+}
+
+void Appender::write_count(const MethodCount& count) {
   const auto method_n = method(count.method, count.hour / 24);
   auto histogram = count.histogram;
   {

@@ -1,7 +1,8 @@
 // Pruning. The oldest calls go in small transactions, so that writers wait some milliseconds at a time; each
-// takes its calls out of the sums. Pages that become free are given back to the file system step by step
-// (auto_vacuum is incremental), and the -wal, which counts as much as the file, is truncated in between.
-// Interned texts go when the last day of their use is before the oldest row that is left.
+// takes its calls out of the sums. Counts go hour by hour; for size, what is oldest goes first, be it an hour
+// of counts or calls. Pages that become free are given back to the file system step by step (auto_vacuum is
+// incremental), and the -wal, which counts as much as the file, is truncated in between. Interned texts go
+// when the last day of their use is before the oldest row that is left.
 
 #include "perf/impl/sqlite_prune.hpp"
 
@@ -9,6 +10,7 @@
 #include <chrono>
 #include <limits>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include <fmt/format.h>
@@ -26,6 +28,23 @@ constexpr int kStepsPerCheckpoint = 20;
 /// A process sends a statement's text once, so texts outlive the calls that used them.
 constexpr std::int64_t kStatementDays = 30;
 constexpr std::int64_t kNoEnd = std::numeric_limits<std::int64_t>::max();
+
+std::int64_t hour_of(UtcTime time) {
+  return std::chrono::floor<std::chrono::hours>(time).time_since_epoch().count();
+}
+
+/// Says when the time is up. The first step is always allowed, so that pruning gets somewhere.
+class Deadline final {
+ public:
+  explicit Deadline(Microseconds budget) : budget_(budget) {}
+  [[nodiscard]] bool over() const {
+    return std::chrono::floor<Microseconds>(std::chrono::steady_clock::now() - begin_) >= budget_;
+  }
+
+ private:
+  Microseconds budget_;
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
 
 struct Victim {
   std::int64_t n = 0;
@@ -46,9 +65,26 @@ class Pruner final {
     return static_cast<std::int64_t>(victims.size());
   }
 
+  /// Deletes the counts of the oldest hour, if it is before `end`.
+  bool delete_hour(std::int64_t end) {
+    const auto oldest = oldest_hour();
+    if (!oldest || *oldest >= end) return false;
+    database_.prepared("DELETE FROM method_count WHERE hour = ?1").bind(1, *oldest).run();
+    return true;
+  }
+
+  /// Deletes the oldest that there is: an hour of counts that is before every call, or calls.
+  std::int64_t delete_oldest(bool& any) {
+    const auto call = oldest_call();
+    any = delete_hour(call ? hour_of(*call) : kNoEnd);
+    if (any) return 0;
+    const auto deleted = delete_calls(kNoEnd);
+    any = deleted > 0;
+    return deleted;
+  }
+
   void delete_texts(std::int64_t hour, std::int64_t seen) {
     SqliteTransaction transaction(database_, SqliteTransaction::Kind::kWrite);
-    database_.prepared("DELETE FROM method_count WHERE hour < ?1").bind(1, hour).run();
     database_.prepared("DELETE FROM process WHERE seen < ?1").bind(1, seen).run();
     const auto day = oldest_day(hour / 24);
     for (const char* table : {"method", "account", "backtrace"}) {
@@ -58,12 +94,12 @@ class Pruner final {
     transaction.commit();
   }
 
-  /// Gives free pages back; in WAL mode the file shrinks at the next checkpoint.
-  void vacuum() {
-    while (database_.integer("PRAGMA freelist_count") > 0) {
-      database_.prepared(fmt::format("PRAGMA incremental_vacuum({})", kPagesPerStep)).run();
-      checkpoint();
-    }
+  /// Gives some free pages back; in WAL mode the file shrinks at the next checkpoint.
+  bool vacuum() {
+    if (database_.integer("PRAGMA freelist_count") == 0) return false;
+    database_.prepared(fmt::format("PRAGMA incremental_vacuum({})", kPagesPerStep)).run();
+    checkpoint();
+    return true;
   }
 
   /// Does nothing while a reader needs the -wal.
@@ -154,10 +190,20 @@ class Pruner final {
 
   /// The day of the oldest row that may refer to an interned text.
   std::int64_t oldest_day(std::int64_t otherwise) {
-    auto day = otherwise;
+    const auto call = oldest_call();
+    return call ? std::min(otherwise, day_of(*call)) : otherwise;
+  }
+
+  std::optional<UtcTime> oldest_call() {
     const SqliteCursor cursor(database_.prepared("SELECT start FROM call ORDER BY start, rank LIMIT 1"));
-    if (cursor->step()) day = std::min(day, day_of(UtcTime(Microseconds(cursor->integer(0)))));
-    return day;
+    if (!cursor->step()) return std::nullopt;
+    return UtcTime(Microseconds(cursor->integer(0)));
+  }
+
+  std::optional<std::int64_t> oldest_hour() {
+    const SqliteCursor cursor(database_.prepared("SELECT hour FROM method_count ORDER BY hour LIMIT 1"));
+    if (!cursor->step()) return std::nullopt;
+    return cursor->integer(0);
   }
 
   SqliteDatabase& database_;
@@ -178,26 +224,35 @@ std::uint64_t file_bytes(const std::filesystem::path& path) {
 }
 
 Pruned prune_file(SqliteDatabase& database, const std::filesystem::path& path, const Retention& retention,
-                  UtcTime now) {
+                  UtcTime now, Microseconds budget) {
+  const Deadline deadline(budget);
   Pruned pruned;
   pruned.bytes_before = file_bytes(path);
   Pruner pruner(database);
   const auto cutoff = now - retention.age;
   const auto end = cutoff.time_since_epoch().count();
   int steps = 0;
-  const auto delete_before = [&](std::int64_t time) {
-    const auto deleted = pruner.delete_calls(time);
+  // Repeats a step, which says whether there was anything to do, until the time is up.
+  const auto repeat = [&](auto step) {
+    while (!pruned.more && step()) {
+      if (++steps % kStepsPerCheckpoint == 0) pruner.checkpoint();
+      pruned.more = deadline.over();
+    }
+  };
+  const auto counted = [&](std::int64_t deleted) {
     pruned.calls += static_cast<std::uint64_t>(deleted);
-    if (++steps % kStepsPerCheckpoint == 0) pruner.checkpoint();
     return deleted > 0;
   };
-  while (delete_before(end)) {
-  }
-  while (pruner.used_bytes() > retention.bytes && delete_before(kNoEnd)) {
-  }
-  pruner.delete_texts(std::chrono::floor<std::chrono::hours>(cutoff).time_since_epoch().count(), end);
-  pruner.vacuum();
-  pruner.checkpoint();
+  repeat([&] { return counted(pruner.delete_calls(end)); });
+  repeat([&] { return pruner.delete_hour(hour_of(cutoff)); });
+  repeat([&] {
+    bool any = false;
+    if (pruner.used_bytes() > retention.bytes) counted(pruner.delete_oldest(any));
+    return any;
+  });
+  if (!pruned.more) pruner.delete_texts(hour_of(cutoff), end);
+  repeat([&] { return pruner.vacuum(); });
+  if (!pruned.more) pruner.checkpoint();
   pruned.bytes_after = file_bytes(path);
   return pruned;
 }

@@ -10,7 +10,7 @@ namespace headroom::perf {
 
 /// Deletes what is too old or too much, in transactions of some 10 ms each. Throws SqliteError.
 [[nodiscard]] Pruned prune_file(SqliteDatabase& database, const std::filesystem::path& path,
-                                const Retention& retention, UtcTime now);
+                                const Retention& retention, UtcTime now, Microseconds budget);
 
 /// What the store takes on disk: the file and its -wal.
 [[nodiscard]] std::uint64_t file_bytes(const std::filesystem::path& path);

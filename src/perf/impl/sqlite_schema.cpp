@@ -154,9 +154,15 @@ void build(const std::filesystem::path& path, std::span<const char* const> steps
   database.execute("PRAGMA journal_mode = WAL");
 }
 
+/// An empty file is none yet: a crash, or `touch`, may have left it.
+bool is_empty_file(const std::filesystem::path& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) && status.st_size == 0;
+}
+
 bool is_there(const std::filesystem::path& path) {
   struct stat status {};
-  return ::stat(path.c_str(), &status) == 0;
+  return ::stat(path.c_str(), &status) == 0 && !is_empty_file(path);
 }
 
 /// SQLite must not be asked about a FIFO (it would wait) or a folder.
@@ -164,7 +170,10 @@ void check_file(const std::filesystem::path& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) raise_errno("cannot open", path, errno);
   if (!S_ISREG(status.st_mode)) throw SqliteError(ErrorCode::kProtocol, 0, "not a file");
-  if (status.st_size == 0) throw SqliteError(ErrorCode::kProtocol, 0, "the file is empty: remove it");
+  if (status.st_size == 0) {
+    throw SqliteError(ErrorCode::kNotFound, 0,
+                      "the file is empty: the first process that writes makes a store of it");
+  }
   if (::access(path.c_str(), R_OK) != 0) raise_errno("cannot read", path, errno);
 }
 
@@ -269,6 +278,10 @@ void create_sqlite_file(const std::filesystem::path& path, std::span<const char*
   if (is_there(path)) return;
   // A -wal that a removed store left behind would be replayed into the new one.
   for (const char* suffix : {"-wal", "-shm"}) ::unlink((path.string() + suffix).c_str());
+  if (is_empty_file(path)) {
+    if (::rename(scratch.path().c_str(), path.c_str()) != 0) raise_errno("cannot replace", path, errno);
+    return;
+  }
   if (::link(scratch.path().c_str(), path.c_str()) != 0 && errno != EEXIST)
     raise_errno("cannot make", path, errno);
 }

@@ -1,6 +1,6 @@
 -- Adds the counts of one hour, once for each token.
 -- KEYS  1 database: hours  2 hour  3 sent  4 about
--- ARGV  1 hour  2 seconds for which the token is remembered
+-- ARGV  1 hour  2 seconds for which the token is remembered  3 fields from which on new methods are "(other)"
 --       then for each method: "kind:method", calls, errors, time, sql time, statements, histogram "bucket:count,..."
 if not redis.call('SET', KEYS[3], '1', 'NX', 'EX', ARGV[2]) then return 0 end
 redis.call('ZADD', KEYS[1], ARGV[1], ARGV[1])
@@ -9,8 +9,11 @@ local function add(field, number)
   if number == '0' then return end
   if redis.call('HINCRBY', KEYS[2], field, number) == tonumber(number) then size = size + #field + 24 end
 end
-for at = 3, #ARGV, 7 do
+for at = 4, #ARGV, 7 do
   local name = ':' .. ARGV[at]
+  if redis.call('HLEN', KEYS[2]) >= tonumber(ARGV[3]) and redis.call('HEXISTS', KEYS[2], 'n' .. name) == 0 then
+    name = string.match(name, '^:[^:]*') .. ':(other)'
+  end
   add('n' .. name, ARGV[at + 1])
   add('e' .. name, ARGV[at + 2])
   add('t' .. name, ARGV[at + 3])
