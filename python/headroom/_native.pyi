@@ -83,9 +83,10 @@ class Call:
         """A new run of the transaction begins. The first call is the first attempt."""
     def fail(self, error: BaseException) -> None:
         """The error that the caller will get; sets status, class and text (redacted)."""
-    def request_body(self, body: bytes) -> None:
-        """The decoded body (gunzipped); ignored unless `wants_io`."""
-    def response_body(self, body: bytes) -> None: ...
+    def request_body(self, body: bytes, size: int = 0) -> None:
+        """The decoded body (gunzipped); ignored unless `wants_io`. `size` is that of the whole when this is only its
+        beginning. Both go without keyword."""
+    def response_body(self, body: bytes, size: int = 0) -> None: ...
     def session_started(self, session: str) -> None:
         """A login succeeded and gave this token: the record goes to that session."""
     def close(self, http_status: int = 0) -> None:

@@ -32,6 +32,13 @@ std::size_t bytes_of(const std::optional<Profile>& profile) {
   return bytes;
 }
 
+Body beginning_of(std::string_view body, std::uint64_t size, std::size_t limit) {
+  const auto whole = std::max<std::uint64_t>(size, body.size());
+  std::string text(body.substr(0, limit));
+  const bool cut = text.size() < whole;
+  return {std::move(text), whole, cut};
+}
+
 /// "report.sale.sale.execute" is a report, though it comes as a remote call.
 CallKind kind_of(CallKind kind, std::string_view method) {
   if (kind != CallKind::kRpc) return kind;
@@ -263,16 +270,12 @@ void ActiveCall::keep_slow(StatementRun& run, std::string bound, std::vector<std
   slow_.push_back({std::move(event), std::move(bound), std::move(backtrace)});
 }
 
-void ActiveCall::keep_request(std::string_view body) {
-  if (!recording_ || !decision_.io) return;
-  request_ = body.substr(0, limits_.body);
-  request_size_ = body.size();
+void ActiveCall::keep_request(std::string_view body, std::uint64_t size) {
+  if (recording_ && decision_.io) request_ = beginning_of(body, size, limits_.body);
 }
 
-void ActiveCall::keep_response(std::string_view body) {
-  if (!recording_ || !decision_.io) return;
-  response_ = body.substr(0, limits_.body);
-  response_size_ = body.size();
+void ActiveCall::keep_response(std::string_view body, std::uint64_t size) {
+  if (recording_ && decision_.io) response_ = beginning_of(body, size, limits_.body);
 }
 
 void ActiveCall::keep_profile(Profile profile) {
@@ -331,8 +334,8 @@ std::optional<FinishedCall> ActiveCall::end(const End& end) {
     finished.totals = std::move(totals_);
     finished.events = std::move(events_);
     finished.slow = std::move(slow_);
-    if (request_) record.request = Body{std::move(*request_), request_size_};
-    if (response_) record.response = Body{std::move(*response_), response_size_};
+    record.request = std::move(request_);
+    record.response = std::move(response_);
     for (auto& profile : profiles_) {
       const bool exact = profile.kind == Profile::Kind::kExact;
       (exact ? record.exact_profile : record.sampled_profile) = std::move(profile);

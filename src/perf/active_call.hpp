@@ -146,8 +146,9 @@ class ActiveCall {
   void keep_slow(StatementRun& run, std::string bound, std::vector<std::string> parameters,
                  Backtrace backtrace);
 
-  void keep_request(std::string_view body);
-  void keep_response(std::string_view body);
+  /// `size` is that of the whole, where `body` is only its beginning.
+  void keep_request(std::string_view body, std::uint64_t size = 0);
+  void keep_response(std::string_view body, std::uint64_t size = 0);
   void set_address(std::string_view address) { address_ = address; }
   void set_bytes_in(std::uint64_t bytes) { summary_.bytes_in = bytes; }
   void set_bytes_out(std::uint64_t bytes) { summary_.bytes_out = bytes; }
@@ -207,10 +208,8 @@ class ActiveCall {
   std::vector<TextEvent> events_;
   std::vector<TextSlow> slow_;
   std::vector<Profile> profiles_;
-  std::optional<std::string> request_;
-  std::optional<std::string> response_;
-  std::uint64_t request_size_ = 0;
-  std::uint64_t response_size_ = 0;
+  std::optional<Body> request_;
+  std::optional<Body> response_;
 };
 
 /// 16 hex digits that stand for a session token: SHA-256 over database and token, cut.

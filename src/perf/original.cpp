@@ -4,7 +4,9 @@
 //
 // Tables. The original counts statements per table for a whole session (t:n:, t:t:) and lists them only for
 // calls that were named in `db` (x:db:). Our sums come from calls. What the lists do not explain is therefore
-// put into one more call at the session's end, rather than spread over calls that may not have sent it.
+// added to the sums of the session's last call, rather than spread over calls that may not have sent it;
+// numbers of calls and their own figures stay those of the original. So the last call read is held back until
+// the end. A session that was imported before got its remainder then: adding another one would count twice.
 
 #include "perf/original.hpp"
 
@@ -122,6 +124,8 @@ class Importer final {
     std::map<std::uint64_t, std::vector<SlowStatement>> slow;  ///< by rank
     std::map<std::string, std::pair<std::uint64_t, Microseconds>>
         explained;  ///< by table, from the lists of calls
+    std::optional<CallRecord> last_call;
+    std::uint64_t known_calls = 0;  ///< in the target before
   };
 
   void leave_out(const std::string& reason, std::uint64_t times = 1) {
@@ -165,11 +169,27 @@ class Importer final {
     session.table_times = fields_of((*replies)[2]).value_or(Fields{});
     Batch batch;
     read_slow((*replies)[4], session, batch);
+    const auto known = calls_in_target(session);
+    if (!known) return fail(known.error());
+    session.known_calls = *known;
     const auto before = counts_.calls;
     auto done = import_calls(session, count_of(*about, "nb"), batch);
     if (!done) return done;
     count_missing_calls((*replies)[3], counts_.calls - before);
-    return append_tables(session);
+    if (auto ended = append_last(session); !ended) return ended;
+    const auto stored = calls_in_target(session);
+    if (!stored) return fail(stored.error());
+    counts_.new_calls += *stored - std::min(*stored, session.known_calls);
+    return {};
+  }
+
+  Result<std::uint64_t> calls_in_target(const Session& session) {
+    Filter filter;
+    filter.database = database_;
+    filter.session = session.id;
+    const auto page = target_.calls(filter, {0, 1});
+    if (!page) return fail(page.error());
+    return page->total;
   }
 
   static Session session_of(const std::string& name, const Fields& about) {
@@ -226,6 +246,7 @@ class Importer final {
         const bool found = add_call(session, at, std::span(*replies).subspan((at - rank) * 4, 4), batch);
         missing = found ? 0 : missing + 1;
       }
+      hold_last(session, batch);
       if (auto stored = append(batch); !stored) return stored;
     }
     for (const auto& [rank, slow] : session.slow)
@@ -345,36 +366,48 @@ class Importer final {
       const auto found = fields->find(name);
       if (found == fields->end()) return std::nullopt;
       ++counts_.bodies;
-      return Body{redactor_.body(found->second, kTextLimit), found->second.size()};
+      return redactor_.body(Body{found->second, found->second.size()}, kTextLimit);
     };
     record.request = body("req");
     record.response = body("res");
     if (record.request || record.response) record.summary.has = record.summary.has | Has::kIo;
   }
 
-  Result<void> append_tables(const Session& session) {
+  /// Exchanges the call that was held back for the batch's last one.
+  static void hold_last(Session& session, Batch& batch) {
+    if (batch.calls.empty()) return;
+    if (session.last_call) {
+      batch.calls.insert(batch.calls.begin(), *std::exchange(session.last_call, std::nullopt));
+    }
+    session.last_call = std::move(batch.calls.back());
+    batch.calls.pop_back();
+  }
+
+  Result<void> append_last(Session& session) {
     Batch batch;
-    auto record = empty_call(session, "tables");
-    record.summary.kind = CallKind::kTask;
-    record.summary.method = "original.tables";
+    std::uint64_t unexplained = 0;
     for (const auto& [table, text] : session.table_numbers) {
       const auto explained = session.explained.find(table);
       const auto known =
           explained == session.explained.end() ? std::pair<std::uint64_t, Microseconds>{} : explained->second;
       const auto all = count_of(session.table_numbers, table);
-      const auto time = time_of(session.table_times, table) - known.second;
       if (all <= known.first) continue;
-      auto info = statement_of("other", table);
-      record.statements.push_back({info.fingerprint,
-                                   static_cast<std::uint32_t>(all - known.first),
-                                   std::max(time, Microseconds{0}),
-                                   Microseconds{0},
-                                   0,
-                                   {}});
-      batch.statements.push_back(std::move(info));
+      const auto time = std::max(time_of(session.table_times, table) - known.second, Microseconds{0});
+      unexplained += all - known.first;
+      if (session.last_call && session.known_calls == 0)
+        add_remainder(*session.last_call, batch, table, all - known.first, time);
     }
-    if (!record.statements.empty()) batch.calls.push_back(std::move(record));
+    if (!session.last_call) leave_out("statements of which only the sums by table are left", unexplained);
+    if (session.last_call) batch.calls.push_back(std::move(*session.last_call));
     return append(batch);
+  }
+
+  static void add_remainder(CallRecord& record, Batch& batch, const std::string& table, std::uint64_t number,
+                            Microseconds time) {
+    auto info = statement_of("other", table);
+    record.statements.push_back(
+        {info.fingerprint, static_cast<std::uint32_t>(number), time, Microseconds{0}, 0, {}});
+    batch.statements.push_back(std::move(info));
   }
 
   Result<void> append(Batch& batch) {

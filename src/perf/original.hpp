@@ -18,7 +18,8 @@ namespace headroom::perf {
 /// What an import did so far.
 struct ImportCounts {
   std::uint64_t sessions = 0;
-  std::uint64_t calls = 0;  ///< those that were known already included
+  std::uint64_t calls = 0;      ///< those that were known already included
+  std::uint64_t new_calls = 0;  ///< those that were not
   std::uint64_t slow_statements = 0;
   std::uint64_t profiles = 0;
   std::uint64_t bodies = 0;
@@ -33,9 +34,9 @@ using ImportProgress = std::function<void(const ImportCounts& done, std::uint64_
 /// them to `target`, at most 100 calls at a time. The layout has no database name: `database` is given to
 /// all. Guarantees: importing twice stores once. Values that are damaged are skipped and counted. Bodies,
 /// statements and backtraces are redacted. Shape: sessions keep a hexadecimal id; others get a hash. A call
-/// keeps its rank where no earlier call is missing. The statements per table that no call explains stand in
-/// one more call, "original.tables", at the session's end. Errors: those of the server and of `target`;
-/// invalid_argument for the URL.
+/// keeps its rank where no earlier call is missing. The statements per table that no call explains are those
+/// of the session's last call, in the sums only; they are left out when the target had calls of the session
+/// before. Errors: those of the server and of `target`; invalid_argument for the URL.
 [[nodiscard]] Result<ImportCounts> import_original(std::string_view url, const std::string& database,
                                                    Store& target, const ImportProgress& progress = {});
 

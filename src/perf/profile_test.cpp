@@ -167,7 +167,23 @@ TEST(PstatsText, OfASampledProfileTellsWhatWasMissed) {
   profile.samples = 40;
   profile.missed = 3;
   EXPECT_THAT(pstats_text(profile), HasSubstr("37 samples (3 missed) in 0.040 seconds"));
-  EXPECT_THAT(pstats_text(profile), HasSubstr("        0    0.001    0.000    0.040 (call)\n"));
+  EXPECT_THAT(pstats_text(profile), HasSubstr("      104        0    0.001    0.000    0.040 (call)\n"));
+}
+
+TEST(PstatsText, OfASampledProfileAddsTheLinesOfAFunctionUp) {
+  using std::chrono::milliseconds;
+  ProfileBuilder builder(Profile::Kind::kSampled);
+  const std::uint32_t first = builder.child(0, {"Sale.confirm", "sale.py", 12});
+  const std::uint32_t second = builder.child(0, {"Sale.confirm", "sale.py", 15});
+  builder.add(first, 1, milliseconds(1));
+  builder.add(second, 2, milliseconds(2));
+  builder.add(builder.child(second, {"Line.save", "line.py", 7}), 4, milliseconds(4));
+  // It calls itself: what is below counts once.
+  builder.add(builder.child(second, {"Sale.confirm", "sale.py", 12}), 1, milliseconds(1));
+  const std::string text = pstats_text(builder.profile());
+  EXPECT_THAT(text, HasSubstr("        8        4    0.004    0.000    0.008 sale.py:15(Sale.confirm)\n"));
+  EXPECT_THAT(text, HasSubstr("        4        4    0.004    0.000    0.004 line.py:7(Line.save)\n"));
+  EXPECT_THAT(text, ::testing::Not(HasSubstr("sale.py:12")));
 }
 
 TEST(PstatsText, OfADeepTreeIsQuick) {

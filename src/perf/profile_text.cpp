@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <iterator>
+#include <map>
+#include <utility>
 #include <vector>
 
 namespace headroom::perf {
@@ -15,7 +17,8 @@ using base::Nanoseconds;
 /// What one function or line amounts to over the whole tree.
 struct Row {
   std::uint64_t calls = 0;
-  std::uint64_t primitive_calls = 0;  ///< calls that were not inside another call of the same frame
+  std::uint64_t primitive_calls = 0;   ///< calls that were not inside another call of the same frame
+  std::uint64_t cumulative_calls = 0;  ///< with everything below it, as cumulative time
   Nanoseconds self{0};
   Nanoseconds cpu{0};
   Nanoseconds cumulative{0};
@@ -33,6 +36,16 @@ std::vector<Nanoseconds> inclusive_times(const Profile& profile) {
     if (i != 0) times[profile.nodes[i].parent] += times[i];
   }
   return times;
+}
+
+/// Calls, in a sampled profile samples, of each node with everything below it.
+std::vector<std::uint64_t> inclusive_calls(const Profile& profile) {
+  std::vector<std::uint64_t> calls(profile.nodes.size());
+  for (std::size_t i = profile.nodes.size(); i-- > 0;) {
+    calls[i] += profile.nodes[i].calls;
+    if (i != 0) calls[profile.nodes[i].parent] += calls[i];
+  }
+  return calls;
 }
 
 /// For each node: another call of the same frame encloses it. One walk over the tree with a count per frame
@@ -63,6 +76,7 @@ std::vector<bool> recursive_nodes(const Profile& profile) {
 
 std::vector<Row> rows_by_frame(const Profile& profile) {
   const std::vector<Nanoseconds> inclusive = inclusive_times(profile);
+  const std::vector<std::uint64_t> calls = inclusive_calls(profile);
   const std::vector<bool> recursive = recursive_nodes(profile);
   std::vector<Row> rows(profile.frames.size());
   for (std::size_t i = 1; i < profile.nodes.size(); ++i) {
@@ -74,6 +88,7 @@ std::vector<Row> rows_by_frame(const Profile& profile) {
     if (recursive[i]) continue;
     row.primitive_calls += node.calls;
     row.cumulative += inclusive[i];
+    row.cumulative_calls += calls[i];
   }
   return rows;
 }
@@ -136,22 +151,49 @@ std::string exact_text(const Profile& profile) {
   return out;
 }
 
-std::string sampled_text(const Profile& profile) {
+/// A sampled profile with one frame for each function: a frame is a line there, and a function that was
+/// found in many of its lines shall stand in one row. Its line is the one where it spent most.
+Profile by_function(Profile profile) {
+  const std::vector<Row> lines = rows_by_frame(profile);
+  std::map<std::pair<std::string, std::string>, std::uint32_t> functions;
+  std::vector<std::uint32_t> function_of(profile.frames.size());
+  std::vector<std::size_t> longest;
+  for (std::size_t i = 0; i < profile.frames.size(); ++i) {
+    const Frame& frame = profile.frames[i];
+    const auto next = static_cast<std::uint32_t>(longest.size());
+    const auto [found, added] = functions.try_emplace({frame.file, frame.function}, next);
+    if (added) longest.push_back(i);
+    std::size_t& most = longest[found->second];
+    if (lines[i].cumulative > lines[most].cumulative) most = i;
+    function_of[i] = found->second;
+  }
+  std::vector<Frame> frames;
+  for (const std::size_t line : longest) frames.push_back(profile.frames[line]);
+  profile.frames = std::move(frames);
+  for (std::size_t i = 1; i < profile.nodes.size(); ++i)
+    profile.nodes[i].frame = function_of[profile.nodes[i].frame];
+  return profile;
+}
+
+std::string sampled_text(const Profile& lines) {
+  const Profile profile = by_function(lines);
   const std::vector<Row> rows = rows_by_frame(profile);
   std::string out =
       fmt::format("         {} samples ({} missed) in {:.3f} seconds\n\n   Ordered by: cumulative time\n\n",
                   profile.samples - std::min(profile.samples, profile.missed), profile.missed,
                   seconds(total_time(profile)));
-  out += "  samples  tottime  cputime  cumtime filename:lineno(function)\n";
+  out += "  samples     self  tottime  cputime  cumtime filename:lineno(function)\n";
   if (!profile.nodes.empty()) {
     const ProfileNode& root = profile.nodes.front();
-    fmt::format_to(std::back_inserter(out), "{:>9} {:8.3f} {:8.3f} {:8.3f} (call)\n", root.calls,
-                   seconds(root.wall), seconds(root.cpu), seconds(total_time(profile)));
+    fmt::format_to(std::back_inserter(out), "{:>9} {:>8} {:8.3f} {:8.3f} {:8.3f} (call)\n",
+                   inclusive_calls(profile).front(), root.calls, seconds(root.wall), seconds(root.cpu),
+                   seconds(total_time(profile)));
   }
   for (const std::size_t i : by_cumulative_time(profile, rows)) {
     const Row& row = rows[i];
-    fmt::format_to(std::back_inserter(out), "{:>9} {:8.3f} {:8.3f} {:8.3f} {}\n", row.calls,
-                   seconds(row.self), seconds(row.cpu), seconds(row.cumulative), place(profile.frames[i]));
+    fmt::format_to(std::back_inserter(out), "{:>9} {:>8} {:8.3f} {:8.3f} {:8.3f} {}\n", row.cumulative_calls,
+                   row.calls, seconds(row.self), seconds(row.cpu), seconds(row.cumulative),
+                   place(profile.frames[i]));
   }
   return out;
 }

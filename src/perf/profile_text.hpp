@@ -10,9 +10,9 @@ namespace headroom::perf {
 
 /// As pstats prints `sort_stats('cumulative').print_stats()`. Recursion counts as pstats does: "3/1" is
 /// three calls of which one was not inside another of the same function, and cumulative time holds the
-/// outermost only. A sampled profile shows samples, self and CPU seconds and cumulative seconds per line
-/// of code, and what was missed.
-/// Cost: O(nodes).
+/// outermost only. A sampled profile shows one row for each function, with the line where it spent most:
+/// samples in it and what it called, samples in itself, self and CPU seconds and cumulative seconds; and what
+/// was missed. Cost: O(nodes).
 [[nodiscard]] std::string pstats_text(const Profile& profile);
 
 /// Folded stacks, one path a line with its self time in microseconds: "a (file:1);b (file:2) 1234".

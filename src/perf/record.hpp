@@ -74,10 +74,11 @@ struct SlowStatement {
   std::string backtrace;  ///< as in StatementTotal
 };
 
-/// A request or response body, decoded, redacted and cut; `size` is that of the whole on the wire.
+/// A request or response body, decoded, redacted and cut; `size` is that of the whole, decoded.
 struct Body {
   std::string text;
   std::uint64_t size = 0;
+  bool cut = false;  ///< `text` is only the beginning
 };
 
 /// What a record carries beyond its row in the `call` report; a bit each, so that a store can filter by it.

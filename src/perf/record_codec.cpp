@@ -470,12 +470,16 @@ Profile take_profile(const json& map) {
 void put_body(json& map, const Body& body) {
   put(map, "b", body.text);
   put(map, "z", body.size);
+  put(map, "c", std::uint8_t{body.cut});
 }
 
 Body take_body(const json& map) {
   Body body;
   take(map, "b", body.text);
   take(map, "z", body.size);
+  std::uint8_t cut = 0;
+  take(map, "c", cut);
+  body.cut = cut != 0;
   return body;
 }
 

@@ -207,8 +207,19 @@ std::string Redactor::body(std::string_view body, std::size_t limit, const Known
   if (kind == '{' || kind == '[' || kind == '"') {
     return limited(impl::redact_json(clean, is_secret, secrets), limit);
   }
-  if (kind == '<') return limited(impl::remove_known(impl::redact_xml(clean, is_secret), secrets), limit);
+  if (kind == '<') {
+    // Before as well, for at a cut only the beginning of a secret may be left.
+    const std::string known = impl::remove_known(clean, secrets);
+    return limited(impl::remove_known(impl::redact_xml(known, is_secret), secrets), limit);
+  }
   return text(body, limit, secrets);
+}
+
+Body Redactor::body(Body body, std::size_t limit, const KnownSecrets& secrets) const {
+  std::string text = this->body(std::string_view{body.text}, std::string::npos, secrets);
+  body.cut = body.cut || text.size() > limit;
+  body.text = limited(std::move(text), limit);
+  return body;
 }
 
 std::string Redactor::sql(std::string_view bound, std::size_t limit, const KnownSecrets& secrets) const {

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "perf/record.hpp"
+
 namespace headroom::perf {
 
 /// What stands in records where a secret was.
@@ -56,6 +58,10 @@ class Redactor {
   /// Error texts, backtraces, URLs and anything else without a grammar.
   [[nodiscard]] std::string text(std::string_view text, std::size_t limit,
                                  const KnownSecrets& secrets = {}) const;
+
+  /// The same for a body that is about to be stored; it stays marked as cut, or is marked when it is cut
+  /// here.
+  [[nodiscard]] Body body(Body body, std::size_t limit, const KnownSecrets& secrets = {}) const;
 
   /// True for the name of a field, column, key or argument whose value is secret.
   [[nodiscard]] bool is_secret_name(std::string_view name) const;

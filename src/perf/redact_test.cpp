@@ -103,6 +103,35 @@ TEST(JsonBody, LosesAStringThatACutLeftOpen) {
   EXPECT_THAT(body(R"({"password" : {"a": "hunter2)"), Not(HasSubstr("hunter2")));
 }
 
+TEST(JsonBody, KeepsTheBeginningOfAStringThatACutLeftOpenButItsLastWord) {
+  EXPECT_EQ(body(R"({"name":"a first \"sentence\" and hunt)"), R"({"name":"a first \"sentence\" and ***)");
+  EXPECT_EQ(body(R"({"name":"a first\)"), R"({"name":"a ***)");
+  const std::string text(65'536, 'x');
+  EXPECT_THAT(body(R"({"data":")" + text), HasSubstr(text.substr(200)));
+  for (const char* cut :
+       {R"({"password":"correct horse bat)", R"({"a":["password","=","correct horse bat)",
+        R"({"method":"common.db.login","params":["admin","correct horse bat)",
+        R"({"result":[1,"0123456789correct)", R"({"correct horse bat)",
+        R"({"a":"postgresql://tryton:correct)", R"({"a":"{\"password\": \"correct horse)"}) {
+    EXPECT_THAT(body(cut), Not(HasSubstr("correct"))) << cut;
+  }
+}
+
+TEST(XmlBody, KeepsTheBeginningOfAValueThatACutLeftOpenButItsLastWord) {
+  EXPECT_THAT(body("<methodCall><params><param><value><string>a first sentence and hunt"),
+              HasSubstr("<string>a first sentence and ***"));
+  EXPECT_THAT(body("<struct><member><name>password</name><value><string>correct horse bat"),
+              Not(HasSubstr("correct")));
+}
+
+TEST(Body, SaysThatItIsCutOnlyWhenItIs) {
+  const Redactor redactor;
+  const std::string text = R"({"password":"hunter2hunter2","name":"x"})";
+  EXPECT_FALSE(redactor.body(Body{text, text.size()}, 1000).cut);
+  EXPECT_TRUE(redactor.body(Body{text, text.size()}, 20).cut);
+  EXPECT_TRUE(redactor.body(Body{text, 5000, true}, 1000).cut);
+}
+
 TEST(JsonBody, LosesSecretsWithinStringsThatHoldJsonOrAssignments) {
   EXPECT_THAT(body(R"({"value":"{\"password\": \"hunter2\", \"a\": 1}"})"), Not(HasSubstr("hunter2")));
   EXPECT_THAT(body(R"({"error":["psycopg2.Error","postgresql://tryton:hunter2@db/x"]})"),

@@ -133,7 +133,7 @@ void Resolver::add(FinishedCall call, Batch& batch) {
   record.error = redactor_.text(record.error, kErrorLimit, secrets);
   for (auto& attempt : record.attempts) attempt.error = redactor_.text(attempt.error, kErrorLimit, secrets);
   for (auto* body : {&record.request, &record.response}) {
-    if (*body) (*body)->text = redactor_.body((*body)->text, settings_.body_limit, secrets);
+    if (*body) *body = redactor_.body(std::move(**body), settings_.body_limit, secrets);
   }
   add_totals(call, record, batch);
   add_events(call, secrets, record, batch);

@@ -260,7 +260,7 @@ CallRecord full_record(const std::string& id) {
                                    100,
                                    2,
                                    0};
-  record.request = Body{std::string(5000, 'r') + "\u20ac", 70000};
+  record.request = Body{std::string(5000, 'r') + "\u20ac", 70000, true};
   record.response = Body{"{}", 2};
   return record;
 }

@@ -124,11 +124,13 @@ class Call:
             status = "exception"
         self.entry["errors"].append((status, type(error).__name__))
 
-    def request_body(self, body):
+    def request_body(self, body, size=0):
         self.entry["request"] = body
+        self.entry["request_size"] = size
 
-    def response_body(self, body):
+    def response_body(self, body, size=0):
         self.entry["response"] = body
+        self.entry["response_size"] = size
 
     def session_started(self, session):
         self.entry["session"] = session

@@ -119,6 +119,15 @@ def test_basic_authentication_is_verified_by_the_password(client, journal, serve
     assert (entry["claims"], entry["verified"]) == ([(None, "admin", None)], [(1, None)])
 
 
+def test_a_wrong_password_in_basic_authentication_is_a_failed_login(client, journal):
+    headers = {"Authorization": "Basic " + base64.b64encode(b"somebody:wrong").decode()}
+    codes = [client.rpc("model.res.user." + "x" * 50, [1], {}, headers=headers).status_code for _ in range(5)]
+    assert set(codes) == {401, 429}
+    for entry, code in zip(journal, codes):
+        assert named(entry) == ("login", "common.db.login", "test"), "the method may be any text"
+        assert (entry["http"], entry["verified"], entry["claims"][-1]) == (code, [], (None, "somebody", None))
+
+
 def test_a_login_starts_a_session(client, journal, server):
     user, token = client.rpc("common.db.login", "admin", {"password": server.password}, headers={}).json["result"]
     entry = only(journal)
@@ -157,7 +166,12 @@ def test_the_methods_of_the_system_are_calls(client, journal, method):
 @pytest.mark.parametrize("method", ["common.server.version", "common.db.list"])
 def test_calls_without_a_database(client, journal, method):
     client.rpc(method, database="", headers={})
-    assert named(only(journal)) == ("rpc", method, "")
+    assert named(only(journal)) == ("route", method, "")
+
+
+def test_a_name_without_a_database_that_the_server_does_not_know_stays_a_remote_call(client, journal):
+    client.rpc("common.server.nonsense", database="", headers={})
+    assert named(only(journal)) == ("rpc", "common.server.nonsense", "")
 
 
 @pytest.mark.parametrize("error, status", [

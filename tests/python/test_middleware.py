@@ -199,4 +199,26 @@ def test_a_body_that_unpacks_to_gigabytes_is_cut(journal, rules):
         return [bomb]
 
     assert get(application)[1] == bomb
-    assert len(only(journal)["response"]) == 1 << 20
+    entry = only(journal)
+    assert (len(entry["response"]), entry["response_size"]) == (4 << 20, 8 << 20)
+
+
+def test_a_long_body_is_kept_up_to_a_bound_with_its_true_size(journal, rules):
+    rules.wants_io = True
+
+    def application(environ, start_response):
+        start_response("200 OK", [])
+        return iter([b"x" * (1 << 20)] * 9)
+
+    get(application)
+    entry = only(journal)
+    assert (len(entry["response"]), entry["response_size"]) == (4 << 20, 9 << 20)
+
+
+def test_the_beginning_of_a_compressed_body_never_passes_for_the_whole():
+    from headroom.adapters.base import decoded
+    packed = gzip.compress(b"the answer" * 1000)
+    assert decoded(packed, "gzip", len(packed)) == (b"the answer" * 1000, 10_000)
+    beginning, size = decoded(packed[:40], "gzip", len(packed))
+    assert size > len(beginning)
+    assert decoded(b"no gzip", "gzip", 7) == (b"no gzip", 7)

@@ -117,7 +117,7 @@ def test_calls_without_a_database_routes_and_the_bus(serve):
     serve("""
 rpc("common.server.version", database="")
 entry = only()
-assert (entry["kind"], entry["method"], entry["database"]) == ("rpc", "common.server.version", ""), entry
+assert (entry["kind"], entry["method"], entry["database"]) == ("route", "common.server.version", ""), entry
 client.get("/db/data/res.user", headers={"Authorization": "x:7:good"})
 entry = only()
 assert (entry["kind"], entry["method"], entry["verified"]) == ("route", "trytond.ir.routes.data", [(7, None)]), entry

@@ -33,8 +33,10 @@ CALL = "headroom.call"
 NAMED = "headroom.named"
 
 _METHOD_LENGTH = 256
+_PUBLIC_METHODS = ("common.server.version", "common.db.list", "common.authentication.services")
 _LENGTH_DIGITS = 18
-_BODY_LIMIT = 1 << 20
+_BODY_LIMIT = 4 << 20
+_MEASURED_BODY = 64 << 20
 _FLUSH_IN_CHILD = 0.25
 
 
@@ -149,12 +151,13 @@ class Exchange:
 
     def _deliver_list(self, body):
         if self.call.wants_io:
-            self.keep(b"".join(body))
+            whole = b"".join(body)
+            self.keep(whole, len(whole))
         self.finish(sum(map(len, body)))
         return body
 
-    def keep(self, body):
-        self.call.response_body(decoded(body, self.encoding))
+    def keep(self, body, size):
+        self.call.response_body(*decoded(body, self.encoding, size))
 
     def fail(self, error):
         try:
@@ -222,20 +225,29 @@ class Body:
             return
         try:
             if self.kept:
-                exchange.keep(b"".join(self.kept))
+                exchange.keep(b"".join(self.kept), self.size)
             exchange.finish(self.size)
         except Exception:
             trouble("closing a call")
 
 
-def decoded(body, encoding):
-    """Gives a body without its compression, cut where it passes the limit; as it is when it can't be read."""
+def decoded(body, encoding, size):
+    """Gives a body without its compression, cut where it passes the limit, and the size of the whole; as it is when it
+    can't be read. `body` may be the beginning of `size` bytes.
+
+    What is compressed is measured up to a bound, for it may hold a thousand times its own size.
+    """
     if encoding not in ("gzip", "deflate"):
-        return body[:_BODY_LIMIT]
+        return body[:_BODY_LIMIT], size
     try:
-        return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(body, _BODY_LIMIT)
+        stream = zlib.decompressobj(zlib.MAX_WBITS | 32)
+        beginning = stream.decompress(body, _BODY_LIMIT)
+        whole = len(beginning)
+        while stream.unconsumed_tail and whole < _MEASURED_BODY:
+            whole += len(stream.decompress(stream.unconsumed_tail, _BODY_LIMIT))
+        return beginning, whole if stream.eof else max(whole + 1, size)
     except zlib.error:
-        return body[:_BODY_LIMIT]
+        return body[:_BODY_LIMIT], size
 
 
 def hook_wsgi(hooks, is_rpc_path):
@@ -275,6 +287,8 @@ def _dispatch_request(original, is_rpc_path, logins):
                 _name_late(request, call, logins)
             if isinstance(result, Exception) and not isinstance(result, HTTPException):
                 call.fail(result)
+            if getattr(result, "code", None) in (401, 429):
+                _name_failed_login(request, call)
             if call.wants_io:
                 _keep_request(request, call)
         except Exception:
@@ -307,11 +321,21 @@ def _name_late(request, call, logins):
     # trytond has read the method already, or it never will: reading it here could read a body that was refused.
     method = request.__dict__.get("rpc_method")
     database = str(arguments.get("database_name") or "")
-    call.describe("rpc", _method_name(method) if method else "unread", database)
+    # What the server itself answers to anybody keeps its name, as routes do; other names need a user.
+    kind = "route" if method in _PUBLIC_METHODS and not database else "rpc"
+    call.describe(kind, _method_name(method) if method else "unread", database)
     request.environ[NAMED] = True
     user = request.__dict__.get("user_id")
     if user:
         _verify(call, database, user, logins)
+
+
+def _name_failed_login(request, call):
+    """A password that came with the call itself and was wrong is a failed login like any other. The method stays out:
+    whoever sent it is unknown, so it may be any text."""
+    authorization = request.authorization
+    if authorization and authorization.type == "basic" and request.view_args and not request.__dict__.get("user_id"):
+        call.describe("login", "common.db.login", str(request.view_args.get("database_name") or ""))
 
 
 def _method_name(method):
@@ -325,7 +349,7 @@ def _keep_request(request, call):
     # Only what the application has read: the rest may still be on its way.
     body = getattr(request, "_cached_data", None)
     if body:
-        call.request_body(decoded(body, request.headers.get("Content-Encoding")))
+        call.request_body(*decoded(body, request.headers.get("Content-Encoding"), len(body)))
 
 
 # ------------------------------------------------------------------------------------------------------------ identity

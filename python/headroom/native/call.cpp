@@ -194,7 +194,10 @@ PyObject* begin(PyObject*, PyObject* arguments, PyObject* keywords) {
     start.dice = random_number();
     start.cpu_ns = cpu_clock();
     start.now_ns = base::monotonic_ns();
-    auto open = std::make_unique<OpenCall>(perf::ActiveCall(std::move(start), perf::CallLimits{}));
+    perf::CallLimits limits;
+    // Redaction and the escapes of JSON shorten a body, so more is kept than will be stored.
+    limits.body = std::max(limits.body, 4 * own->settings().body_limit);
+    auto open = std::make_unique<OpenCall>(perf::ActiveCall(std::move(start), limits));
     open->generation = fork_generation();
     if (own->scoreboard() != nullptr) open->slot = own->scoreboard()->open();
     show(*open);
@@ -334,6 +337,20 @@ PyObject* call_with_text(PyObject* self, PyObject* text) {
   Py_RETURN_NONE;
 }
 
+template <void (perf::ActiveCall::*Keep)(std::string_view, std::uint64_t)>
+PyObject* call_with_body(PyObject* self, PyObject* const* arguments, Py_ssize_t number) {
+  const bool fits = number == 1 || (number == 2 && PyLong_Check(arguments[1]) != 0);
+  if (!fits) return PyErr_Format(PyExc_TypeError, "give a body, and its size if it is only the beginning");
+  const long long size = number == 2 ? PyLong_AsLongLong(arguments[1]) : 0;
+  PyErr_Clear();
+  guarded([&] {
+    if (OpenCall* const open = open_of(self)) {
+      (open->call.*Keep)(text_of(arguments[0]), static_cast<std::uint64_t>(std::max(size, 0LL)));
+    }
+  });
+  Py_RETURN_NONE;
+}
+
 PyObject* call_enter(PyObject* self, PyObject*) {
   return Py_NewRef(self);
 }
@@ -391,9 +408,9 @@ PyMethodDef call_methods[] = {
     {"login_needed", call_login_needed, METH_NOARGS, "Whether verify needs a login."},
     {"attempt", call_attempt, METH_NOARGS, "A new run of the transaction begins."},
     {"fail", call_fail, METH_O, "The error that the caller will get."},
-    {"request_body", call_with_text<&perf::ActiveCall::keep_request>, METH_O,
+    {"request_body", method(call_with_body<&perf::ActiveCall::keep_request>), METH_FASTCALL,
      "Keeps the body of the request."},
-    {"response_body", call_with_text<&perf::ActiveCall::keep_response>, METH_O,
+    {"response_body", method(call_with_body<&perf::ActiveCall::keep_response>), METH_FASTCALL,
      "Keeps the body of the response."},
     {"session_started", call_with_text<&perf::ActiveCall::session_started>, METH_O,
      "The token that a login gave."},

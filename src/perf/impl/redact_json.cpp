@@ -7,7 +7,8 @@
 // found (the body was cut before it), the parameters are treated as those of a login. A domain clause
 // ["password", "=", value] is a third kind of place.
 //
-// A string that is not closed was cut, and nobody can tell what it was going to be: it goes.
+// A string that is not closed was cut: its beginning stays, unless it is secret, or a name of which nobody
+// can tell what it was going to be.
 
 #include <algorithm>
 #include <array>
@@ -183,7 +184,7 @@ class Rewriter {
 
   void key() {
     const std::string_view raw = scanner_.string();
-    if (!Scanner::closed(raw)) return cut_string();
+    if (!Scanner::closed(raw)) return cut_string({});
     open_.back().key = json_unescaped(inside(raw));
     write_string(raw, open_.back().key);
   }
@@ -232,8 +233,8 @@ class Rewriter {
 
   void value(bool is_string) {
     const std::string_view raw = is_string ? scanner_.string() : scanner_.scalar();
-    if (is_string && !Scanner::closed(raw)) return cut_string();
     const bool secret = named_secret() || placed_secret(true) || (!open_.empty() && open_.back().all_secret);
+    if (is_string && !Scanner::closed(raw)) return cut_string(secret ? std::string_view{} : raw.substr(1));
     if (secret && raw != "null" && raw != "true" && raw != "false") {
       append_json_string(out_, kRedacted);
     } else if (is_string) {
@@ -243,9 +244,10 @@ class Rewriter {
     }
   }
 
-  void cut_string() {
-    out_ += '"';
-    out_ += kRedacted;
+  void cut_string(std::string_view beginning) {
+    const std::string text = json_unescaped(beginning);
+    append_json_string(out_, without_last_word(scrub_text(remove_known(text, secrets_), is_secret_)));
+    out_.pop_back();  // the quote: a string that was cut does not end
   }
 
   void text_value(std::string_view raw) {

@@ -21,6 +21,10 @@ using IsSecret = std::function<bool(std::string_view)>;
 /// Free text: `name=value`, credentials in URLs, details of database errors, long tokens.
 [[nodiscard]] std::string scrub_text(std::string_view text, const IsSecret& is_secret);
 
+/// What is left of a value that a cut hit, already rid of secrets: without its last word, of which nobody can
+/// tell what it was going to be.
+[[nodiscard]] std::string without_last_word(std::string text);
+
 /// JSON, whole or cut. Answers in JSON where `json` was.
 [[nodiscard]] std::string redact_json(std::string_view json, const IsSecret& is_secret,
                                       const KnownSecrets& secrets);

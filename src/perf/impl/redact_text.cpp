@@ -8,6 +8,7 @@
 
 #include "perf/impl/redact_parts.hpp"
 #include "sql/token.hpp"
+#include "sql/utf8.hpp"
 
 namespace headroom::perf::impl {
 namespace {
@@ -241,6 +242,16 @@ class Scrubber {
 
 std::string scrub_text(std::string_view text, const IsSecret& is_secret) {
   return Scrubber{text, is_secret}.run();
+}
+
+std::string without_last_word(std::string text) {
+  // The part of a longer run that stays is long enough to have been judged as a token.
+  constexpr std::size_t kLongestWord = 128;
+  const std::size_t blank = text.find_last_of(" \t\r\n");
+  const std::size_t word = blank == std::string::npos ? 0 : blank + 1;
+  const std::size_t most = text.size() - std::min(text.size(), kLongestWord);
+  text.resize(sql::cut_utf8(text, std::max(word, most)).size());
+  return text.append(kRedacted);
 }
 
 std::string remove_known(std::string text, const KnownSecrets& secrets) {

@@ -45,9 +45,11 @@ class Rewriter {
     if (tag_ == "<name>") arm(text);
     const bool blank = text.find_first_not_of(" \t\r\n") == std::string_view::npos;
     const bool is_name = tag_ == "<name>" || tag_ == "<methodName>";
-    const bool secret = (armed_ && !is_name) || (login_ && params_ >= 2 && !is_name) || end == xml_.size();
+    const bool secret = (armed_ && !is_name) || (login_ && params_ >= 2 && !is_name);
     if (secret && !blank) {
       out_ += kRedacted;
+    } else if (end == xml_.size() && !blank) {
+      out_ += without_last_word(scrub_text(text, is_secret_));
     } else {
       out_ += scrub_text(text, is_secret_);
     }
