@@ -90,7 +90,7 @@ Exit print_text(std::string_view text) {
 Exit print_report(const CommonOptions& options, const perf::Report& report) {
   Exit exit = Exit::kFine;
   if (options.json) {
-    exit = print_text(perf::to_json(report.table));
+    exit = print_text(perf::to_json(report));
   } else if (!on_terminal()) {
     exit = print_text(shown_to_pipes(options, report));
   } else {

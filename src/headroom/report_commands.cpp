@@ -35,8 +35,10 @@ const ReportCommand kCommands[] = {
      "headroom method 71\nheadroom method 71 a --json", Session::kFirst},
     {"table", "Time, number and average of the statements on each table", "order", kOrderHelp,
      "headroom table 71\nheadroom table 71 n", Session::kFirst},
-    {"call", "List the calls of a session in order", "method", "only calls of this method",
-     "headroom call 71\nheadroom call 71 model.sale.sale.read\nheadroom call 71 --method 'model.sale.*' "
+    {"call", "List the calls of a session in order, or print one with all that is known of it", "method",
+     "only calls of this method; a number: this call whole",
+     "headroom call 71\nheadroom call 71 12\nheadroom call 71 model.sale.sale.read\nheadroom call 71 "
+     "--method 'model.sale.*' "
      "--limit 20",
      Session::kFirst},
     {"profile", "List the calls with a profile, or print the profile of one", "call", "number of the call",
@@ -89,7 +91,7 @@ void add_filters(CLI::App& command, ReportOptions& options) {
                      "from this time on: 2026-11-21T07:30, or a span before now such as 10m, 2h, 7d");
   command.add_option("--until", options.until, "before this time");
   command.add_option("--user", filter.user, "only this user: a login, or digits for an id");
-  command.add_option("--database", filter.database, "only this database");
+  command.add_option("--database", filter.database, "only this database, by its whole name");
   command.add_option("--method", filter.method, "only methods that match, for example 'model.sale.*'");
   command.add_option("--limit", options.request.page.limit, "at most so many rows")
       ->check(CLI::NonNegativeNumber);

@@ -49,13 +49,20 @@ struct Table {
   std::vector<std::vector<Cell>> rows;
 };
 
+/// Rows that belong to the only row of a report: the attempts of a call, its statements.
+struct Part {
+  std::string name;
+  Table table;
+};
+
 struct Report {
   Table table;
+  std::vector<Part> parts;
   /// What people read in place of the table (a profile, bodies, a slow statement); may be empty.
   std::string text;
   /// Rows without paging.
   std::uint64_t total = 0;
-  /// One line about what was left out; may be empty.
+  /// One line about what was left out, or why there is nothing; may be empty.
   std::string note;
 };
 
@@ -67,8 +74,8 @@ struct ReportRequest {
   std::string report;
   /// Any unique prefix of a session, or "database/prefix"; required by the reports of one session.
   std::string session;
-  /// session: a user; method, table: "t", "n" or "a"; call: a method, exact; profile, db, io: a call; query:
-  /// a rank.
+  /// session: a user; method, table: "t", "n" or "a"; call: a method, exact, or the number of a call to
+  /// see it whole; profile, db, io: a call; query: a rank.
   std::string argument;
   Filter filter;
   /// `limit` 0: all rows of reports that are bounded by themselves, 10,000 calls else.
@@ -90,5 +97,7 @@ struct ReportRequest {
 /// A list of objects keyed by the columns' names: numbers as numbers (seconds with their fraction), times as
 /// ISO 8601, nothing as null; bytes that are no UTF-8 become U+FFFD.
 [[nodiscard]] std::string to_json(const Table& table);
+/// The same of a report: each of its parts becomes a list under its name in the only row.
+[[nodiscard]] std::string to_json(const Report& report);
 
 }  // namespace headroom::perf

@@ -36,6 +36,18 @@ std::string json_row(const std::vector<std::string>& keys, const std::vector<Cel
 
 }  // namespace
 
+std::string to_json(const Report& report) {
+  if (report.parts.empty()) return to_json(report.table);
+  std::string result = to_json(report.table);
+  result.resize(result.rfind('}'));
+  for (const Part& part : report.parts) {
+    std::string rows = to_json(part.table);
+    rows.pop_back();  // its line end
+    result += fmt::format(",\n {}: {}", json_string(part.name), rows);
+  }
+  return result + "}]\n";
+}
+
 std::string to_json(const Table& table) {
   std::vector<std::string> keys;
   for (const Column& column : table.columns) keys.push_back(json_string(column.name));

@@ -78,7 +78,7 @@ CallRecord save_sale() {
                   "  File \"trytond/model/modelsql.py\", line 900, in write\n  File "
                   "\"modules/sale/sale.py\", line 12, in do"}};
   record.request = Body{R"({"method": "model.sale.sale.write", "params": [[7], {"state": "done"}]})", 71};
-  record.response = Body{R"({"result": null})", 4096, true};
+  record.response = Body{R"({"result": null})", 4096};
   return record;
 }
 
@@ -107,6 +107,15 @@ CallRecord collided_call() {
   record.summary.attempts = 2;
   record.summary.has = Has::kConflict;
   record.summary.cpu.reset();
+  record.address = "192.0.2.7";
+  record.host = "app1";
+  record.process = 42;
+  record.thread = 7;
+  record.parent = "c2";
+  record.cache_hits = 90;
+  record.cache_misses = 3;
+  record.cache_clears = 1;
+  record.memory_growth = 2 << 20;
   record.attempts = {{300ms, 3, "SerializationFailure: could not serialize access due to concurrent update"},
                      {600ms, 3, ""}};
   add_total(record, {kUpdateSale, 2, 40ms, 30ms, 1, ""});
@@ -116,7 +125,7 @@ CallRecord collided_call() {
 CallRecord hostile_call() {
   CallRecord record = call("c5", "7bcc", "demo", "model.\x1b[2J\tevil\n\xff", 6s, 1ms);
   record.summary.status = CallStatus::kException;
-  record.error = "AttributeError: no such method";
+  record.error = "AttributeError: no such method\n  in \x1b[31mdispatch";
   return record;
 }
 

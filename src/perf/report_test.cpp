@@ -58,7 +58,7 @@ std::string in_all_forms(const Report& report) {
   text << "== pipe ==\n" << (report.text.empty() ? to_tsv(report.table) : escape_block(report.text));
   text << "== terminal ==\n"
        << (report.text.empty() ? to_aligned(report.table, 100, Color::kOff) : "as the pipe\n");
-  text << "== json ==\n" << to_json(report.table);
+  text << "== json ==\n" << to_json(report);
   text << "== total " << report.total << " ==\n" << report.note << '\n';
   return text.str();
 }
@@ -109,6 +109,9 @@ INSTANTIATE_TEST_SUITE_P(
         Golden{"call", request("call", "shop/71")},
         Golden{"call_of_method", request("call", "shop/71", "model.sale.sale.write")},
         Golden{"call_with_hostile_name", request("call", "7b")},
+        Golden{"call_whole", request("call", "shop/71", "1")},
+        Golden{"call_whole_with_attempts", request("call", "7b", "1")},
+        Golden{"call_whole_failed", request("call", "7b", "2")},
         Golden{"profile_list", request("profile", "shop/71")},
         Golden{"profile", request("profile", "shop/71", "3")}, Golden{"db_list", request("db", "shop/71")},
         Golden{"db", request("db", "shop/71", "2")}, Golden{"io_list", request("io", "shop/71")},
@@ -169,6 +172,54 @@ TEST(Report, SaysThatASessionIsUnknownOrMissing) {
   EXPECT_THAT(failure(request("method", "zz")).message(), StartsWith("invalid session 'zz'"));
   EXPECT_EQ(failure(request("method")).code(), ErrorCode::kInvalidArgument);
   EXPECT_THAT(failure(request("method")).message(), StartsWith("missing session argument"));
+}
+
+TEST(Report, NamesTheDatabasesWhenOneIsUnknown) {
+  for (const char* name : {"session", "overview", "conflict", "call"}) {
+    ReportRequest asked = request(name, std::string(name) == "call" ? "71" : "");
+    asked.filter.database = "shp*";
+    EXPECT_EQ(failure(asked).code(), ErrorCode::kNotFound) << name;
+    EXPECT_EQ(failure(asked).message(),
+              "unknown database 'shp*' (a whole name, no glob); there are shop, test")
+        << name;
+  }
+  EXPECT_EQ(failure(request("call", "shp/71")).message(),
+            "unknown database 'shp' (a whole name, no glob); there are shop, test");
+  EXPECT_THAT(failure(request("call", "shop/zz")).message(),
+              HasSubstr("no session of database 'shop' begins with 'zz'"));
+}
+
+TEST(Report, SaysWhatItMeansThatThereIsNothing) {
+  EXPECT_THAT(make(request("io", "7b")).note, HasSubstr("no bodies were kept"));
+  MemoryStore empty;
+  for (const char* name : {"session", "conflict", "overview"}) {
+    const auto report = make_report(empty, request(name));
+    ASSERT_TRUE(report);
+    EXPECT_THAT(report->note, Not(testing::IsEmpty())) << name;
+  }
+  ReportRequest beyond = request("call", "shop/71");
+  beyond.page = {10, 1};
+  EXPECT_EQ(make(beyond).note, "") << "a page beyond the end is not an empty report";
+}
+
+TEST(Report, ShowsACallWhole) {
+  const auto call = nlohmann::json::parse(to_json(make(request("call", "7b", "1"))))[0];
+  EXPECT_EQ(call["address"], "192.0.2.7");
+  EXPECT_EQ(call["parent"], "shop/71aa/2");
+  EXPECT_EQ(call["memory_growth"], 2 << 20);
+  ASSERT_EQ(call["attempts"], 2);
+  ASSERT_EQ(call["attempt_list"].size(), 2U);
+  EXPECT_THAT(call["attempt_list"][0]["error"].get<std::string>(), StartsWith("SerializationFailure"));
+  EXPECT_EQ(call["statements"][0]["number"], 2);
+  EXPECT_EQ(call["statements"][0]["tables"], "sale_sale");
+  EXPECT_EQ(failure(request("call", "7b", "99")).code(), ErrorCode::kNotFound);
+  EXPECT_EQ(failure(request("call", "7b", "0")).code(), ErrorCode::kInvalidArgument);
+}
+
+TEST(Report, ListsTheFirstLineOfTheErrorOfAFailedCall) {
+  const auto calls = nlohmann::json::parse(to_json(make(request("call", "7b"))));
+  EXPECT_TRUE(calls[0]["error"].is_null());
+  EXPECT_EQ(calls[1]["error"], "AttributeError: no such method");
 }
 
 TEST(Report, SaysWhatAnArgumentShouldHaveBeen) {

@@ -192,6 +192,12 @@ std::string format_cell(const Cell& cell, Format format, Reader reader) {
   return "-";
 }
 
+std::string block_cell(const Cell& cell, Format format) {
+  const auto* text = std::get_if<std::string>(&cell);
+  return text != nullptr && !text->empty() ? escape(*text, LineEnds::kKeep)
+                                           : format_cell(cell, format, Reader::kPerson);
+}
+
 bool stands_right(Format format) {
   return format == Format::kCount || format == Format::kSeconds || format == Format::kBytes;
 }
@@ -366,6 +372,25 @@ std::string to_tsv(const Table& table) {
       result += format_cell(row[i], table.columns[i].format, Reader::kProgram);
     }
     result += '\n';
+  }
+  return result;
+}
+
+std::string to_block(const Table& table) {
+  std::size_t width = 0;
+  for (const Column& column : table.columns) width = std::max(width, display_width(column.name));
+  std::string result;
+  for (const auto& row : table.rows) {
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      const std::string& name = table.columns[i].name;
+      const std::string blanks(width + 2, ' ');
+      result += name + blanks.substr(display_width(name));
+      for (const char character : block_cell(row[i], table.columns[i].format)) {
+        result += character;
+        if (character == '\n') result += blanks;
+      }
+      result += '\n';
+    }
   }
   return result;
 }

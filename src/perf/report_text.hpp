@@ -23,6 +23,10 @@ enum class Color : std::uint8_t { kOff, kOn };
 /// never are.
 [[nodiscard]] std::string to_aligned(const Table& table, std::size_t width, Color color);
 
+/// A line for each column of each row, its name in front, for rows with too many columns for a terminal. The
+/// lines of a text stand below each other.
+[[nodiscard]] std::string to_block(const Table& table);
+
 /// One line: control characters and invalid bytes as \n, \t, \xHH, a backslash as \\ only where that would be
 /// ambiguous.
 [[nodiscard]] std::string escape_line(std::string_view text);

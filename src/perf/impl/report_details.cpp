@@ -53,19 +53,6 @@ Result<Report> list_calls(Store& store, const ReportRequest& request, Has has) {
   return report;
 }
 
-/// The record of the call that the request names. Errors: not_found, also when it was pruned meanwhile.
-Result<Records> load_call(Store& store, const ReportRequest& request) {
-  const auto filter = session_filter(store, request);
-  if (!filter) return fail(filter.error());
-  const auto call = find_call(store, *filter, request.argument);
-  if (!call) return fail(call.error());
-  auto records = Records::load(store, {call->id});
-  if (records && records->calls().empty()) {
-    return fail(ErrorCode::kNotFound, fmt::format("call {} was deleted while it was read", request.argument));
-  }
-  return records;
-}
-
 base::Error without_detail(const ReportRequest& request, std::string_view detail) {
   return {ErrorCode::kNotFound,
           fmt::format("call {} was recorded without {}; 'headroom {} {}' lists the calls that have it",
@@ -238,8 +225,8 @@ Cell body_size(const std::optional<Body>& body) {
 
 /// What was sent is often more than what was kept.
 std::string body_heading(std::string_view what, const std::optional<Body>& body) {
-  if (!body || !body->cut) return fmt::format("{}:", what);
-  return fmt::format("{}: (the first {} of {} bytes)", what, body->text.size(), body->size);
+  if (!body || body->size <= body->text.size()) return fmt::format("{}:", what);
+  return fmt::format("{}: ({} of {} bytes)", what, body->text.size(), body->size);
 }
 
 Result<Report> list_profiles(Store& store, const ReportRequest& request) {

@@ -77,6 +77,18 @@ Result<Records> Records::load(Store& store, const std::vector<std::string>& ids)
   return records;
 }
 
+Result<Records> load_call(Store& store, const ReportRequest& request) {
+  const auto filter = session_filter(store, request);
+  if (!filter) return fail(filter.error());
+  const auto call = find_call(store, *filter, request.argument);
+  if (!call) return fail(call.error());
+  auto records = Records::load(store, {call->id});
+  if (records && records->calls().empty()) {
+    return fail(ErrorCode::kNotFound, fmt::format("call {} was deleted while it was read", request.argument));
+  }
+  return records;
+}
+
 const StatementInfo* Records::statement(std::uint64_t fingerprint) const {
   const auto found = statements_.find(fingerprint);
   return found == statements_.end() ? nullptr : &found->second;

@@ -56,6 +56,9 @@ class Records {
   std::map<std::uint64_t, StatementInfo> statements_;
 };
 
+/// The record of the call that the request names. Errors: not_found, also when it was pruned meanwhile.
+Result<Records> load_call(Store& store, const ReportRequest& request);
+
 /// Calls `visit(const CallSummary&, const Records&, const CallRecord&)` for each of the calls, in their
 /// order; records are loaded a few at a time, since one may hold megabytes. `visit` returns false to stop.
 template <typename Visit>

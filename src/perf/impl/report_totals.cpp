@@ -1,5 +1,4 @@
-// The reports over many calls: sessions, totals by method and table, the calls themselves, the always-on
-// counts.
+// The reports over many calls: sessions, totals by method and table, the always-on counts.
 
 #include <algorithm>
 #include <map>
@@ -92,59 +91,6 @@ Result<Report> totals_report(Store& store, const ReportRequest& request, GroupBy
   return report;
 }
 
-std::string details_text(Has has) {
-  std::string text;
-  const auto add = [&](Has bit, std::string_view word) {
-    if (!includes(has, bit)) return;
-    if (!text.empty()) text += ',';
-    text += word;
-  };
-  add(Has::kProfile, "profile");
-  add(Has::kSample, "sample");
-  add(Has::kDb, "db");
-  add(Has::kQuery, "query");
-  add(Has::kIo, "io");
-  return text;
-}
-
-const std::vector<Column> kCallColumns{{"#", Format::kCount},
-                                       {"method", Format::kText},
-                                       {"dt", Format::kTime},
-                                       {"tm", Format::kSeconds},
-                                       {"db_nb", Format::kCount},
-                                       {"db_tm", Format::kSeconds},
-                                       {"req_size", Format::kBytes, Shown::kWhereItFits},
-                                       {"res_size", Format::kBytes, Shown::kWhereItFits},
-                                       {"status", Format::kText},
-                                       {"cpu", Format::kSeconds, Shown::kWhereItFits},
-                                       {"wait", Format::kSeconds, Shown::kWhereItFits},
-                                       {"commit", Format::kSeconds, Shown::kWhereItFits},
-                                       {"rows", Format::kCount, Shown::kWhereItFits},
-                                       {"repeated", Format::kCount, Shown::kWhereItFits},
-                                       {"attempts", Format::kCount, Shown::kWhereItFits},
-                                       {"kind", Format::kText, Shown::kWhereItFits},
-                                       {"details", Format::kText, Shown::kWhereItFits}};
-
-std::vector<Cell> call_row(const CallSummary& call) {
-  return {count(call.rank),
-          call.method,
-          call.start,
-          call.wall,
-          count(call.statements),
-          call.sql,
-          count(call.bytes_in),
-          count(call.bytes_out),
-          std::string(name(call.status)),
-          call.cpu ? Cell(*call.cpu) : Cell(),
-          call.connection_wait + call.lock_wait,
-          call.commit,
-          count(call.rows),
-          count(call.most_repeated),
-          count(call.attempts),
-          std::string(name(call.kind)),
-          details_text(call.has)};
-}
-
 /// The hours of one method of one database and kind, added up.
 struct MethodSum {
   MethodCount sum;
@@ -220,25 +166,6 @@ Result<Report> method_report(Store& store, const ReportRequest& request) {
 
 Result<Report> table_report(Store& store, const ReportRequest& request) {
   return totals_report(store, request, GroupBy::kTable, "table");
-}
-
-Result<Report> call_report(Store& store, const ReportRequest& request) {
-  constexpr std::uint64_t kMost = 10'000;
-  auto filter = session_filter(store, request);
-  if (!filter) return fail(filter.error());
-  if (!request.argument.empty()) filter->method = request.argument;
-  const std::uint64_t most = request.page.limit > 0 ? request.page.limit : kMost;
-  const auto page = gather_calls(store, *filter, request.page.offset, most);
-  if (!page) return fail(page.error());
-  Report report;
-  report.table.columns = kCallColumns;
-  for (const CallSummary& call : page->calls) report.table.rows.push_back(call_row(call));
-  report.total = page->total;
-  if (request.page.limit == 0 && page->total > request.page.offset + page->calls.size()) {
-    report.note =
-        fmt::format("{} of {} calls; --limit and --offset show others", page->calls.size(), page->total);
-  }
-  return report;
 }
 
 Result<Report> overview_report(Store& store, const ReportRequest& request) {
