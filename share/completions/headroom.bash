@@ -22,6 +22,7 @@ _headroom_options() {
     session:* | method:* | table:* | call:* | profile:* | db:* | io:* | query:* | conflict:* | overview:*) echo "$_headroom_filters" ;;
     prune:*) echo "--age --size" ;;
     import:*) echo "--as" ;;
+    serve:*) echo "--listen" ;;
   esac
 }
 

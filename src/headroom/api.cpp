@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "base/clock.hpp"
+#include "headroom/rule_check.hpp"
 #include "headroom/status.hpp"
 #include "perf/scoreboard.hpp"
 
@@ -60,7 +61,7 @@ Result<void> read_time(std::string_view name, const std::string& text, base::Utc
 /// The parameter that becomes the report's own argument; empty when it has none.
 std::string_view argument_of(std::string_view report) {
   if (report == "method" || report == "table") return "order";
-  if (report == "profile" || report == "db" || report == "io") return "call";
+  if (report == "call" || report == "profile" || report == "db" || report == "io") return "call";
   return report == "query" ? "rank" : "";
 }
 
@@ -90,6 +91,10 @@ Result<void> read_parameter(const std::string& name, const std::string& value, b
     auto read = read_number(name, value, std::numeric_limits<std::uint32_t>::max(), number);
     filter.most_repeated_at_least = static_cast<std::uint32_t>(number);
     return read;
+  }
+  if (name == "call" && name == argument_of(request.report)) {
+    std::uint64_t number = 0;
+    if (auto read = read_number(name, value, kAnyNumber, number); !read) return read;
   }
   if (name == argument_of(request.report)) return text(request.argument);
   return fail(ErrorCode::kInvalidArgument, fmt::format("unknown parameter '{}'; {} accepts {}", name,
@@ -163,8 +168,8 @@ net::Route route(std::string method, std::string pattern, net::Handler handler) 
 Result<void> read_strings(const json& object, const char* key, std::vector<std::string>& target) {
   if (!object.contains(key)) return {};
   for (const json& entry : object.at(key)) target.push_back(entry.get<std::string>());
-  if (object.at(key).is_array()) return {};
-  return fail(ErrorCode::kInvalidArgument, fmt::format("{}: expected a list of strings", key));
+  if (object.at(key).is_array() && !target.empty()) return {};
+  return fail(ErrorCode::kInvalidArgument, fmt::format("{}: expected a list of strings, one at least", key));
 }
 
 Result<std::optional<base::Microseconds>> read_span(const json& object, const char* key) {
@@ -187,15 +192,6 @@ Result<void> check_rule_keys(const json& object) {
     }
   }
   return {};
-}
-
-/// A rule that names nothing would record everybody: that must be said, with the method "*".
-Result<void> require_a_limit(const perf::Rule& rule) {
-  const bool limited = !rule.users.empty() || !rule.methods.empty() || !rule.database.empty() ||
-                       rule.one_in > 1 || rule.slower_than.count() > 0;
-  if (limited) return {};
-  return fail(ErrorCode::kInvalidArgument,
-              "whom? give users, methods, database, slower_than or one_in; methods [\"*\"] is everybody");
 }
 
 Result<void> read_spans(const json& object, base::UtcTime now, perf::Rule& rule) {
@@ -226,6 +222,10 @@ Result<perf::Rule> rule_of(const json& object, base::UtcTime now) {
   }
   for (const std::string& user : users) rule.users.push_back(perf::UserPattern::parse(user));
   rule.database = object.value("database", "");
+  if (object.contains("database")) {
+    if (auto given = check_not_empty("database", rule.database); !given)
+      return fail(std::move(given.error()));
+  }
   const auto one_in = object.value("one_in", std::int64_t{1});
   if (one_in < 1 || one_in > std::numeric_limits<std::uint32_t>::max()) {
     return fail(ErrorCode::kInvalidArgument, "one_in: expected a number from 1");
@@ -234,7 +234,7 @@ Result<perf::Rule> rule_of(const json& object, base::UtcTime now) {
   rule.created = now;
   rule.author = "api";
   if (auto read = read_spans(object, now, rule); !read) return fail(std::move(read.error()));
-  if (auto limited = require_a_limit(rule); !limited) return fail(std::move(limited.error()));
+  if (auto checked = check_rule(rule); !checked) return fail(std::move(checked.error()));
   return rule;
 }
 
@@ -287,7 +287,7 @@ std::string report_body(const perf::ReportRequest& request, const perf::Report& 
   if (!report.text.empty()) head["text"] = report.text;
   std::string body = dump(head);
   body.pop_back();  // the object goes on with its rows
-  return body + ",\"rows\":" + perf::to_json(report.table) + "}";
+  return body + ",\"rows\":" + perf::to_json(report) + "}";
 }
 
 void add_perf_api(net::Router& router, const ApiContext& context) {

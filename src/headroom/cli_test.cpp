@@ -9,6 +9,7 @@
 
 #include "headroom/configuration.hpp"
 #include "headroom/ini.hpp"
+#include "headroom/rule_check.hpp"
 #include "headroom/status.hpp"
 #include "headroom/trytond_check.hpp"
 
@@ -233,6 +234,61 @@ TEST(Status, ShowsTheCallsThatRun) {
   const auto json = nlohmann::json::parse(status_json(status, now));
   EXPECT_EQ(json["running"][0]["process"], 42);
   EXPECT_EQ(json["running"][0]["activity"], "sql");
+}
+
+TEST(Status, ShowsTheRestWhenTheStoreIsAway) {
+  const base::UtcTime now = base::utc_now();
+  Status status;
+  status.version = "0.1.0";
+  status.store.url = "redis://127.0.0.1:1/0";
+  status.store_error = "connection refused";
+  status.running.emplace_back();
+  EXPECT_THAT(find_problems(status, now), ElementsAre("connection refused"));
+  EXPECT_THAT(status_text(status, now), HasSubstr("cannot be read\nrunning        1\n"));
+  const auto json = nlohmann::json::parse(status_json(status, now));
+  EXPECT_TRUE(json["store"]["calls"].is_null());
+  EXPECT_EQ(json["store"]["error"], "connection refused");
+}
+
+perf::Rule rule_for_all_methods() {
+  perf::Rule rule;
+  rule.methods = {"*"};
+  return rule;
+}
+
+TEST(RuleCheck, AcceptsEveryFormOfAGlob) {
+  for (const char* glob :
+       {"*", "model.sale.*", "m?del", "[a-z]*", "[!abc]", "[]]", "[!]a]", "a]", "[a][b]"}) {
+    perf::Rule rule;
+    rule.methods = {glob};
+    EXPECT_TRUE(check_rule(rule)) << glob;
+  }
+}
+
+TEST(RuleCheck, RefusesAGlobThatMatchesNothing) {
+  for (const char* glob : {"", " ", "[", "a[b", "[]", "[!]", "[a][b"}) {
+    perf::Rule rule = rule_for_all_methods();
+    rule.io = {glob};
+    const auto checked = check_rule(rule);
+    ASSERT_FALSE(checked) << glob;
+    EXPECT_THAT(checked.error().message(), HasSubstr("io '")) << glob;
+    rule = rule_for_all_methods();
+    rule.database = *glob == '\0' ? "[" : glob;
+    EXPECT_FALSE(check_rule(rule)) << glob;
+  }
+}
+
+TEST(RuleCheck, WantsALimitAUserWithANameAndAnEnd) {
+  EXPECT_THAT(check_rule({}).error().message(), HasSubstr("would record everybody"));
+  perf::Rule sampled;
+  sampled.one_in = 2;
+  EXPECT_TRUE(check_rule(sampled));
+  perf::Rule nameless = rule_for_all_methods();
+  nameless.users = {perf::UserPattern::parse("login:")};
+  EXPECT_THAT(check_rule(nameless).error().message(), HasSubstr("login:NAME"));
+  perf::Rule over = rule_for_all_methods();
+  over.expires = over.created;
+  EXPECT_THAT(check_rule(over).error().message(), HasSubstr("10m"));
 }
 
 TEST(Status, NamesWhatIsWrong) {

@@ -6,11 +6,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <regex>
+#include <set>
 #include <sstream>
 
 #include "perf/report_sample.hpp"
@@ -171,6 +174,35 @@ TEST_F(Executable, AddsListsAndRemovesRules) {
   EXPECT_EQ(run_on_store("trace remove " + id).status, 1);
 }
 
+TEST_F(Executable, RefusesRulesThatWouldRecordMoreThanWasAsked) {
+  const std::string before = run_on_store("trace list").out;
+  for (const char* options :
+       {"", "--user ''", "--user ,", "--method ''", "--user '' --database shop", "--database ''",
+        "--user login:", "--user admin --for 0", "--user admin --for ''", "--method 'model.[a'",
+        "--slower-than 0", "--sample 1/1", "--user admin --profile ''", "--user admin --db '['"}) {
+    const Outcome outcome = run_on_store(std::string("trace add ") + options);
+    EXPECT_EQ(outcome.status, 2) << options << ": " << outcome.out;
+    EXPECT_THAT(outcome.error, StartsWith("headroom: ")) << options;
+  }
+  EXPECT_EQ(run_on_store("trace list").out, before);
+}
+
+TEST_F(Executable, ShowsACallWholeAsTextAndAsJson) {
+  EXPECT_THAT(run_on_store("call shop/71 1").out, HasSubstr("\nstatement 1:\nSELECT \"name\" FROM"));
+  const auto call = nlohmann::json::parse(run_on_store("call shop/71 1 --json").out)[0];
+  EXPECT_EQ(call["http_status"], 200);
+  EXPECT_EQ(call["statements"].size(), 3U);
+}
+
+TEST_F(Executable, TellsWhatItCanOfItsStatusWithoutAStore) {
+  const Outcome outcome = run("--store sqlite:///nonexistent/perf.sqlite status --json");
+  EXPECT_EQ(outcome.status, 1);
+  const auto status = nlohmann::json::parse(outcome.out);
+  EXPECT_EQ(status["store"]["url"], "sqlite:///nonexistent/perf.sqlite");
+  ASSERT_EQ(status["problems"].size(), 1U);
+  EXPECT_THAT(status["problems"][0].get<std::string>(), HasSubstr("sqlite:///nonexistent/perf.sqlite"));
+}
+
 TEST_F(Executable, TellsItsStatus) {
   const Outcome outcome = run_on_store("status --json");
   ASSERT_EQ(outcome.status, 0) << outcome.error;
@@ -193,15 +225,19 @@ TEST_F(Executable, ChecksTrytondsConfiguration) {
   EXPECT_THAT(outcome.out, HasSubstr("    class = headroom.trytond.MemoryCache\n"));
   std::ofstream(folder_ / "fine.conf") << "[cache]\nclass = headroom.trytond.MemoryCache\n";
   EXPECT_EQ(run("trytond check fine.conf").status, 0);
+  const Outcome missing = run("trytond check missing.conf");
+  EXPECT_EQ(missing.status, 1);
+  EXPECT_EQ(missing.error, "headroom: missing.conf: No such file or directory\n");
 }
 
+const std::vector<std::string> kCommands{
+    "",       "session", "method",   "table",    "call",      "profile",    "db",           "io",
+    "query",  "repeat",  "conflict", "overview", "trace add", "trace list", "trace remove", "trytond check",
+    "status", "prune",   "import",   "serve",    "help"};
+
 TEST_F(Executable, HelpsEverywhereWithExamples) {
-  for (const char* command :
-       {"",          "session",    "method",       "table",         "call",     "profile",
-        "db",        "io",         "query",        "repeat",        "conflict", "overview",
-        "trace add", "trace list", "trace remove", "trytond check", "status",   "prune",
-        "import",    "serve",      "help"}) {
-    const Outcome outcome = run(std::string(command) + " --help");
+  for (const std::string& command : kCommands) {
+    const Outcome outcome = run(command + " --help");
     EXPECT_EQ(outcome.status, 0) << command;
     EXPECT_THAT(outcome.out, HasSubstr("Examples:")) << command;
   }
@@ -225,6 +261,43 @@ TEST_F(Executable, CompletesTheCommandsAndOptionsThatItHas) {
   const std::string report = run("call --help").out;
   for (const std::string& option : completion_words("_headroom_filters"))
     EXPECT_THAT(report, HasSubstr(option));
+}
+
+/// The "--name" at the beginning of each option's line in a command's help.
+std::set<std::string> options_in_help(const std::string& help) {
+  std::set<std::string> options;
+  std::istringstream lines(help);
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t start = line.find("--");
+    if (!line.starts_with("  ") || start == std::string::npos || start > 5) continue;
+    const std::size_t end = line.find_first_not_of("abcdefghijklmnopqrstuvwxyz-", start);
+    options.insert(line.substr(start, end - start));
+  }
+  return options;
+}
+
+TEST_F(Executable, NamesEveryOptionInTheManualAndTheCompletion) {
+  std::string manual =
+      std::regex_replace(read_file("../../packaging/man/headroom.1"), std::regex(R"(\\f[BIR])"), "");
+  std::erase(manual, '\\');
+  const std::filesystem::path script = std::filesystem::absolute("../../share/completions/headroom.bash");
+  for (const std::string& command : kCommands) {
+    const std::set<std::string> options = options_in_help(run(command + " --help").out);
+    EXPECT_THAT(options, Not(IsEmpty())) << command;
+    std::string key = command;
+    std::replace(key.begin(), key.end(), ' ', ':');
+    if (key.find(':') == std::string::npos) key += ':';
+    const std::filesystem::path words = folder_ / "words";
+    const std::string completing = "bash -c '. \"" + script.string() +
+                                   "\"; echo $_headroom_common $(_headroom_options " + key + ") \"\"' >'" +
+                                   words.string() + "'";
+    ASSERT_EQ(std::system(completing.c_str()), 0) << command;
+    const std::string completed = " " + read_file(words);
+    for (const std::string& option : options) {
+      EXPECT_TRUE(std::regex_search(manual, std::regex(option + "[^a-z-]"))) << command << " " << option;
+      EXPECT_THAT(completed, HasSubstr(" " + option + " ")) << command;
+    }
+  }
 }
 
 }  // namespace

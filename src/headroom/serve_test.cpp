@@ -70,9 +70,13 @@ TEST(ParseRule, ReadsWhatItIsGiven) {
 }
 
 TEST(ParseRule, RefusesWhatItDoesNotUnderstand) {
-  for (const char* body : {"", "[]", "{}", R"({"user":["admin"]})", R"({"users":"admin"})",
-                           R"({"users":[7]})", R"({"one_in":0})", R"({"methods":["*"],"for":"soon"})",
-                           R"({"methods":["*"],"query":1})", R"({"methods":["*"],"query":"-1s"})"}) {
+  for (const char* body :
+       {"", "[]", "{}", R"({"user":["admin"]})", R"({"users":"admin"})", R"({"users":[7]})",
+        R"({"one_in":0})", R"({"methods":["*"],"for":"soon"})", R"({"methods":["*"],"query":1})",
+        R"({"methods":["*"],"query":"-1s"})", R"({"users":[],"database":"shop"})",
+        R"({"users":[""],"database":"shop"})", R"({"users":["login:"]})", R"({"methods":[""]})",
+        R"({"methods":["*"],"for":"0"})", R"({"methods":["model.[a"]})", R"({"methods":["*"],"database":""})",
+        R"({"slower_than":"0"})", R"({"one_in":1})"}) {
     const auto rule = parse_rule(body, kNow);
     ASSERT_FALSE(rule) << body;
     EXPECT_EQ(rule.error().code(), base::ErrorCode::kInvalidArgument) << body;

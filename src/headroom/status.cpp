@@ -102,6 +102,37 @@ std::string running_table(const Status& status) {
   return perf::to_aligned(table, 0, perf::Color::kOff);
 }
 
+/// What the store itself tells.
+std::string store_text(const Status& status, base::UtcTime now) {
+  std::string text = fmt::format(
+      "               {} schema {}, {} calls, {} of at most {}", status.store.kind, status.store.schema,
+      status.store.calls, base::format_size(status.store.bytes), base::format_size(status.retention.bytes));
+  text += status.store.oldest ? fmt::format(", oldest {}\n", base::to_iso(*status.store.oldest)) : "\n";
+  text += fmt::format("rules          {} (version {})\n", status.rules, status.rules_version);
+  text += fmt::format("processes      {}\n", status.store.processes.size());
+  if (!status.store.processes.empty()) text += "\n" + process_table(status, now);
+  return text;
+}
+
+/// Null where the store could not be asked: 0 would be an answer.
+nlohmann::ordered_json store_json(const Status& status) {
+  const perf::StoreInfo& store = status.store;
+  nlohmann::ordered_json json = {{"url", store.url},  {"source", status.choice.source},
+                                 {"kind", nullptr},   {"schema", nullptr},
+                                 {"calls", nullptr},  {"bytes", nullptr},
+                                 {"oldest", nullptr}, {"error", nullptr}};
+  if (!status.store_error.empty()) {
+    json["error"] = status.store_error;
+    return json;
+  }
+  json["kind"] = store.kind;
+  json["schema"] = store.schema;
+  json["calls"] = store.calls;
+  json["bytes"] = store.bytes;
+  if (store.oldest) json["oldest"] = base::to_iso(*store.oldest);
+  return json;
+}
+
 nlohmann::ordered_json process_json(const ProcessInfo& process, base::UtcTime now) {
   return {{"host", process.host},
           {"process", process.process},
@@ -122,6 +153,10 @@ nlohmann::ordered_json process_json(const ProcessInfo& process, base::UtcTime no
 
 std::vector<std::string> find_problems(const Status& status, base::UtcTime now) {
   std::vector<std::string> problems = status.problems;
+  if (!status.store_error.empty()) {
+    problems.push_back(status.store_error);
+    return problems;
+  }
   for (const ProcessInfo& process : status.store.processes)
     add_process_problems(status, process, now, problems);
   if (status.store.bytes > status.retention.bytes) {
@@ -155,13 +190,7 @@ std::string status_text(const Status& status, base::UtcTime now) {
                   status.configuration.empty() ? "none, defaults" : perf::escape_line(status.configuration));
   text += fmt::format("store          {} (from {})\n", perf::escape_line(status.store.url),
                       perf::escape_line(status.choice.source));
-  text += fmt::format("               {} schema {}, {} calls, {} of at most {}", status.store.kind,
-                      status.store.schema, status.store.calls, base::format_size(status.store.bytes),
-                      base::format_size(status.retention.bytes));
-  text += status.store.oldest ? fmt::format(", oldest {}\n", base::to_iso(*status.store.oldest)) : "\n";
-  text += fmt::format("rules          {} (version {})\n", status.rules, status.rules_version);
-  text += fmt::format("processes      {}\n", status.store.processes.size());
-  if (!status.store.processes.empty()) text += "\n" + process_table(status, now);
+  text += status.store_error.empty() ? store_text(status, now) : "               cannot be read\n";
   text +=
       fmt::format("{}running        {}\n", status.store.processes.empty() ? "" : "\n", status.running.size());
   if (!status.running.empty()) text += "\n" + running_table(status);
@@ -180,15 +209,7 @@ std::string status_json(const Status& status, base::UtcTime now) {
   const nlohmann::ordered_json json = {
       {"version", status.version},
       {"configuration", status.configuration},
-      {"store",
-       {{"url", status.store.url},
-        {"source", status.choice.source},
-        {"kind", status.store.kind},
-        {"schema", status.store.schema},
-        {"calls", status.store.calls},
-        {"bytes", status.store.bytes},
-        {"oldest", status.store.oldest ? nlohmann::ordered_json(base::to_iso(*status.store.oldest))
-                                       : nlohmann::ordered_json()}}},
+      {"store", store_json(status)},
       {"retention",
        {{"age", static_cast<double>(status.retention.age.count()) / 1e6}, {"bytes", status.retention.bytes}}},
       {"rules", {{"version", status.rules_version}, {"count", status.rules}}},

@@ -19,6 +19,8 @@ struct Status {
   std::string configuration;  ///< its file; empty for the defaults
   StoreChoice choice;
   perf::StoreInfo store;
+  /// Why the store could not be read; empty when it was.
+  std::string store_error;
   perf::Retention retention;
   std::uint64_t rules_version = 0;
   std::uint64_t rules = 0;

@@ -40,6 +40,20 @@ void compare_stores(const Invocation& invocation, Status& status) {
   }
 }
 
+Result<void> ask_store(const Invocation& invocation, Status& status) {
+  const auto store = open_chosen_store(invocation, perf::OpenMode::kRead);
+  if (!store) return fail(store.error());
+  auto info = store->store->info();
+  if (!info) return fail(info.error());
+  const auto rules = store->control->rules(0);
+  if (!rules) return fail(rules.error());
+  status.store = std::move(*info);
+  status.rules_version = rules->version;
+  status.rules = rules->rules.size();
+  return {};
+}
+
+/// Without a store the rest is worth the more: which store it should be, and what runs now.
 Result<Status> gather_status(const Invocation& invocation) {
   Status status;
   status.version = kVersion;
@@ -49,16 +63,11 @@ Result<Status> gather_status(const Invocation& invocation) {
   if (!choice) return fail(choice.error());
   status.choice = std::move(*choice);
   compare_stores(invocation, status);
-  const auto store = open_chosen_store(invocation, perf::OpenMode::kRead);
-  if (!store) return fail(store.error());
-  auto info = store->store->info();
-  if (!info) return fail(info.error());
-  status.store = std::move(*info);
-  const auto rules = store->control->rules(0);
-  if (!rules) return fail(rules.error());
-  status.rules_version = rules->version;
-  status.rules = rules->rules.size();
   status.running = perf::running_calls(invocation.configuration.perf.state);
+  if (const auto asked = ask_store(invocation, status); !asked) {
+    status.store.url = perf::without_password(status.choice.url);
+    status.store_error = asked.error().message();
+  }
   return status;
 }
 
@@ -66,7 +75,9 @@ Result<Exit> run_status(const Invocation& invocation) {
   const auto status = gather_status(invocation);
   if (!status) return fail(status.error());
   const base::UtcTime now = base::utc_now();
-  return print_text(invocation.options.json ? status_json(*status, now) : status_text(*status, now));
+  const Exit printed =
+      print_text(invocation.options.json ? status_json(*status, now) : status_text(*status, now));
+  return status->store_error.empty() ? printed : Exit::kFailed;
 }
 
 struct PruneOptions {

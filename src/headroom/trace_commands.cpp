@@ -2,15 +2,18 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <array>
 #include <charconv>
 #include <cstdlib>
 #include <memory>
+#include <tuple>
 
 #include <fmt/format.h>
 
 #include "base/clock.hpp"
 #include "headroom/commands.hpp"
 #include "headroom/output.hpp"
+#include "headroom/rule_check.hpp"
 #include "perf/report.hpp"
 #include "perf/rule.hpp"
 
@@ -46,12 +49,30 @@ std::string author() {
   return entry == nullptr ? fmt::format("uid {}", ::geteuid()) : std::string(entry->pw_name);
 }
 
-std::vector<std::string> split_all(const std::vector<std::string>& values) {
-  std::vector<std::string> entries;
+/// An option that was given, but with nothing in it (`--user "$WHO"`), must not widen the rule.
+Result<void> read_list(const char* option, const std::vector<std::string>& values,
+                       std::vector<std::string>& entries) {
   for (const std::string& value : values) {
+    if (auto given = check_not_empty(option, value); !given) return given;
     for (std::string& entry : perf::split_list(value)) entries.push_back(std::move(entry));
   }
-  return entries;
+  return {};
+}
+
+Result<void> read_lists(const RuleOptions& options, perf::Rule& rule) {
+  std::vector<std::string> users;
+  const std::array<std::tuple<const char*, const std::vector<std::string>*, std::vector<std::string>*>, 6>
+      lists{{{"--user", &options.users, &users},
+             {"--method", &options.methods, &rule.methods},
+             {"--profile", &options.profile, &rule.profile},
+             {"--sample-profile", &options.sample_profile, &rule.sample},
+             {"--db", &options.db, &rule.db},
+             {"--io", &options.io, &rule.io}}};
+  for (const auto& [option, values, entries] : lists) {
+    if (auto read = read_list(option, *values, *entries); !read) return read;
+  }
+  for (const std::string& user : users) rule.users.push_back(perf::UserPattern::parse(user));
+  return {};
 }
 
 Result<std::uint32_t> parse_one_in(std::string_view text) {
@@ -77,17 +98,6 @@ Result<std::optional<base::Microseconds>> parse_span(const char* option, const s
   return std::optional(*span);
 }
 
-/// A rule for everything would slow everybody down and fill the store: it has to be asked for.
-Result<void> require_a_limit(const RuleOptions& options) {
-  if (!options.users.empty() || !options.methods.empty() || !options.database.empty() ||
-      !options.slower_than.empty() || !options.sample.empty()) {
-    return {};
-  }
-  return fail(ErrorCode::kInvalidArgument,
-              "trace add: whom? Give --user, --method, --database, --slower-than or --sample; --method '*' "
-              "is everybody");
-}
-
 Result<void> read_spans(const RuleOptions& options, perf::Rule& rule) {
   const auto query = parse_span("--query", options.query);
   if (!query) return fail(query.error());
@@ -103,16 +113,9 @@ Result<void> read_spans(const RuleOptions& options, perf::Rule& rule) {
 }
 
 Result<perf::Rule> rule_of(const RuleOptions& options) {
-  if (const auto limited = require_a_limit(options); !limited) return fail(limited.error());
   perf::Rule rule;
-  for (const std::string& user : split_all(options.users))
-    rule.users.push_back(perf::UserPattern::parse(user));
+  if (const auto read = read_lists(options, rule); !read) return fail(read.error());
   rule.database = options.database;
-  rule.methods = split_all(options.methods);
-  rule.profile = split_all(options.profile);
-  rule.sample = split_all(options.sample_profile);
-  rule.db = split_all(options.db);
-  rule.io = split_all(options.io);
   rule.created = base::utc_now();
   rule.author = author();
   if (const auto read = read_spans(options, rule); !read) return fail(read.error());
@@ -121,6 +124,8 @@ Result<perf::Rule> rule_of(const RuleOptions& options) {
     if (!one_in) return fail(one_in.error());
     rule.one_in = *one_in;
   }
+  if (const auto checked = check_rule(rule); !checked)
+    return fail(base::Error(checked.error()).within("trace add"));
   return rule;
 }
 
@@ -172,7 +177,10 @@ Result<Exit> list_rules(const Invocation& invocation) {
   if (!rules) return fail(rules.error());
   const base::UtcTime now = base::utc_now();
   std::erase_if(rules->rules, [now](const perf::Rule& rule) { return rule.expires && *rule.expires <= now; });
-  return print_report(invocation.options, rules_report(rules->rules));
+  perf::Report report = rules_report(rules->rules);
+  if (rules->rules.empty())
+    report.note = "no rule: only those of trytond's configuration hold; 'headroom trace add' adds one";
+  return print_report(invocation.options, report);
 }
 
 Result<Exit> remove_rules(const std::vector<std::string>& ids, const Invocation& invocation) {
@@ -186,21 +194,32 @@ Result<Exit> remove_rules(const std::vector<std::string>& ids, const Invocation&
   return Exit::kFine;
 }
 
+/// For the options with one value: the lists say it themselves.
+std::string refuse_empty(const std::string& value) {
+  return value.empty() ? "expected a value; leave the option out where nothing shall be restricted" : "";
+}
+
 void add_rule_options(CLI::App& command, RuleOptions& options) {
   command.add_option("--user", options.users,
                      "this user: a login, digits for an id, login:42 for a login of digits");
-  command.add_option("--database", options.database, "only in databases that match, for example 'shop*'");
+  command.add_option("--database", options.database, "only in databases that match, for example 'shop*'")
+      ->check(refuse_empty);
   command.add_option("--method", options.methods, "only methods that match, for example 'model.sale.*'");
   command.add_option("--profile", options.profile, "exact profile of methods that match");
   command.add_option("--sample-profile", options.sample_profile, "sampling profile of methods that match");
   command.add_option("--db", options.db, "keep every statement of methods that match");
   command.add_option("--io", options.io, "keep request and response of methods that match");
-  command.add_option("--query", options.query,
-                     "keep SQL and backtrace of statements slower than this, for example 0.5");
-  command.add_option("--slower-than", options.slower_than, "only calls that take longer, for example 2s");
-  command.add_option("--sample", options.sample, "only one call in so many, for example 1/100");
+  command
+      .add_option("--query", options.query,
+                  "keep SQL and backtrace of statements slower than this, for example 0.5")
+      ->check(refuse_empty);
+  command.add_option("--slower-than", options.slower_than, "only calls that take longer, for example 2s")
+      ->check(refuse_empty);
+  command.add_option("--sample", options.sample, "only one call in so many, for example 1/100")
+      ->check(refuse_empty);
   command.add_option("--for", options.duration, "the rule ends after this time; 'ever': when it is removed")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(refuse_empty);
 }
 
 CLI::App* add_add(CLI::App& trace, Invocation& invocation) {

@@ -21,9 +21,9 @@ using base::fail;
 using base::Result;
 
 Result<std::string> read_file(const std::string& file) {
+  errno = 0;
   std::ifstream stream(file, std::ios::binary);
   std::ostringstream text;
-  errno = 0;
   if (!stream || !(text << stream.rdbuf())) {
     const int error = errno == 0 ? EINVAL : errno;
     return fail(error == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIo,
