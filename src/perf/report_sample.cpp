@@ -78,7 +78,7 @@ CallRecord save_sale() {
                   "  File \"trytond/model/modelsql.py\", line 900, in write\n  File "
                   "\"modules/sale/sale.py\", line 12, in do"}};
   record.request = Body{R"({"method": "model.sale.sale.write", "params": [[7], {"state": "done"}]})", 71};
-  record.response = Body{R"({"result": null})", 4096};
+  record.response = Body{R"({"result": null})", 4096, true};
   return record;
 }
 

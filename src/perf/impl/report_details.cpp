@@ -225,8 +225,8 @@ Cell body_size(const std::optional<Body>& body) {
 
 /// What was sent is often more than what was kept.
 std::string body_heading(std::string_view what, const std::optional<Body>& body) {
-  if (!body || body->size <= body->text.size()) return fmt::format("{}:", what);
-  return fmt::format("{}: ({} of {} bytes)", what, body->text.size(), body->size);
+  if (!body || !body->cut) return fmt::format("{}:", what);
+  return fmt::format("{}: (the first {} of {} bytes)", what, body->text.size(), body->size);
 }
 
 Result<Report> list_profiles(Store& store, const ReportRequest& request) {
