@@ -18,8 +18,20 @@ using base::Result;
 void PerfSection::read(base::ConfigSection& section) {
   section.read("store", store);
   section.read("state", state);
-  section.read("retention_age", retention.age);
-  section.read_size("retention_size", retention.bytes);
+  const perf::Retention unnamed{base::Microseconds::min(), ~std::uint64_t{0}};
+  perf::Retention named = unnamed;
+  section.read("retention_age", named.age);
+  section.read_size("retention_size", named.bytes);
+  if (named.age != unnamed.age) retention.age = named.age;
+  if (named.bytes != unnamed.bytes) retention.bytes = named.bytes;
+  names_retention = named != unnamed;
+}
+
+Result<perf::Retention> settle_retention(perf::StoreControl& control, const PerfSection& section) {
+  auto stored = control.retention();
+  if (!stored || !section.names_retention || *stored == section.retention) return stored;
+  if (auto kept = control.set_retention(section.retention); !kept) return fail(std::move(kept.error()));
+  return section.retention;
 }
 
 Result<Configuration> read_configuration(const std::filesystem::path& file) {

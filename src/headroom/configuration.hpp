@@ -24,6 +24,7 @@ struct PerfSection {
   /// The folder where recording processes keep their scoreboards, as in [perf] of trytond.conf.
   std::string state = "/var/lib/headroom";
   perf::Retention retention;
+  bool names_retention = false;  ///< the file names a part of it
 
   void read(base::ConfigSection& section);
 };
@@ -40,6 +41,11 @@ struct Configuration {
 [[nodiscard]] base::Result<Configuration> load_configuration(const std::string& given);
 /// Reads exactly this file.
 [[nodiscard]] base::Result<Configuration> read_configuration(const std::filesystem::path& file);
+
+/// The retention that holds for the store. One that the configuration names is first kept in the store, where
+/// every process that prunes finds it. Errors: those of the store.
+[[nodiscard]] base::Result<perf::Retention> settle_retention(perf::StoreControl& control,
+                                                             const PerfSection& section);
 
 /// A store's URL and who named it, for messages ("[perf] store of /etc/headroom/headroom.toml").
 struct StoreChoice {

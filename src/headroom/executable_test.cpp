@@ -212,6 +212,16 @@ TEST_F(Executable, TellsItsStatus) {
   EXPECT_THAT(run_on_store("status").out, HasSubstr("6 calls"));
 }
 
+TEST_F(Executable, BringsTheRetentionOfTheConfigurationIntoTheStore) {
+  std::ofstream(folder_ / "keep.toml") << "[perf]\nstore = '" << url() << "'\nretention_age = '9000d'\n";
+  EXPECT_THAT(run_on_store("status").out, HasSubstr("kept for 7 d"));
+  EXPECT_THAT(run("status --config keep.toml").out, HasSubstr("does not hold yet"));
+  EXPECT_EQ(run("prune --config keep.toml").status, 0);
+  EXPECT_THAT(run_on_store("status").out, HasSubstr("kept for 9000 d"))
+      << "without the file, as a server reads it";
+  EXPECT_THAT(run("status --config keep.toml").out, Not(HasSubstr("does not hold yet")));
+}
+
 TEST_F(Executable, WarnsWhenTheServerRecordsElsewhere) {
   std::ofstream(folder_ / "trytond.conf") << "[perf]\nbroker = sqlite:///elsewhere/perf.sqlite\n";
   EXPECT_THAT(run_on_store("status --trytond-config trytond.conf").out, HasSubstr("names another store"));

@@ -141,7 +141,9 @@ class Service {
       status.version = kVersion;
       status.configuration = configuration_.file.string();
       status.choice = choice_;
-      status.retention = configuration_.perf.retention;
+      auto retention = open.control->retention();
+      if (!retention) return fail(std::move(retention.error()));
+      status.retention = *retention;
       auto info = open.store->info();
       if (!info) return fail(std::move(info.error()));
       status.store = std::move(*info);
@@ -215,8 +217,10 @@ class Service {
   }
 
   void prune_store() {
-    const auto pruned = write_.with([&](perf::OpenStore& open) {
-      return open.control->prune(configuration_.perf.retention, base::utc_now());
+    const auto pruned = write_.with([&](perf::OpenStore& open) -> Result<perf::Pruned> {
+      auto retention = settle_retention(*open.control, configuration_.perf);
+      if (!retention) return fail(std::move(retention.error()));
+      return open.control->prune(*retention, base::utc_now());
     });
     if (pruned) metrics_.pruned(pruned->calls);
     report("retention", pruned ? Result<void>() : Result<void>(fail(pruned.error())));

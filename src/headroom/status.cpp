@@ -104,9 +104,10 @@ std::string running_table(const Status& status) {
 
 /// What the store itself tells.
 std::string store_text(const Status& status, base::UtcTime now) {
-  std::string text = fmt::format(
-      "               {} schema {}, {} calls, {} of at most {}", status.store.kind, status.store.schema,
-      status.store.calls, base::format_size(status.store.bytes), base::format_size(status.retention.bytes));
+  std::string text =
+      fmt::format("               {} schema {}, {} calls, {} of at most {}, kept for {}", status.store.kind,
+                  status.store.schema, status.store.calls, base::format_size(status.store.bytes),
+                  base::format_size(status.retention.bytes), ago(now - status.retention.age, now));
   text += status.store.oldest ? fmt::format(", oldest {}\n", base::to_iso(*status.store.oldest)) : "\n";
   text += fmt::format("rules          {} (version {})\n", status.rules, status.rules_version);
   text += fmt::format("processes      {}\n", status.store.processes.size());

@@ -45,6 +45,16 @@ Result<void> ask_store(const Invocation& invocation, Status& status) {
   if (!store) return fail(store.error());
   auto info = store->store->info();
   if (!info) return fail(info.error());
+  const auto retention = store->control->retention();
+  if (!retention) return fail(retention.error());
+  status.retention = *retention;
+  const perf::Retention& named = invocation.configuration.perf.retention;
+  if (invocation.configuration.perf.names_retention && named != *retention) {
+    status.problems.push_back(
+        fmt::format("the retention of {} does not hold yet: 'headroom serve' and 'headroom prune' "
+                    "bring it into the store",
+                    invocation.configuration.file.string()));
+  }
   const auto rules = store->control->rules(0);
   if (!rules) return fail(rules.error());
   status.store = std::move(*info);
@@ -85,8 +95,8 @@ struct PruneOptions {
   std::string size;
 };
 
-Result<perf::Retention> retention_of(const PruneOptions& options, const Configuration& configuration) {
-  perf::Retention retention = configuration.perf.retention;
+/// For this once, what the options say goes before what holds.
+Result<perf::Retention> retention_of(const PruneOptions& options, perf::Retention retention) {
   if (!options.age.empty()) {
     const auto age = base::parse_duration(options.age);
     if (!age) return fail(base::Error(age.error()).within("--age"));
@@ -101,10 +111,13 @@ Result<perf::Retention> retention_of(const PruneOptions& options, const Configur
 }
 
 Result<Exit> run_prune(const PruneOptions& options, const Invocation& invocation) {
-  const auto retention = retention_of(options, invocation.configuration);
-  if (!retention) return fail(retention.error());
+  if (const auto checked = retention_of(options, {}); !checked) return fail(checked.error());
   const auto store = open_chosen_store(invocation, perf::OpenMode::kWrite);
   if (!store) return fail(store.error());
+  const auto settled = settle_retention(*store->control, invocation.configuration.perf);
+  if (!settled) return fail(settled.error());
+  const auto retention = retention_of(options, *settled);
+  if (!retention) return fail(retention.error());
   const auto pruned = store->control->prune(*retention, base::utc_now());
   if (!pruned) return fail(pruned.error());
   using perf::Format;
@@ -140,12 +153,10 @@ Result<Exit> run_import(const ImportOptions& options, const Invocation& invocati
   using perf::Format;
   const auto number = [](std::uint64_t value) { return static_cast<std::int64_t>(value); };
   perf::Report report;
-  report.table.columns = {{"sessions", Format::kCount},
-                          {"calls", Format::kCount},
-                          {"queries", Format::kCount},
-                          {"profiles", Format::kCount},
-                          {"bodies", Format::kCount}};
-  report.table.rows.push_back({number(counts->sessions), number(counts->calls),
+  report.table.columns = {{"sessions", Format::kCount}, {"calls", Format::kCount},
+                          {"new", Format::kCount},      {"queries", Format::kCount},
+                          {"profiles", Format::kCount}, {"bodies", Format::kCount}};
+  report.table.rows.push_back({number(counts->sessions), number(counts->calls), number(counts->new_calls),
                                number(counts->slow_statements), number(counts->profiles),
                                number(counts->bodies)});
   report.note = left_out_text(*counts);
