@@ -197,6 +197,23 @@ TEST_F(AnActiveCall, IsBoundedAndSaysWhatItLeftOut) {
   EXPECT_EQ(finished.record.summary.statements, 10U);
 }
 
+TEST_F(AnActiveCall, KeepsTheBeginningOfABodyWithTheSizeOfTheWhole) {
+  Rule rule;
+  rule.io = {"*"};
+  const std::vector<Rule> rules{rule};
+  ActiveCall call = begin_call();
+  call.verify(rules, 1, "admin", kNow);
+  call.keep_request(std::string(300U << 10, 'x'), 3'000'000);
+  call.keep_response("[1]");
+  const auto finished = call.end(end_at(10));
+  ASSERT_TRUE(finished && finished->record.request && finished->record.response);
+  EXPECT_EQ(finished->record.request->text.size(), CallLimits{}.body);
+  EXPECT_EQ(finished->record.request->size, 3'000'000U);
+  EXPECT_TRUE(finished->record.request->cut);
+  EXPECT_EQ(finished->record.response->size, 3U);
+  EXPECT_FALSE(finished->record.response->cut);
+}
+
 TEST_F(AnActiveCall, TakesReportsAndWizardsByTheirName) {
   EXPECT_EQ(begin_call(CallKind::kRpc, "report.sale.sale.execute").summary().kind, CallKind::kReport);
   EXPECT_EQ(begin_call(CallKind::kRpc, "wizard.sale.modify.create").summary().kind, CallKind::kWizard);
