@@ -185,6 +185,13 @@ std::uint32_t ActiveCall::total_of(const std::shared_ptr<StatementText>& text) {
   return found->second;
 }
 
+/// True once, when a second text of a fingerprint comes: lists of another length are other texts. A text that
+/// is not parsed yet tells nothing; by the next call it is.
+bool ActiveCall::fingerprint_repeats(const StatementText& text) {
+  const auto fingerprint = text.fingerprint.load(std::memory_order_relaxed);
+  return fingerprint != 0 && ++fingerprints_[fingerprint] == 2;
+}
+
 Wanted ActiveCall::wanted_of(const StatementRun& run) {
   Wanted wanted;
   const bool slow = decision_.query && to_us(run.time) >= *decision_.query && run.slow == StatementRun::kNone;
@@ -212,7 +219,7 @@ Wanted ActiveCall::executed(StatementRun& run, std::shared_ptr<StatementText> te
     total.time += time;
     total.longest = std::max(total.longest, time);
     total.rows += run.rows;
-    repeated = total.count == 2;
+    repeated = total.count == 2 || (total.count == 1 && fingerprint_repeats(*total.text));
   }
   if (decision_.db) {
     if (events_.size() < limits_.events) {

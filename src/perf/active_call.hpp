@@ -174,6 +174,7 @@ class ActiveCall {
   void settle_session();
   [[nodiscard]] bool wanted(const End& end) const;
   std::uint32_t total_of(const std::shared_ptr<StatementText>& text);
+  [[nodiscard]] bool fingerprint_repeats(const StatementText& text);
   [[nodiscard]] Wanted wanted_of(const StatementRun& run);
 
   CallSummary summary_;
@@ -204,6 +205,7 @@ class ActiveCall {
   std::string address_;
   std::string parent_;
   std::unordered_map<const StatementText*, std::uint32_t> index_;
+  std::unordered_map<std::uint64_t, std::uint32_t> fingerprints_;  ///< texts by fingerprint
   std::vector<TextTotal> totals_;
   std::vector<TextEvent> events_;
   std::vector<TextSlow> slow_;

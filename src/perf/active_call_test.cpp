@@ -125,6 +125,17 @@ TEST_F(AnActiveCall, AddsUpEqualTextsAndAsksForABacktraceAtTheFirstRepetition) {
   EXPECT_EQ(finished.totals[0].backtrace.size(), 1U);
 }
 
+TEST_F(AnActiveCall, AsksForABacktraceWhenAnotherTextOfOneFingerprintComes) {
+  const std::vector<Rule> rules{Rule{}};
+  ActiveCall call = begin_call();
+  call.verify(rules, 1, "admin", kNow);
+  for (const char* sql : {"IN (%s)", "IN (%s, %s)", "IN (%s, %s, %s)"}) text(sql)->fingerprint = 7;
+  StatementRun statement;
+  EXPECT_FALSE(run(call, statement, "IN (%s)", 0, 1).backtrace);
+  EXPECT_TRUE(run(call, statement, "IN (%s, %s)", 1, 2).backtrace);
+  EXPECT_FALSE(run(call, statement, "IN (%s, %s, %s)", 2, 3).backtrace);
+}
+
 TEST_F(AnActiveCall, BecomesSlowWhileFetchingToo) {
   std::vector<Rule> rules{Rule{}};
   rules[0].query = std::chrono::milliseconds{5};
