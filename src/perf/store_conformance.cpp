@@ -812,6 +812,20 @@ TEST_P(StoreConformance, counts_of_invented_names_are_added_up_under_one) {
   EXPECT_TRUE(found);
 }
 
+TEST_P(StoreConformance, pruning_takes_calls_and_statements_that_took_no_time_and_hours_of_one_database) {
+  auto call = with_statement(plain_call("a", 1), 7, 1, 0);
+  call.summary.wall = Microseconds(0);
+  Batch batch;
+  batch.calls = {call};
+  batch.counts = {count_of("m", 500000, 1), count_of("m", 500001, 1)};
+  batch.counts[1].database = "other";
+  ASSERT_TRUE(store().append(batch));
+  const auto pruned = value_of(control().prune({std::chrono::hours(24 * 365 * 200), 0}, at(10)));
+  EXPECT_EQ(pruned.calls, 1U);
+  EXPECT_THAT(value_of(store().counts({})), IsEmpty());
+  EXPECT_THAT(value_of(store().totals({}, GroupBy::kMethod)), IsEmpty());
+}
+
 TEST_P(StoreConformance, pruning_twice_finds_nothing_the_second_time) {
   append({plain_call("a", 1), plain_call("b", 5000)});
   const Retention retention{std::chrono::seconds(100), 1ULL << 40};

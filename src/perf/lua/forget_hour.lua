@@ -4,5 +4,5 @@
 local size = tonumber(redis.call('HGET', KEYS[2], 'bytes') or '0')
 redis.call('ZREM', KEYS[1], ARGV[1])
 redis.call('DEL', KEYS[2])
-redis.call('HINCRBY', KEYS[3], 'bytes', -size)
+if size > 0 then redis.call('HINCRBY', KEYS[3], 'bytes', -size) end
 return size

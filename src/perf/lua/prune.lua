@@ -4,9 +4,11 @@
 -- Gives the number of calls that were there. A session without calls leaves nothing behind: its ranks begin anew.
 local session, overhead = ARGV[1], tonumber(ARGV[2])
 local removed = 0
+-- Not -number: Lua writes -0 for zero, which is no integer for Redis.
+local function minus(number) return string.format('%d', 0 - number) end
 local function subtract(key, part, number, time)
-  redis.call('HINCRBY', key, 't' .. part, -time)
-  if redis.call('HINCRBY', key, 'n' .. part, -number) <= 0 then
+  redis.call('HINCRBY', key, 't' .. part, minus(time))
+  if redis.call('HINCRBY', key, 'n' .. part, minus(number)) <= 0 then
     redis.call('HDEL', key, 'n' .. part, 't' .. part)
   end
 end
@@ -22,9 +24,9 @@ for at = 3, #ARGV, 2 do
       subtract(KEYS[11], parts[i], parts[i + 1], parts[i + 2])
     end
     redis.call('HINCRBY', KEYS[6], 'calls', -1)
-    redis.call('HINCRBY', KEYS[6], 'time', -parts[1])
+    redis.call('HINCRBY', KEYS[6], 'time', minus(parts[1]))
     redis.call('HINCRBY', KEYS[1], 'calls', -1)
-    redis.call('HINCRBY', KEYS[1], 'bytes', -(overhead + 2 * #id + 2 * #session + #summary + #detail + #sums))
+    redis.call('HINCRBY', KEYS[1], 'bytes', minus(overhead + 2 * #id + 2 * #session + #summary + #detail + #sums))
     redis.call('HDEL', KEYS[8], rank)
     redis.call('HDEL', KEYS[9], rank)
     redis.call('HDEL', KEYS[10], rank)
