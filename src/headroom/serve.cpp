@@ -98,6 +98,7 @@ class Service {
     bool finished = true;
     std::thread thread([&] { finished = server_->run(); });
     {
+      look_at_store();  // once before READY, so that the first answers tell the truth
       const Repeater look(kLookEvery, [this] { look_at_store(); });
       const Repeater prune(kPruneEvery, [this] { prune_store(); });
       announce(manager);
