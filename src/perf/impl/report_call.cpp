@@ -132,7 +132,7 @@ Result<Cell> parent_cell(Store& store, const std::string& id) {
 }
 
 /// What the record holds beyond the row in the list.
-void add_record_cells(Report& report, const CallRecord& record, Cell parent) {
+void add_record_cells(Report& report, const CallRecord& record, const Cell& parent) {
   const CallSummary& call = record.summary;
   const std::vector<std::pair<Column, Cell>> cells{
       {{"database", Format::kText}, call.database},
@@ -142,7 +142,7 @@ void add_record_cells(Report& report, const CallRecord& record, Cell parent) {
       {{"host", Format::kText}, record.host},
       {{"process", Format::kCount}, count(record.process)},
       {{"thread", Format::kCount}, count(record.thread)},
-      {{"parent", Format::kText}, std::move(parent)},
+      {{"parent", Format::kText}, parent},
       {{"connection_wait", Format::kSeconds}, call.connection_wait},
       {{"lock_wait", Format::kSeconds}, call.lock_wait},
       {{"memory_growth", Format::kBytes}, record.memory_growth ? count(*record.memory_growth) : Cell()},
@@ -241,7 +241,7 @@ Result<Report> one_call(Store& store, const ReportRequest& request) {
   Report report;
   report.table.columns = kCallColumns;
   report.table.rows.push_back(call_row(record.summary, record.error));
-  add_record_cells(report, record, std::move(*parent));
+  add_record_cells(report, record, *parent);
   report.parts = {attempts_part(record), statements_part(*records, by_time(record.statements))};
   report.text = call_text(report);
   report.total = 1;
