@@ -14,16 +14,6 @@ namespace {
 
 using base::Nanoseconds;
 
-/// What one function or line amounts to over the whole tree.
-struct Row {
-  std::uint64_t calls = 0;
-  std::uint64_t primitive_calls = 0;   ///< calls that were not inside another call of the same frame
-  std::uint64_t cumulative_calls = 0;  ///< with everything below it, as cumulative time
-  Nanoseconds self{0};
-  Nanoseconds cpu{0};
-  Nanoseconds cumulative{0};
-};
-
 double seconds(Nanoseconds time) {
   return std::chrono::duration<double>(time).count();
 }
@@ -74,26 +64,7 @@ std::vector<bool> recursive_nodes(const Profile& profile) {
   return result;
 }
 
-std::vector<Row> rows_by_frame(const Profile& profile) {
-  const std::vector<Nanoseconds> inclusive = inclusive_times(profile);
-  const std::vector<std::uint64_t> calls = inclusive_calls(profile);
-  const std::vector<bool> recursive = recursive_nodes(profile);
-  std::vector<Row> rows(profile.frames.size());
-  for (std::size_t i = 1; i < profile.nodes.size(); ++i) {
-    const ProfileNode& node = profile.nodes[i];
-    Row& row = rows[node.frame];
-    row.calls += node.calls;
-    row.self += node.wall;
-    row.cpu += node.cpu;
-    if (recursive[i]) continue;
-    row.primitive_calls += node.calls;
-    row.cumulative += inclusive[i];
-    row.cumulative_calls += calls[i];
-  }
-  return rows;
-}
-
-std::vector<std::size_t> by_cumulative_time(const Profile& profile, const std::vector<Row>& rows) {
+std::vector<std::size_t> by_cumulative_time(const Profile& profile, const std::vector<FrameTotal>& rows) {
   std::vector<std::size_t> order;
   for (std::size_t i = 0; i < rows.size(); ++i) order.push_back(i);
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
@@ -126,10 +97,10 @@ double per_call(Nanoseconds time, std::uint64_t calls) {
 }
 
 std::string exact_text(const Profile& profile) {
-  const std::vector<Row> rows = rows_by_frame(profile);
+  const std::vector<FrameTotal> rows = totals_by_frame(profile);
   std::uint64_t calls = 0;
   std::uint64_t primitive = 0;
-  for (const Row& row : rows) {
+  for (const FrameTotal& row : rows) {
     calls += row.calls;
     primitive += row.primitive_calls;
   }
@@ -139,7 +110,7 @@ std::string exact_text(const Profile& profile) {
       fmt::format(" in {:.3f} seconds\n\n   Ordered by: cumulative time\n\n", seconds(total_time(profile)));
   out += "   ncalls  tottime  percall  cumtime  percall filename:lineno(function)\n";
   for (const std::size_t i : by_cumulative_time(profile, rows)) {
-    const Row& row = rows[i];
+    const FrameTotal& row = rows[i];
     if (row.calls == 0) continue;
     const std::string number = row.calls == row.primitive_calls
                                    ? fmt::format("{}", row.calls)
@@ -154,7 +125,7 @@ std::string exact_text(const Profile& profile) {
 /// A sampled profile with one frame for each function: a frame is a line there, and a function that was
 /// found in many of its lines shall stand in one row. Its line is the one where it spent most.
 Profile by_function(Profile profile) {
-  const std::vector<Row> lines = rows_by_frame(profile);
+  const std::vector<FrameTotal> lines = totals_by_frame(profile);
   std::map<std::pair<std::string, std::string>, std::uint32_t> functions;
   std::vector<std::uint32_t> function_of(profile.frames.size());
   std::vector<std::size_t> longest;
@@ -177,7 +148,7 @@ Profile by_function(Profile profile) {
 
 std::string sampled_text(const Profile& lines) {
   const Profile profile = by_function(lines);
-  const std::vector<Row> rows = rows_by_frame(profile);
+  const std::vector<FrameTotal> rows = totals_by_frame(profile);
   std::string out =
       fmt::format("         {} samples ({} missed) in {:.3f} seconds\n\n   Ordered by: cumulative time\n\n",
                   profile.samples - std::min(profile.samples, profile.missed), profile.missed,
@@ -190,7 +161,7 @@ std::string sampled_text(const Profile& lines) {
                    seconds(total_time(profile)));
   }
   for (const std::size_t i : by_cumulative_time(profile, rows)) {
-    const Row& row = rows[i];
+    const FrameTotal& row = rows[i];
     fmt::format_to(std::back_inserter(out), "{:>9} {:>8} {:8.3f} {:8.3f} {:8.3f} {}\n", row.cumulative_calls,
                    row.calls, seconds(row.self), seconds(row.cpu), seconds(row.cumulative),
                    place(profile.frames[i]));
@@ -218,6 +189,25 @@ std::string folded_path(const Profile& profile, const std::vector<std::string>& 
 }
 
 }  // namespace
+
+std::vector<FrameTotal> totals_by_frame(const Profile& profile) {
+  const std::vector<Nanoseconds> inclusive = inclusive_times(profile);
+  const std::vector<std::uint64_t> calls = inclusive_calls(profile);
+  const std::vector<bool> recursive = recursive_nodes(profile);
+  std::vector<FrameTotal> rows(profile.frames.size());
+  for (std::size_t i = 1; i < profile.nodes.size(); ++i) {
+    const ProfileNode& node = profile.nodes[i];
+    FrameTotal& row = rows[node.frame];
+    row.calls += node.calls;
+    row.self += node.wall;
+    row.cpu += node.cpu;
+    if (recursive[i]) continue;
+    row.primitive_calls += node.calls;
+    row.cumulative += inclusive[i];
+    row.cumulative_calls += calls[i];
+  }
+  return rows;
+}
 
 std::string pstats_text(const Profile& profile) {
   std::string out = profile.kind == Profile::Kind::kExact ? exact_text(profile) : sampled_text(profile);

@@ -59,45 +59,12 @@ base::Error without_detail(const ReportRequest& request, std::string_view detail
                       request.argument, detail, request.report, request.session)};
 }
 
-/// Time of one function over the whole tree: cumulative time counts only where the function is not already
-/// running.
-struct FunctionTime {
-  std::uint64_t calls = 0;
-  base::Nanoseconds self{0};
-  base::Nanoseconds cpu{0};
-  base::Nanoseconds cumulative{0};
-};
-
-bool runs_above(const Profile& profile, std::uint32_t node) {
-  const std::uint32_t frame = profile.nodes[node].frame;
-  for (std::uint32_t above = profile.nodes[node].parent; above != 0; above = profile.nodes[above].parent) {
-    if (profile.nodes[above].frame == frame) return true;
-  }
-  return false;
-}
-
-std::vector<FunctionTime> function_times(const Profile& profile) {
-  std::vector<base::Nanoseconds> whole;
-  for (const ProfileNode& node : profile.nodes) whole.push_back(node.wall);
-  for (std::size_t i = profile.nodes.size(); i-- > 1;) whole[profile.nodes[i].parent] += whole[i];
-  std::vector<FunctionTime> times(profile.frames.size());
-  for (std::uint32_t i = 1; i < profile.nodes.size(); ++i) {
-    const ProfileNode& node = profile.nodes[i];
-    FunctionTime& time = times[node.frame];
-    time.calls += node.calls;
-    time.self += node.wall;
-    time.cpu += node.cpu;
-    if (!runs_above(profile, i)) time.cumulative += whole[i];
-  }
-  return times;
-}
-
 Cell seconds(base::Nanoseconds duration) {
   return std::chrono::duration_cast<Microseconds>(duration);
 }
 
 void add_functions(Report& report, const Profile& profile) {
-  const std::vector<FunctionTime> times = function_times(profile);
+  const std::vector<FrameTotal> times = totals_by_frame(profile);
   std::vector<std::size_t> order(times.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
   std::stable_sort(order.begin(), order.end(), [&](std::size_t left, std::size_t right) {
