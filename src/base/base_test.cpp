@@ -18,6 +18,12 @@ TEST(Glob, MatchesRunsSinglesAndClasses) {
   EXPECT_FALSE(glob_match("model.[sale", "model.sale"));
 }
 
+TEST(Glob, TellsABracketThatIsNotClosed) {
+  for (const char* glob : {"", "*", "a]", "[]]", "[!]a]", "[a][b]"})
+    EXPECT_TRUE(glob_is_closed(glob)) << glob;
+  for (const char* glob : {"[", "a[b", "[]", "[!]", "[a][b"}) EXPECT_FALSE(glob_is_closed(glob)) << glob;
+}
+
 TEST(Glob, ManyStarsDoNotExplode) {
   const std::string text(10'000, 'a');
   EXPECT_FALSE(glob_match("*a*a*a*a*a*a*a*b", text));
@@ -53,6 +59,28 @@ TEST(Histogram, QuantilesStayWithinAnEighth) {
   }
 }
 
+TEST(Histogram, GivesNoQuantileAboveTheLongestDuration) {
+  Histogram histogram;
+  for (const int value : {1'000'000, 1'000'001}) histogram.add(Microseconds{value});
+  for (const double q : {0.5, 0.95, 0.99, 1.0}) EXPECT_EQ(histogram.quantile(q), Microseconds{1'000'001});
+  Histogram other;
+  other.add(Microseconds{2'000'000});
+  histogram.merge(Histogram::decode(other.encode()).value());
+  EXPECT_EQ(histogram.longest(), Microseconds{2'000'000});
+  EXPECT_EQ(histogram.quantile(1.0), Microseconds{2'000'000});
+}
+
+TEST(Histogram, DoesNotGuessTheLongestDurationOfOneThatWasStoredWithoutIt) {
+  Histogram histogram = Histogram::decode("100:1").value();
+  const Microseconds edge = histogram.quantile(1.0);
+  Histogram shorter;
+  shorter.add(Microseconds{5});
+  histogram.merge(shorter);
+  EXPECT_EQ(histogram.longest(), std::nullopt);
+  EXPECT_EQ(histogram.quantile(1.0), edge);
+  EXPECT_EQ(Histogram::decode(histogram.encode()).value().longest(), std::nullopt);
+}
+
 TEST(Histogram, SurvivesStoring) {
   Histogram histogram;
   for (const int value : {0, 3, 3, 900, 70'000'000}) histogram.add(Microseconds{value});
@@ -60,7 +88,8 @@ TEST(Histogram, SurvivesStoring) {
   EXPECT_EQ(back.encode(), histogram.encode());
   EXPECT_EQ(back.count(), 5U);
   EXPECT_EQ(Histogram::decode("").value().count(), 0U);
-  for (const char* bad : {"x", "1:", "1:2,", "999:1", "1:2;3:4"}) EXPECT_FALSE(Histogram::decode(bad)) << bad;
+  for (const char* bad : {"x", "1:", "1:2,", "999:1", "1:2;3:4", "1:1,max:", "1:1,max:-1", ","})
+    EXPECT_FALSE(Histogram::decode(bad)) << bad;
 }
 
 TEST(Error, KeepsItsCodeWhenContextIsAdded) {

@@ -285,6 +285,16 @@ void ConfigSection::read_size(std::string_view key, std::uint64_t& target) {
   target = *size;
 }
 
+void ConfigSection::read_names(std::map<std::string, std::string>& target) {
+  const toml::table* found = file_->impl_->table(name_);
+  if (found == nullptr) return;
+  for (const auto& [key, node] : *found) {
+    std::string value;
+    read(key.str(), value);
+    target.insert_or_assign(std::string(key.str()), std::move(value));
+  }
+}
+
 void ConfigSection::reject(std::string_view key, std::string_view problem) {
   ConfigFile::Impl& file = *file_->impl_;
   if (const toml::node* node = file.find(name_, key)) file.note(*node, name_, key, problem);

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -35,6 +36,8 @@ class ConfigSection {
   void read(std::string_view key, Microseconds& target);
   /// A size such as "2GiB" or a number of bytes.
   void read_size(std::string_view key, std::uint64_t& target);
+  /// Every key with its string, for a section whose keys are names that the user chooses.
+  void read_names(std::map<std::string, std::string>& target);
   /// Notes an error of the section's own about a key that was read ("listen: no port").
   void reject(std::string_view key, std::string_view problem);
 

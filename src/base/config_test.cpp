@@ -130,7 +130,7 @@ TEST(Units, ReadsSizesInPowersOf1000And1024) {
 }
 
 TEST(Units, RefusesWhatIsNoSize) {
-  for (const char* text : {"", "GiB", "-1", "2 giga", "1e9", "99999999999TiB", "nan"}) {
+  for (const char* text : {"", "GiB", "-1", "2 giga", "1e9", "99999999999TiB", "nan", "1.5", "1.5 B"}) {
     EXPECT_FALSE(parse_size(text)) << text;
   }
 }

@@ -58,4 +58,15 @@ bool glob_match(std::string_view pattern, std::string_view text) {
   return p == pattern.size();
 }
 
+bool glob_is_closed(std::string_view pattern) {
+  for (std::size_t i = 0; i < pattern.size(); ++i) {
+    if (pattern[i] != '[') continue;
+    const std::size_t first = i + 1 < pattern.size() && pattern[i + 1] == '!' ? i + 2 : i + 1;
+    const std::size_t close = pattern.find(']', first + 1);
+    if (close == kNone) return false;
+    i = close;
+  }
+  return true;
+}
+
 }  // namespace headroom::base

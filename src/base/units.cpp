@@ -48,7 +48,8 @@ Result<std::uint64_t> parse_size(std::string_view text) {
   const std::string_view unit(end, static_cast<std::size_t>(compact.data() + compact.size() - end));
   for (const auto& [unit_name, factor] : kUnits) {
     if (unit != unit_name) continue;
-    if (value * factor > kLargest) return bad();
+    const bool parts_of_a_byte = factor == 1.0 && value != std::floor(value);
+    if (value * factor > kLargest || parts_of_a_byte) return bad();
     return static_cast<std::uint64_t>(std::llround(value * factor));
   }
   return bad();
