@@ -1,0 +1,101 @@
+#include "sql/sqlite.hpp"
+
+#include <sqlite3.h>
+
+#include <chrono>
+#include <memory>
+
+#include <fmt/format.h>
+
+namespace headroom::sql {
+
+namespace {
+
+using base::ErrorCode;
+using base::fail;
+
+struct Close {
+  void operator()(sqlite3* database) const { sqlite3_close_v2(database); }
+};
+struct Finalize {
+  void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+};
+using Database = std::unique_ptr<sqlite3, Close>;
+using Statement = std::unique_ptr<sqlite3_stmt, Finalize>;
+
+using Clock = std::chrono::steady_clock;
+
+/// Called by SQLite every thousand steps of its machine: not 0 interrupts it.
+int is_late(void* deadline) {
+  return Clock::now() > *static_cast<Clock::time_point*>(deadline) ? 1 : 0;
+}
+
+base::Error error_of(sqlite3* database) {
+  const int code = sqlite3_errcode(database) & 0xFF;
+  const std::string message = fmt::format("SQLite: {}", sqlite3_errmsg(database));
+  if (code == SQLITE_INTERRUPT || code == SQLITE_BUSY || code == SQLITE_LOCKED)
+    return {ErrorCode::kTimedOut, message};
+  if (code == SQLITE_CANTOPEN || code == SQLITE_IOERR || code == SQLITE_NOMEM)
+    return {ErrorCode::kUnavailable, message};
+  if (code == SQLITE_PERM || code == SQLITE_AUTH || code == SQLITE_READONLY)
+    return {ErrorCode::kDenied, message};
+  return {ErrorCode::kInvalidArgument, message};
+}
+
+Result<Database> open_file(const std::filesystem::path& file) {
+  std::error_code ignored;
+  if (!file.is_absolute() || !std::filesystem::is_regular_file(file, ignored)) {
+    return fail(ErrorCode::kNotFound, "the database's URL names no file; expected sqlite:///absolute/path");
+  }
+  sqlite3* handle = nullptr;
+  const int opened =
+      sqlite3_open_v2(file.c_str(), &handle, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, nullptr);
+  Database database(handle);
+  if (opened != SQLITE_OK) return fail(ErrorCode::kUnavailable, "the database's file cannot be opened");
+  sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+  sqlite3_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
+  return database;
+}
+
+Result<std::vector<SqlitePlanRow>> read_plan(sqlite3* database, const std::string& sql) {
+  sqlite3_stmt* handle = nullptr;
+  const char* tail = nullptr;
+  const int prepared =
+      sqlite3_prepare_v2(database, sql.c_str(), static_cast<int>(sql.size()), &handle, &tail);
+  const Statement statement(handle);
+  if (prepared != SQLITE_OK) return fail(error_of(database));
+  if (handle == nullptr || sqlite3_stmt_isexplain(handle) != 2 || *tail != '\0')
+    return fail(ErrorCode::kInvalidArgument, "only a single statement can be explained");
+  std::vector<SqlitePlanRow> rows;
+  int stepped = SQLITE_ROW;
+  while ((stepped = sqlite3_step(handle)) == SQLITE_ROW) {
+    const auto* detail = reinterpret_cast<const char*>(sqlite3_column_text(handle, 3));
+    rows.push_back({sqlite3_column_int64(handle, 0), sqlite3_column_int64(handle, 1),
+                    detail == nullptr ? std::string() : std::string(detail)});
+  }
+  if (stepped != SQLITE_DONE) return fail(error_of(database));
+  return rows;
+}
+
+}  // namespace
+
+Result<Plan> explain_in_sqlite(const std::filesystem::path& file, const ExplainQuestion& question,
+                               const ExplainOptions& options) {
+  if (options.analyze)
+    return fail(ErrorCode::kUnsupported, "SQLite has no EXPLAIN ANALYZE; ask for the plain plan");
+  const auto statement = check_explainable_in_sqlite(question.statement);
+  if (!statement) return fail(statement.error());
+  const auto database = open_file(file);
+  if (!database) return fail(database.error());
+  auto deadline = Clock::now() + options.timeout;
+  sqlite3_busy_timeout(database->get(), static_cast<int>(options.timeout.count()));
+  sqlite3_progress_handler(database->get(), 1000, is_late, &deadline);
+  const auto rows = read_plan(database->get(), "EXPLAIN QUERY PLAN " + *statement);
+  if (!rows) return fail(rows.error());
+  Plan plan = parse_sqlite_plan(*rows);
+  plan.generic = question.generic;
+  plan.statement = *statement;
+  return plan;
+}
+
+}  // namespace headroom::sql
