@@ -1,0 +1,38 @@
+// Keys that work everywhere, unless one types into a field. A page adds its own with `useKeys`; the help lists what is in force.
+
+import { useEffect } from 'preact/hooks'
+import { signal } from './signal'
+
+export interface Shortcut {
+  keys: string[]
+  does: string
+  run: (event: KeyboardEvent) => void
+}
+
+export const shortcuts = signal<Shortcut[]>([])
+
+function isTyping(target: EventTarget | null): boolean {
+  return target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
+}
+
+/** Enter belongs to the link or button that has the focus. */
+function isPressed(event: KeyboardEvent): boolean {
+  return event.key === 'Enter' && event.target instanceof Element && event.target.closest('a, button, summary') !== null
+}
+
+addEventListener('keydown', (event) => {
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target) || isPressed(event)) return
+  if (document.querySelector('dialog[open]') && event.key !== 'Escape') return
+  const found = [...shortcuts.value].reverse().find((shortcut) => shortcut.keys.includes(event.key))
+  if (!found) return
+  event.preventDefault()
+  found.run(event)
+})
+
+/** Puts shortcuts in force while a component is shown; a later one goes before an earlier one with the same key. */
+export function useKeys(own: Shortcut[], dependencies: unknown[]): void {
+  useEffect(() => {
+    shortcuts.set([...shortcuts.value, ...own])
+    return () => shortcuts.set(shortcuts.value.filter((shortcut) => !own.includes(shortcut)))
+  }, dependencies)
+}

@@ -1,0 +1,29 @@
+// The navigation: one line is one page. A page is loaded when it is first opened.
+//
+// `section` puts a page into the navigation bar; one without is reached from others. Another part of Headroom adds its pages here.
+
+import type { ComponentType } from 'preact'
+
+export interface PageEntry {
+  path: string
+  title: string
+  load: () => Promise<{ default: ComponentType }>
+  section?: string
+}
+
+export const pages: PageEntry[] = [
+  { path: '/', title: 'Sessions', section: 'Analyzer', load: () => import('./pages/sessions') },
+  { path: '/live', title: 'Live', section: 'Analyzer', load: () => import('./pages/live') },
+  { path: '/advice', title: 'Advice', section: 'Analyzer', load: () => import('./pages/advice') },
+  { path: '/compare', title: 'Compare', section: 'Analyzer', load: () => import('./pages/compare') },
+  { path: '/overview', title: 'Overview', section: 'Analyzer', load: () => import('./pages/overview') },
+  { path: '/rules', title: 'Rules', section: 'Analyzer', load: () => import('./pages/rules') },
+  { path: '/status', title: 'Status', section: 'Analyzer', load: () => import('./pages/status') },
+  { path: '/session', title: 'Session', load: () => import('./pages/session') },
+  { path: '/call', title: 'Call', load: () => import('./pages/call') },
+  { path: '/query', title: 'Slow statement', load: () => import('./pages/query') },
+]
+
+export function pageAt(path: string): PageEntry | undefined {
+  return pages.find((page) => page.path === path)
+}

@@ -1,0 +1,93 @@
+// What happens now: calls that run and what they wait for, the busiest methods, and each recorded call as it comes.
+
+import { useEffect, useMemo, useState } from 'preact/hooks'
+import { Empty } from '../parts/states'
+import { Chart } from '../parts/chart'
+import { Figures, Note, Page } from '../parts/layout'
+import { Method } from '../parts/method'
+import { Table, type TableColumn } from '../parts/table'
+import { MANY, STATUS_TEXT, statusMark } from '../call_row'
+import { Feed, feedAddress, type Connection, type LiveCall, type LiveMethod, type RunningCall } from '../live'
+import { Link } from '../router'
+import { localRows } from '../rows'
+import { useSignal } from '../signal'
+import { count, moment, number, seconds } from '../units'
+import { oneLine } from '../visible'
+import { callAddress } from '../which'
+
+const ACTIVITY: Record<string, string> = { sql: 'SQL', code: 'Python', lock: 'the lock', connection: 'a connection', commit: 'commit' }
+
+const runningColumns: TableColumn<RunningCall>[] = [
+  { name: 'method', title: 'Method', width: 130, grow: 2, cell: (row) => <Method name={row.method} /> },
+  { name: 'seconds', title: 'Runs for', width: 84, right: true, cell: (row) => <span class={row.seconds > 5 ? 'bad' : row.seconds > 1 ? 'warn' : undefined}>{seconds(row.seconds)}</span> },
+  { name: 'activity', title: 'Now in', width: 100, cell: (row) => ACTIVITY[row.activity] ?? row.activity },
+  { name: 'activity_seconds', title: 'since', width: 80, right: true, rank: 3, cell: (row) => seconds(row.activity_seconds) },
+  { name: 'user', title: 'User', width: 90, rank: 2, cell: (row) => oneLine(row.user ?? '–') },
+  { name: 'statement', title: 'Statement', width: 170, grow: 3, rank: 4, cell: (row) => <code title={oneLine(row.statement ?? '', 2000)}>{oneLine(row.statement ?? '', 300)}</code> },
+  { name: 'process', title: 'Process', width: 110, rank: 5, right: true, cell: (row) => <span class="muted">{oneLine(row.host)} {row.process}</span> },
+]
+
+const methodColumns: TableColumn<LiveMethod>[] = [
+  { name: 'method', title: 'Method', width: 140, grow: 3, cell: (row) => <Method name={row.method} /> },
+  { name: 'per_second', title: 'Calls per s', width: 90, right: true, cell: (row) => number(row.per_second) },
+  { name: 'avg', title: 'Average', width: 84, right: true, cell: (row) => seconds(row.avg) },
+  { name: 'busy', title: 'At once', hint: 'How many ran at the same time, on average', width: 80, right: true, rank: 2, cell: (row) => number(row.busy) },
+  { name: 'errors', title: 'Errors', width: 70, right: true, rank: 3, cell: (row) => <span class={row.errors > 0 ? 'bad' : 'muted'}>{count(row.errors)}</span> },
+]
+
+const callColumns: TableColumn<LiveCall>[] = [
+  { name: 'start', title: 'Start', width: 84, right: true, cell: (row) => moment(row.start) },
+  { name: 'method', title: 'Method', width: 130, grow: 3, cell: (row) => <Method name={row.method} /> },
+  { name: 'time', title: 'Time', width: 80, right: true, cell: (row) => seconds(row.time) },
+  { name: 'sql', title: 'SQL', width: 80, right: true, rank: 3, cell: (row) => seconds(row.sql) },
+  { name: 'statements', title: 'Statements', width: 104, right: true, rank: 4, cell: (row) => <span class={row.repeated >= MANY ? 'warn' : undefined}>{count(row.statements)}</span> },
+  { name: 'user', title: 'User', width: 90, rank: 2, cell: (row) => oneLine(row.user ?? '–') },
+  { name: 'status', title: 'Status', width: 96, rank: 5, cell: (row) => <span class={statusMark(row.status)}>{STATUS_TEXT[row.status] ?? row.status}</span> },
+]
+
+export default function LivePage() {
+  const [feed, setFeed] = useState<Feed>()
+  useEffect(() => {
+    const made = new Feed(feedAddress())
+    setFeed(made)
+    return () => made.close()
+  }, [])
+  return <Page title="Live">{feed && <LiveView feed={feed} />}</Page>
+}
+
+const CONNECTION: Record<Connection, string> = { connecting: 'connecting …', open: 'live', lost: 'connection lost; trying again' }
+
+function LiveView({ feed }: { feed: Feed }) {
+  const live = useSignal(feed.live)
+  const connection = useSignal(feed.connection)
+  const [paused, setPaused] = useState<typeof live>()
+  const { snapshot, times, perSecond, running, calls } = paused ?? live
+  const runningRows = useMemo(() => localRows(snapshot?.running ?? [], undefined, ''), [snapshot])
+  const methodRows = useMemo(() => localRows(snapshot?.methods ?? [], undefined, ''), [snapshot])
+  const callRows = useMemo(() => localRows(calls, undefined, ''), [calls])
+    return (
+    <>
+      <p class="live-state"><span class={`dot ${connection}`} aria-hidden="true" /><span role="status">{CONNECTION[connection]}</span>
+        <button type="button" class="quiet" onClick={() => setPaused(paused ? undefined : live)}>{paused ? 'Go on' : 'Hold'}</button></p>
+      <Figures figures={[
+        { name: 'Calls per second', value: number(snapshot?.per_second ?? 0) },
+        { name: 'Running', value: count(snapshot?.running_total ?? 0) },
+        { name: 'Lost records', value: count(snapshot?.drops ?? 0), mark: (snapshot?.drops ?? 0) > 0 ? 'bad' : undefined, hint: 'Records that a full buffer left out' },
+      ]} />
+      <Chart label="Calls per second and running calls over the last minutes" times={times} series={[
+        { title: 'calls per second', color: 'accent', values: perSecond }, { title: 'running calls', color: 'part-wait', values: running }]} />
+      {snapshot?.problem && <p class="finding">{oneLine(snapshot.problem)}</p>}
+      <h2>Running calls</h2>
+      <Table label="Running calls" columns={runningColumns} rows={runningRows} most={8} empty="No call runs at this moment." />
+      <div class="columns">
+        <section><h2>Busiest methods</h2>
+          <Table label="Busiest methods" columns={methodColumns} rows={methodRows} most={12} empty="No call has ended lately." /></section>
+        <section><h2>Recorded calls</h2>
+          <Table label="Recorded calls" columns={callColumns} rows={callRows} most={12}
+            to={(row) => callAddress({ db: row.database, session: row.session }, row['#'])}
+            empty={<Empty title="No call was recorded since this page is open."><p>A rule says whose calls are recorded. <Link to="/rules">Look at the rules</Link></p></Empty>} /></section>
+      </div>
+      <Note>Everything here is of this machine; {feed.live.value.times.length > 0 ? `last news at ${moment(snapshot?.at)}` : 'no news yet'}.</Note>
+    </>
+  )
+}

@@ -1,0 +1,59 @@
+// Where one begins: whose work was recorded, newest first.
+
+import { useEffect, useMemo } from 'preact/hooks'
+import { Empty } from '../parts/states'
+import { Filter, Note, Page } from '../parts/layout'
+import { Table, type TableColumn } from '../parts/table'
+import { address } from '../api'
+import { Link, useParameter } from '../router'
+import { orderText, PagedRows, parseOrder } from '../rows'
+import { useSignal } from '../signal'
+import { count, moment, plural, seconds, wholeMoment } from '../units'
+import { oneLine } from '../visible'
+
+export interface SessionRow {
+  session: string
+  user: string | null
+  first: string
+  last: string
+  nb: number
+  tm: number
+  database: string
+}
+
+const columns: TableColumn<SessionRow>[] = [
+  { name: 'user', title: 'User', width: 130, grow: 2, cell: (row) => row.user === null ? <span class="muted">(unknown)</span> : oneLine(row.user) },
+  { name: 'session', title: 'Session', width: 150, grow: 1, rank: 3, cell: (row) => <code>{oneLine(row.session)}</code> },
+  { name: 'database', title: 'Database', width: 120, grow: 1, rank: 4, cell: (row) => oneLine(row.database) },
+  { name: 'nb', title: 'Calls', width: 72, right: true, cell: (row) => count(row.nb) },
+  { name: 'tm', title: 'Time', hint: 'All calls of the session together', width: 84, right: true, cell: (row) => seconds(row.tm) },
+  { name: 'first', title: 'First call', width: 160, rank: 5, right: true, cell: (row) => <span title={wholeMoment(row.first)}>{moment(row.first)}</span> },
+  { name: 'last', title: 'Last call', width: 160, rank: 2, right: true, cell: (row) => <span title={wholeMoment(row.last)}>{moment(row.last)}</span> },
+]
+
+export default function Sessions() {
+  const [sort, setSort] = useParameter('sort')
+  const [user, setUser] = useParameter('user')
+  const rows = useMemo(() => new PagedRows<SessionRow>('session', { sort, user: user.trim() }), [sort, user])
+  useEffect(() => () => rows.close(), [rows])
+  useSignal(rows.version)
+  return (
+    <Page title="Sessions" actions={<Filter label="User" placeholder="User: login or id" value={user} onChange={setUser} />}>
+      <Table label="Sessions" columns={columns} rows={rows} order={parseOrder(sort) ?? { column: 'last', descending: true }}
+        onOrder={(order) => setSort(orderText(order), false)}
+        to={(row) => address('/session', { db: row.database, session: row.session })}
+        empty={user ? <Empty title={`No session of ${oneLine(user)} was recorded.`}><p>The whole login is wanted, or the id of the user.</p></Empty>
+          : <NothingYet />} />
+      {rows.total !== undefined && rows.total > 0 && <Note>{plural(rows.total, 'session')}{rows.note ? `; ${rows.note}` : ''}</Note>}
+    </Page>
+  )
+}
+
+function NothingYet() {
+  return (
+    <Empty title="No session was recorded yet.">
+      <p>A rule says whose calls are recorded. <Link to="/rules">Add a rule</Link>, then let that user work; this takes two seconds to be in force.</p>
+      <p>If a rule is there and nothing comes, <Link to="/status">status</Link> tells which processes record.</p>
+    </Empty>
+  )
+}
