@@ -23,6 +23,9 @@ def stop(timeout: float) -> bool:
 def flush(timeout: float) -> bool:
     """Waits until what is finished now is in the store; True when it is."""
 
+def database_opened(name: str) -> None:
+    """This database exists. A failed login into another one is recorded without its name, which may be made up."""
+
 def status() -> Dict[str, Any]:
     """Counters of this process: calls, records, dropped_records, errors, last_error, rules_version, queued."""
 
@@ -74,8 +77,9 @@ class Call:
     def claim(self, user_id: Optional[int], login: Optional[str], session: Optional[str]) -> None:
         """Who the request says it is, unchecked: `session` is the token (only its hash is kept) or None.
         If a rule may match, details are kept provisionally; they are dropped at the end unless `verify` comes."""
-    def verify(self, user_id: int, login: Optional[str]) -> None:
+    def verify(self, user_id: Optional[int], login: Optional[str]) -> None:
         """The server authenticated the caller; decides what is recorded and starts the profiles that rules want.
+        `user_id` is None where the application has no number for the user.
         `login` must come from the database, never from the request. None: unknown."""
     def login_needed(self) -> bool:
         """A rule names a login, or the call is being recorded, so `verify` needs one."""

@@ -8,8 +8,6 @@ and `run_task` (other modules copy the reference when they are imported). It als
 dispatcher, its WSGI application and its models in every process, whatever was started. It hooks those and starts the
 recorder. Called again it attaches what has been imported since.
 """
-import atexit
-import multiprocessing.util
 import os
 import sys
 import threading
@@ -56,8 +54,8 @@ def complete():
             _hooks.adapter.prepare(_hooks)
             _hooks.adapter.complete(_hooks)
             if not _hooks.started:
-                _hooks.started = True
                 _start(_hooks)
+                _hooks.started = True
         except Exception:
             runtime.trouble("attaching to trytond")
 
@@ -90,34 +88,7 @@ def _start(hooks):
     import trytond.config
     # Since 7.8 the module itself is the configuration, and the name `config` in it a deprecated alias.
     values = settings.read(vars(trytond.config).get("config", trytond.config))
-    values["role"] = role()
+    if os.environ.get("TRYTOND_APPNAME") and "uwsgi" not in sys.modules:
+        values["role"] = os.environ["TRYTOND_APPNAME"]
     values["version"] = hooks.summary(__version__)
-    values["coroutine"] = _threads_are_greenlets()
-    if not values["broker"]:
-        logger.error("nothing is recorded: [perf] names no usable broker")
-        return
-    started = native.start(values)
-    atexit.register(native.stop, 5.0)
-    multiprocessing.util.register_after_fork(native, _in_child)
-    logger.info("%s; store %s", values["version"], started.get("store"))
-    if started.get("error"):
-        logger.error("the store %s does not answer, records wait in a bounded buffer: %s", started.get("store"),
-            started["error"])
-
-
-def _in_child(native):
-    # Children of multiprocessing leave through os._exit, past atexit, but run their finalizers.
-    multiprocessing.util.Finalize(None, native.stop, args=(5.0,), exitpriority=-100)
-
-
-def role():
-    """What this process is, as `headroom status` shows it."""
-    if "uwsgi" in sys.modules:
-        return "uwsgi"
-    name = os.path.basename(sys.argv[0]) if sys.argv and sys.argv[0] else ""
-    return os.environ.get("TRYTOND_APPNAME") or name or "python"
-
-
-def _threads_are_greenlets():
-    monkey = sys.modules.get("gevent.monkey")
-    return bool(monkey and monkey.is_module_patched("threading"))
+    runtime.start(native, values)

@@ -4,8 +4,10 @@ A wrong value never stops trytond: it gives one line in the log, which names the
 and the key counts as not given. The same goes for a key that does not exist.
 
 Lists are split at commas and line ends; their entries are globs such as `model.res.user.*`. Without `users` and
-without `methods` the file makes no rule, and nobody is recorded in detail.
+without `methods` the file makes no rule, and nobody is recorded in detail. Nor does it when a key that says which calls
+are recorded is refused, or misspelt: the rule that is left would record more than was asked for.
 """
+import difflib
 import os.path
 import re
 import urllib.parse
@@ -17,7 +19,8 @@ STATE = "/var/lib/headroom"
 
 _DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*(ms|s|m|h)?")
 _SECONDS = {None: 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_SIZE = re.compile(r"(\d+)\s*(?:(k|m|g)(?:i?b)?|b)?", re.IGNORECASE)
+_LONGEST = 24 * 3600.0
+_SIZE = re.compile(r"(\d{1,18})\s*(?:(k|m|g)(?:i?b)?|b)?", re.IGNORECASE)
 _BYTES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _BROKERS = "sqlite:///absolute/path, redis://[user:password@]host:port/db, rediss://... or unix://..."
 
@@ -27,7 +30,7 @@ def read(config):
 
     Returns the dictionary that `_native.start` takes, without role, version and coroutine.
     """
-    values = _values(config)
+    values, refused = _values(config)
     settings = {}
     for key in _SETTINGS:
         if key in values:
@@ -35,16 +38,19 @@ def read(config):
     settings.setdefault("state", STATE)
     settings["broker"] = _broker(settings, config)
     rule = {key: values[key] for key in _RULE if key in values}
-    settings["rules"] = [rule] if "users" in rule or "methods" in rule else []
+    is_asked_for = "users" in rule or "methods" in rule
+    settings["rules"] = [rule] if is_asked_for and not any(map(_restricts, refused)) else []
     return settings
 
 
 def _values(config):
-    values = {}
+    """Gives the values that are understood, by key, and the keys that were refused."""
+    values, refused = {}, []
     for key in _keys(config):
         parse = _SETTINGS.get(key) or _RULE.get(key)
         if parse is None:
             _ignore(key, None, "it does not exist; known are " + ", ".join(sorted({**_SETTINGS, **_RULE})))
+            refused.append(key)
             continue
         text = config.get(SECTION, key, default="") or ""
         if not text.strip():
@@ -53,7 +59,14 @@ def _values(config):
             values[key] = parse(text.strip())
         except ValueError as error:
             _ignore(key, text, str(error))
-    return values
+            refused.append(key)
+    return values, refused
+
+
+def _restricts(key):
+    """Whether the key, or the one it is most like when it does not exist, says which calls are recorded."""
+    meant = difflib.get_close_matches(key, [*_SETTINGS, *_RULE], 1)
+    return bool(meant) and meant[0] in _RESTRICTIONS
 
 
 def _keys(config):
@@ -63,7 +76,8 @@ def _keys(config):
 def _ignore(key, value, reason):
     # A broker may hold a password, so its value is never repeated.
     shown = "" if value is None or key == "broker" else " = %r" % value
-    logger.error("[%s] %s%s is ignored: %s", SECTION, key, shown, reason)
+    also = ", and with it the rule of this section, so that it records nobody" if _restricts(key) else ""
+    logger.error("[%s] %s%s is ignored%s: %s", SECTION, key, shown, also, reason)
 
 
 def _list(text):
@@ -74,14 +88,33 @@ def _list(text):
     return entries
 
 
+def _globs(text):
+    globs = _list(text)
+    for glob in globs:
+        _check_closed(glob)
+    return globs
+
+
 def _glob(text):
     if "," in text or "\n" in text:
         raise ValueError("it takes one glob, not a list")
+    _check_closed(text)
     return text
 
 
+def _check_closed(glob):
+    """Refuses a glob that matches nothing; as in the native code, a ] that stands first is one of the characters."""
+    place = glob.find("[")
+    while place >= 0:
+        first = place + 2 if glob[place + 1:place + 2] == "!" else place + 1
+        close = glob.find("]", first + 1)
+        if close < 0:
+            raise ValueError("it takes globs with *, ?, [abc], [a-z] and [!abc]; in %r the [ is not closed" % glob)
+        place = glob.find("[", close)
+
+
 def _users(text):
-    users = _list(text)
+    users = _globs(text)
     if "login:" in users:
         raise ValueError("it takes logins, ids in digits, or login:NAME; a name is missing after login:")
     return users
@@ -89,16 +122,26 @@ def _users(text):
 
 def _duration(text):
     match = _DURATION.fullmatch(text)
-    if match is None:
-        raise ValueError("it takes seconds such as 0.5, or a number with ms, s, m or h")
-    return float(match[1]) * _SECONDS[match[2]]
+    seconds = float(match[1]) * _SECONDS[match[2]] if match else None
+    if seconds is None or seconds > _LONGEST:
+        raise ValueError("it takes seconds such as 0.5, or a number with ms, s, m or h, at most 24h")
+    return seconds
 
 
-def _size(text):
+def _size(least, most):
+    """A parser for sizes within bounds, which are texts themselves."""
+    def parse(text):
+        size = _bytes(text)
+        if size is None or not _bytes(least) <= size <= _bytes(most):
+            raise ValueError("it takes bytes, or a number with k, m or g, from %s to %s" % (least, most))
+        return size
+
+    return parse
+
+
+def _bytes(text):
     match = _SIZE.fullmatch(text)
-    if match is None:
-        raise ValueError("it takes bytes, or a number with k, m or g")
-    return int(match[1]) * _BYTES[(match[2] or "").lower()]
+    return int(match[1]) * _BYTES[(match[2] or "").lower()] if match else None
 
 
 def _one_in(text):
@@ -154,19 +197,20 @@ _SETTINGS = {
     "broker": _broker_url,
     "state": _state,
     "secrets": _list,
-    "body_limit": _size,
-    "buffer_limit": _size,
+    "body_limit": _size("0", "16m"),
+    "buffer_limit": _size("64k", "1g"),
     "flush_interval": _duration,
     }
 _RULE = {
     "users": _users,
     "database": _glob,
-    "methods": _list,
-    "profile": _list,
-    "sample": _list,
-    "db": _list,
-    "io": _list,
+    "methods": _globs,
+    "profile": _globs,
+    "sample": _globs,
+    "db": _globs,
+    "io": _globs,
     "query": _duration,
     "slower_than": _duration,
     "one_in": _one_in,
     }
+_RESTRICTIONS = ("users", "database", "methods", "slower_than", "one_in")

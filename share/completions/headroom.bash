@@ -1,6 +1,6 @@
 # Completion for headroom(1). A test compares the names below with those of the command line itself.
 
-_headroom_commands="session method table call profile db io query repeat conflict overview trace trytond status prune import serve help"
+_headroom_commands="session method table call profile db io query repeat conflict overview top advice explain diff export trace trytond status prune import serve help"
 _headroom_common="--config --store --trytond-config --color --json --no-pager --width --help --version"
 _headroom_filters="--since --until --user --database --method --limit --offset"
 
@@ -19,7 +19,13 @@ _headroom_options() {
   case "$1" in
     trace:add) echo "--user --database --method --profile --sample-profile --db --io --query --slower-than --sample --for" ;;
     repeat:*) echo "$_headroom_filters --at-least" ;;
-    session:* | method:* | table:* | call:* | profile:* | db:* | io:* | query:* | conflict:* | overview:*) echo "$_headroom_filters" ;;
+    session:*) echo "${_headroom_filters/--method /}" ;;
+    overview:*) echo "${_headroom_filters/--user /}" ;;
+    method:* | table:* | call:* | profile:* | db:* | io:* | query:* | conflict:*) echo "$_headroom_filters" ;;
+    diff:*) echo "--by --measure --threshold --user --database --method --limit --offset" ;;
+    advice:*) echo "$_headroom_filters" ;;
+    explain:*) echo "--fingerprint --analyze --timeout --url" ;;
+    export:*) echo "--format --report --user --database --method --since --until" ;;
     prune:*) echo "--age --size" ;;
     import:*) echo "--as" ;;
     serve:*) echo "--listen" ;;
@@ -32,7 +38,7 @@ _headroom() {
   COMPREPLY=()
   for ((i = 1; i < COMP_CWORD; i++)); do
     case "${COMP_WORDS[i]}" in
-      --json | --no-pager | --help | --version) ;;
+      --json | --no-pager | --analyze | --help | --version) ;;
       --*) i=$((i + 1)) ;;
       *)
         if [[ -z $command ]]; then command="${COMP_WORDS[i]}"; else argument="${argument:-${COMP_WORDS[i]}}"; fi
@@ -42,6 +48,9 @@ _headroom() {
   done
   case "$previous" in
     --config | --trytond-config) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+    --format) mapfile -t COMPREPLY < <(compgen -W "speedscope pprof collapsed pstats csv otlp-json" -- "$current"); return ;;
+    --by) mapfile -t COMPREPLY < <(compgen -W "method table statement" -- "$current"); return ;;
+    --measure) mapfile -t COMPREPLY < <(compgen -W "time sql count" -- "$current"); return ;;
     --color) mapfile -t COMPREPLY < <(compgen -W "auto always never" -- "$current"); return ;;
   esac
   if [[ $current == -* ]]; then
@@ -50,7 +59,7 @@ _headroom() {
     mapfile -t COMPREPLY < <(compgen -W "$_headroom_commands" -- "$current")
   elif [[ $position == 1 ]]; then
     case "$command" in
-      method | table | call | profile | db | io | query | repeat | conflict)
+      method | table | call | profile | db | io | query | repeat | conflict | diff | advice | explain | export)
         mapfile -t COMPREPLY < <(compgen -W "$(_headroom_sessions)" -- "$current") ;;
       trace) mapfile -t COMPREPLY < <(compgen -W "add list remove" -- "$current") ;;
       trytond) mapfile -t COMPREPLY < <(compgen -W "check" -- "$current") ;;
@@ -58,6 +67,8 @@ _headroom() {
     esac
   elif [[ $command:$argument == trytond:check ]]; then
     mapfile -t COMPREPLY < <(compgen -f -- "$current")
+  elif [[ $position == 2 && $command == diff ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "$(_headroom_sessions)" -- "$current")
   elif [[ $position == 2 && ($command == method || $command == table) ]]; then
     mapfile -t COMPREPLY < <(compgen -W "t n a" -- "$current")
   fi

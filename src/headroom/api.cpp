@@ -4,14 +4,15 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "base/clock.hpp"
+#include "headroom/api_parameters.hpp"
 #include "headroom/rule_check.hpp"
 #include "headroom/status.hpp"
+#include "perf/profile_tree.hpp"
 #include "perf/scoreboard.hpp"
 
 namespace headroom::cli {
@@ -22,8 +23,6 @@ using base::fail;
 using base::Result;
 using nlohmann::json;
 
-constexpr std::uint64_t kUsualLimit = 100;
-constexpr std::uint64_t kMostRows = 1000;
 constexpr std::chrono::seconds kReportDeadline{30};
 
 std::string dump(const json& value) {
@@ -38,77 +37,46 @@ net::Response answer(const Result<std::string>& body, int status = 200) {
   return body ? json_response(status, *body) : net::error_response(body.error());
 }
 
-Result<void> read_number(std::string_view name, const std::string& text, std::uint64_t most,
-                         std::uint64_t& target) {
-  std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || end != text.data() + text.size() || number > most) {
-    return fail(ErrorCode::kInvalidArgument,
-                fmt::format("{} '{}': expected a number from 0 to {}", name, text, most));
+/// What only some reports take.
+void read_argument(ParameterReader& reader, perf::ReportRequest& request) {
+  const std::string& report = request.report;
+  if (report == "method" || report == "table") reader.read("order", request.argument);
+  if (report == "query") reader.read("rank", request.argument);
+  if (report == "call" || report == "profile" || report == "db" || report == "io") {
+    std::optional<std::uint64_t> number;
+    reader.read("call", number, std::numeric_limits<std::int64_t>::max());
+    if (number) request.argument = fmt::to_string(*number);
   }
-  target = number;
-  return {};
-}
-
-Result<void> read_time(std::string_view name, const std::string& text, base::UtcTime now,
-                       std::optional<base::UtcTime>& target) {
-  const auto time = base::parse_time(text, now);
-  if (!time) return fail(base::Error(time.error()).within(name));
-  target = *time;
-  return {};
-}
-
-/// The parameter that becomes the report's own argument; empty when it has none.
-std::string_view argument_of(std::string_view report) {
-  if (report == "method" || report == "table") return "order";
-  if (report == "call" || report == "profile" || report == "db" || report == "io") return "call";
-  return report == "query" ? "rank" : "";
-}
-
-std::string accepted(std::string_view report) {
-  std::string names = "session, user, database, method, since, until, limit, offset";
-  if (const std::string_view argument = argument_of(report); !argument.empty())
-    names.append(", ").append(argument);
-  if (report == "repeat") names.append(", at_least");
-  return names;
-}
-
-Result<void> read_parameter(const std::string& name, const std::string& value, base::UtcTime now,
-                            perf::ReportRequest& request) {
-  perf::Filter& filter = request.filter;
-  const auto text = [&](std::string& target) -> Result<void> { return target = value, Result<void>(); };
-  if (name == "session") return text(request.session);
-  if (name == "user") return text(filter.user);
-  if (name == "database") return text(filter.database);
-  if (name == "method") return text(filter.method);
-  if (name == "since") return read_time(name, value, now, filter.since);
-  if (name == "until") return read_time(name, value, now, filter.until);
-  constexpr std::uint64_t kAnyNumber = std::numeric_limits<std::int64_t>::max();
-  if (name == "limit") return read_number(name, value, kMostRows, request.page.limit);
-  if (name == "offset") return read_number(name, value, kAnyNumber, request.page.offset);
-  if (name == "at_least" && request.report == "repeat") {
-    std::uint64_t number = 0;
-    auto read = read_number(name, value, std::numeric_limits<std::uint32_t>::max(), number);
-    filter.most_repeated_at_least = static_cast<std::uint32_t>(number);
-    return read;
+  if (report == "repeat") {
+    std::uint64_t number = request.filter.most_repeated_at_least;
+    reader.read("at_least", number, std::numeric_limits<std::uint32_t>::max());
+    request.filter.most_repeated_at_least = static_cast<std::uint32_t>(number);
   }
-  if (name == "call" && name == argument_of(request.report)) {
-    std::uint64_t number = 0;
-    if (auto read = read_number(name, value, kAnyNumber, number); !read) return read;
-  }
-  if (name == argument_of(request.report)) return text(request.argument);
-  return fail(ErrorCode::kInvalidArgument, fmt::format("unknown parameter '{}'; {} accepts {}", name,
-                                                       request.report, accepted(request.report)));
+}
+
+/// These hold values of the business: what was sent and answered, and what was bound to statements.
+bool shows_values(const perf::ReportRequest& request) {
+  return request.report == "io" || request.report == "db" || request.report == "query";
 }
 
 net::Response get_report(const ApiContext& context, const net::Request& request) {
   auto wanted = parse_report_request(*request.parameters.find("report"), request.query, base::utc_now());
   if (!wanted) return net::error_response(wanted.error());
+  if (shows_values(*wanted) && request.caller.role < net::Role::kLocal)
+    return net::error_response(403, "denied", "a viewer may not see bodies and bound values");
   return answer(context.read.with([&](perf::OpenStore& open) -> Result<std::string> {
     const auto report = perf::make_report(*open.store, *wanted);
     if (!report) return fail(report.error());
     return report_body(*wanted, *report);
   }));
+}
+
+/// A whole call tree, for whoever draws it; the report `profile` only adds it up by function.
+net::Response get_profile_tree(const ApiContext& context, const net::Request& request) {
+  auto wanted = parse_report_request("profile", request.query, base::utc_now());
+  if (!wanted) return net::error_response(wanted.error());
+  return answer(
+      context.read.with([&](perf::OpenStore& open) { return perf::profile_trees(*open.store, *wanted); }));
 }
 
 net::Response get_rules(const ApiContext& context) {
@@ -117,21 +85,24 @@ net::Response get_rules(const ApiContext& context) {
     if (!rules) return fail(rules.error());
     json list = json::array();
     for (const perf::Rule& rule : rules->rules) list.push_back(json::parse(perf::to_json(rule)));
-    return dump({{"version", rules->version}, {"rules", list}});
+    const auto info = open.store->info();
+    if (!info) return fail(info.error());
+    json of_files = json::array();
+    for (const FileRule& one : file_rules(info->processes, base::utc_now())) {
+      of_files.push_back({{"rule", json::parse(perf::to_json(one.rule))},
+                          {"processes", one.processes},
+                          {"hosts", one.hosts}});
+    }
+    return dump({{"version", rules->version}, {"rules", list}, {"of_files", of_files}});
   }));
 }
 
-/// Browsers send this type to another site only after asking it, so it is a second lock beside the token.
-bool is_json(const net::Request& request) {
-  const std::string* type = request.headers.find("Content-Type");
-  return type != nullptr && net::equals_ignoring_case(type->substr(0, type->find(';')), "application/json");
-}
-
 net::Response post_rule(const ApiContext& context, const net::Request& request) {
-  if (!is_json(request))
+  if (!net::is_json(request))
     return net::error_response(415, "unsupported", "the body must be of type application/json");
-  const auto rule = parse_rule(request.body, base::utc_now());
+  auto rule = parse_rule(request.body, base::utc_now());
   if (!rule) return net::error_response(rule.error());
+  if (!request.caller.user.empty()) rule->author = request.caller.user;
   const auto added = context.write.with([&](perf::OpenStore& open) { return open.control->add_rule(*rule); });
   if (!added) return net::error_response(added.error());
   net::Response response = json_response(201, dump({{"id", *added}}));
@@ -249,16 +220,15 @@ Result<perf::ReportRequest> parse_report_request(std::string_view report, const 
   }
   perf::ReportRequest request;
   request.report = report;
-  request.page.limit = kUsualLimit;
-  std::vector<std::string_view> seen;
-  for (const auto& [name, value] : query.all()) {
-    if (std::find(seen.begin(), seen.end(), name) != seen.end()) {
-      return fail(ErrorCode::kInvalidArgument, fmt::format("parameter '{}' is given twice", name));
-    }
-    seen.push_back(name);
-    if (auto read = read_parameter(name, value, now, request); !read) return fail(std::move(read.error()));
-  }
-  if (request.page.limit == 0) request.page.limit = kMostRows;
+  ParameterReader reader(query, now);
+  reader.read("session", request.session);
+  reader.read_filter(request.filter);
+  reader.read("since", request.filter.since);
+  reader.read("until", request.filter.until);
+  reader.read("sort", request.sort);
+  reader.read_page(request.page);
+  read_argument(reader, request);
+  if (auto finished = reader.finish(report); !finished) return fail(std::move(finished.error()));
   return request;
 }
 
@@ -300,6 +270,8 @@ void add_perf_api(net::Router& router, const ApiContext& context) {
                    [context](const net::Request& request) { return post_rule(context, request); }));
   router.add(route("DELETE", "/api/perf/rules/{id}",
                    [context](const net::Request& request) { return delete_rule(context, request); }));
+  router.add(route("GET", "/api/perf/profile/tree",
+                   [context](const net::Request& request) { return get_profile_tree(context, request); }));
   router.add(route("GET", "/api/perf/{report}",
                    [context](const net::Request& request) { return get_report(context, request); }));
 }

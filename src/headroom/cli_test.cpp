@@ -12,13 +12,16 @@
 #include "headroom/rule_check.hpp"
 #include "headroom/status.hpp"
 #include "headroom/trytond_check.hpp"
+#include "perf/report_text.hpp"
 
 namespace headroom::cli {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::UnorderedElementsAre;
 
 std::filesystem::path write_file(const std::string& name, std::string_view text) {
@@ -73,6 +76,23 @@ TEST(Ini, NamesLinesThatAreNeitherSectionNorKey) {
   EXPECT_EQ(problems[0].line, 1U);
   EXPECT_EQ(problems[1].line, 3U);
   EXPECT_EQ(problems[2].line, 4U);
+}
+
+TEST(Ini, TakesBracketsWithoutANameForAKeyAsPythonDoes) {
+  std::vector<IniProblem> problems;
+  const IniFile file = parse_ini("[a]\n[]\n[] = 1\n[]]\n", problems);
+  ASSERT_EQ(problems.size(), 1U);
+  EXPECT_EQ(problems[0].line, 2U);
+  EXPECT_EQ(file.sections[0].entries[0].key, "[]");
+  EXPECT_NE(file.find("]"), nullptr);
+}
+
+TEST(Ini, EndsLinesAtCarriageReturnsToo) {
+  std::vector<IniProblem> problems;
+  const IniFile file = parse_ini("[a]\r\nx = 1\r\n  2\r[b]\ry = 3", problems);
+  EXPECT_THAT(problems, IsEmpty());
+  EXPECT_EQ(file.find("a")->find("x")->value, "1\n2");
+  EXPECT_EQ(file.find("b")->find("y")->line, 5U);
 }
 
 TEST(Ini, SurvivesAnyBytes) {
@@ -138,6 +158,15 @@ TEST(TrytondCheck, NamesUnknownKeysAndValuesThatAreNotUnderstood) {
               ElementsAre(HasSubstr("4: [perf] buffer_limit 'much'")));
 }
 
+TEST(TrytondCheck, SaysThatASectionWhoseRestrictionIsNotUnderstoodRecordsNobody) {
+  for (const char* line : {"users = a, login:\n", "methods = ,\n", "database = a, b\n", "one_in = 0\n",
+                           "slower_than = 2sec\n"}) {
+    EXPECT_THAT(findings(loaded_with(line)).front(), HasSubstr("the section records nobody in detail"))
+        << line;
+  }
+  EXPECT_THAT(findings(loaded_with("io = ,\n")).front(), ::testing::Not(HasSubstr("records nobody")));
+}
+
 TEST(TrytondCheck, NeverRepeatsABrokerThatMayHoldAPassword) {
   const auto found = findings(loaded_with("broker = http://user:secret@host\n"));
   ASSERT_EQ(found.size(), 1U);
@@ -173,6 +202,10 @@ TEST(Configuration, TakesTheExampleWhoseValuesAreTheDefaults) {
   EXPECT_EQ(example->serve.socket, defaults->serve.socket);
   EXPECT_EQ(example->serve.token_file, defaults->serve.token_file);
   EXPECT_EQ(example->serve.hosts, defaults->serve.hosts);
+  EXPECT_EQ(example->serve.password_file, defaults->serve.password_file);
+  EXPECT_EQ(example->serve.session_idle, defaults->serve.session_idle);
+  EXPECT_EQ(example->serve.session_age, defaults->serve.session_age);
+  EXPECT_EQ(example->serve.proxies, defaults->serve.proxies);
   EXPECT_EQ(example->perf.state, defaults->perf.state);
   EXPECT_EQ(example->serve.workers, defaults->serve.workers);
 }
@@ -272,6 +305,9 @@ TEST(RuleCheck, RefusesAGlobThatMatchesNothing) {
     const auto checked = check_rule(rule);
     ASSERT_FALSE(checked) << glob;
     EXPECT_THAT(checked.error().message(), HasSubstr("io '")) << glob;
+    rule = {};
+    rule.users = {{std::nullopt, glob}};
+    EXPECT_FALSE(check_rule(rule)) << glob;
     rule = rule_for_all_methods();
     rule.database = *glob == '\0' ? "[" : glob;
     EXPECT_FALSE(check_rule(rule)) << glob;
@@ -313,7 +349,62 @@ TEST(Status, DoesNotExpectASilentProcessToObey) {
   Status status = healthy_status(now);
   status.store.processes.front().rules_version = 2;
   status.store.processes.front().seen = now - std::chrono::minutes(5);
-  EXPECT_THAT(find_problems(status, now), IsEmpty());
+  EXPECT_THAT(find_problems(status, now), Not(Contains(HasSubstr("obeys version"))));
+}
+
+TEST(Status, CountsTheProcessesThatLiveAndNamesTheSilentOnes) {
+  const base::UtcTime now = base::utc_now();
+  Status status = healthy_status(now);
+  perf::ProcessInfo silent = status.store.processes.front();
+  silent.seen = now - std::chrono::minutes(5);
+  for (silent.process = 1; silent.process <= 9; ++silent.process) status.store.processes.push_back(silent);
+  EXPECT_THAT(status_text(status, now), HasSubstr("processes      1, and 9 silent for over a minute\n"));
+  EXPECT_THAT(status_text(status, now), Not(HasSubstr("app1    9")))
+      << "the silent ones do not fill the list";
+  EXPECT_THAT(find_problems(status, now),
+              ElementsAre("silent for over a minute, killed or without a way to the "
+                          "store: trytond 1 on app1, trytond 2 on app1, trytond 3 on "
+                          "app1 and 6 more"));
+}
+
+TEST(Status, ShowsTheRulesOfTheFilesOfLivingProcesses) {
+  const base::UtcTime now = base::utc_now();
+  Status status = healthy_status(now);
+  perf::ProcessInfo& first = status.store.processes.front();
+  first.rules = {rule_for_all_methods()};
+  perf::ProcessInfo second = first;
+  second.rules.front().created = now;
+  second.host = "app2";
+  perf::ProcessInfo silent = first;
+  silent.rules.front().methods = {"other"};
+  silent.seen = now - std::chrono::minutes(5);
+  status.store.processes.insert(status.store.processes.end(), {second, silent});
+  EXPECT_THAT(status_text(status, now),
+              HasSubstr("rules          0 (version 3)\n               and that of the "
+                        "configuration file of 2 processes on app1, app2\n"));
+  EXPECT_EQ(nlohmann::json::parse(status_json(status, now))["rules"]["of_files"], 1);
+}
+
+TEST(Status, IsKeysAndValuesInAPipe) {
+  const base::UtcTime now = base::utc_now();
+  Status status = healthy_status(now);
+  status.store.url = "sqlite:///a\tb";
+  status.problems = {"one thing"};
+  const std::string text = perf::to_tsv(status_report(status, now));
+  EXPECT_THAT(text, HasSubstr("version\t0.1.0\nconfiguration\t-\nstore\tsqlite:///a\\tb\n"));
+  EXPECT_THAT(text, HasSubstr("\nprocesses\t1\nsilent\t0\n"));
+  EXPECT_THAT(text, HasSubstr("\n\nprocess_list\nhost\tpid\trole\t"));
+  EXPECT_THAT(text, HasSubstr("\n\nwarnings\nwarning\none thing\n"));
+  EXPECT_THAT(text, Not(HasSubstr("running_list"))) << "nothing runs";
+}
+
+TEST(Status, WarnsWhenNothingRecordsAnyMore) {
+  const base::UtcTime now = base::utc_now();
+  Status status = healthy_status(now);
+  status.store.processes.front().seen = now - std::chrono::minutes(5);
+  EXPECT_THAT(status_text(status, now), HasSubstr("processes      0, and 1 silent for over a minute\n"));
+  EXPECT_THAT(find_problems(status, now),
+              ElementsAre("nothing records now: the last process, trytond 42 on app1, was seen 5 min ago"));
 }
 
 }  // namespace

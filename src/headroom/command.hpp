@@ -6,6 +6,7 @@
 // in main.cpp. It declares its options and, in the callback of a subcommand, sets `Invocation::run`. main
 // reads the configuration and then calls it: parsing touches no file and no store.
 
+#include <cstdint>
 #include <functional>
 #include <string>
 
@@ -42,6 +43,13 @@ struct Invocation {
   /// invalid_argument.
   std::function<base::Result<Exit>(Invocation&)> run;
 };
+
+/// A check for an option that holds a whole number: one line about what is accepted, where CLI11 would print
+/// the limits of the type.
+[[nodiscard]] std::function<std::string(const std::string&)> whole_number(std::uint64_t least,
+                                                                          std::uint64_t most);
+/// Of rows that one report may be asked for.
+inline constexpr std::uint64_t kMostRowsAsked = 1'000'000;
 
 /// The store that this invocation speaks of. Errors: those of choose_store.
 [[nodiscard]] base::Result<StoreChoice> chosen_store(const Invocation& invocation);

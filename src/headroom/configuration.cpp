@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "base/units.hpp"
 #include "headroom/trytond_check.hpp"
 
 namespace headroom::cli {
@@ -22,9 +23,18 @@ void PerfSection::read(base::ConfigSection& section) {
   perf::Retention named = unnamed;
   section.read("retention_age", named.age);
   section.read_size("retention_size", named.bytes);
+  if (const auto large = check_retention_size(named.bytes); !large)
+    section.reject("retention_size", large.error().message());
   if (named.age != unnamed.age) retention.age = named.age;
   if (named.bytes != unnamed.bytes) retention.bytes = named.bytes;
   names_retention = named != unnamed;
+}
+
+Result<void> check_retention_size(std::uint64_t bytes) {
+  if (bytes >= kLeastRetention) return {};
+  return fail(ErrorCode::kInvalidArgument,
+              fmt::format("{} would keep next to nothing; expected {} at least", base::format_size(bytes),
+                          base::format_size(kLeastRetention)));
 }
 
 Result<perf::Retention> settle_retention(perf::StoreControl& control, const PerfSection& section) {
@@ -42,8 +52,12 @@ Result<Configuration> read_configuration(const std::filesystem::path& file) {
   configuration.file = file;
   base::ConfigSection perf = toml->section("perf");
   configuration.perf.read(perf);
+  toml->section("perf.releases").read_names(configuration.perf.releases);
+  toml->section("perf.databases").read_names(configuration.perf.databases);
   base::ConfigSection serve = toml->section("serve");
   configuration.serve.read(serve);
+  base::ConfigSection otlp = toml->section("otlp");
+  configuration.otlp.read(otlp);
   if (const auto finished = toml->finish(); !finished) return fail(finished.error());
   return configuration;
 }

@@ -6,10 +6,12 @@
 // them. The example with every key documented is examples/headroom.toml; a test checks that both agree.
 
 #include <filesystem>
+#include <map>
 #include <string>
 
 #include "base/config.hpp"
 #include "base/result.hpp"
+#include "headroom/otlp_section.hpp"
 #include "headroom/serve_section.hpp"
 #include "perf/store.hpp"
 
@@ -25,6 +27,10 @@ struct PerfSection {
   std::string state = "/var/lib/headroom";
   perf::Retention retention;
   bool names_retention = false;  ///< the file names a part of it
+  /// `[perf.releases]`: name to the time of its deployment, or to a range.
+  std::map<std::string, std::string> releases;
+  /// `[perf.databases]`: database to its URL, for plans. They hold passwords.
+  std::map<std::string, std::string> databases;
 
   void read(base::ConfigSection& section);
 };
@@ -33,6 +39,7 @@ struct Configuration {
   std::filesystem::path file;  ///< empty when there is no file and all are defaults
   PerfSection perf;
   ServeSection serve;
+  OtlpSection otlp;
 };
 
 /// Reads the file given by `--config`, else $HEADROOM_CONFIG, else ./headroom.toml, else
@@ -41,6 +48,11 @@ struct Configuration {
 [[nodiscard]] base::Result<Configuration> load_configuration(const std::string& given);
 /// Reads exactly this file.
 [[nodiscard]] base::Result<Configuration> read_configuration(const std::filesystem::path& file);
+
+/// A forgotten unit must not empty the store.
+inline constexpr std::uint64_t kLeastRetention = 1U << 20;
+/// Errors: invalid_argument when so small a store would keep nothing.
+[[nodiscard]] base::Result<void> check_retention_size(std::uint64_t bytes);
 
 /// The retention that holds for the store. One that the configuration names is first kept in the store, where
 /// every process that prunes finds it. Errors: those of the store.

@@ -125,6 +125,108 @@ TEST_F(Executable, FiltersAndCutsToAPage) {
   EXPECT_THAT(run_on_store("call shop/71 --since 2026-11-21T08:00:03").out, Not(HasSubstr("model.sale")));
 }
 
+/// Twenty calls a day ago, and as many now that take twice as long.
+void write_slower_calls(const std::string& url) {
+  perf::Batch batch;
+  for (int i = 0; i < 40; ++i) {
+    perf::CallRecord record;
+    record.summary.id = "slower" + std::to_string(i);
+    record.summary.database = "shop";
+    record.summary.session = "81";
+    record.summary.method = "model.sale.sale.read";
+    record.summary.start = base::utc_now() - std::chrono::hours(i < 20 ? 18 : 6);
+    record.summary.wall = std::chrono::milliseconds(i < 20 ? 10 : 20);
+    batch.calls.push_back(record);
+  }
+  ASSERT_TRUE(perf::open_store(url, perf::OpenMode::kWrite)->store->append(batch));
+}
+
+TEST_F(Executable, ComparesTwoSidesAndFailsWhenOneIsWorse) {
+  const Outcome table = run_on_store("diff shop/71 7b");
+  EXPECT_EQ(table.status, 0) << table.error;
+  EXPECT_THAT(table.out, StartsWith("method\tverdict\tchange\tlow\thigh\tadded\tcalls_a"));
+  EXPECT_THAT(table.error, HasSubstr("note: A is shop/71aa 3 calls"));
+  std::ofstream(folder_ / "releases.toml") << "[perf.releases]\n'1.0' = '2026-11-21'\n";
+  const Outcome release = run("--config releases.toml --store " + url() + " diff @1.0 .. --by table --json");
+  ASSERT_EQ(release.status, 0) << release.error;
+  const auto diff = nlohmann::json::parse(release.out);
+  EXPECT_EQ(diff["summary"]["a"]["name"], "@1.0");
+  EXPECT_EQ(diff["rows"][0]["verdict"], "few");
+  const std::string slower = "sqlite://" + (folder_ / "slower.sqlite").string();
+  write_slower_calls(slower);
+  const Outcome worse = run("--store " + slower + " diff 1d..12h 12h..");
+  EXPECT_EQ(worse.status, 1) << worse.error;
+  EXPECT_THAT(worse.out, HasSubstr("model.sale.sale.read\tworse\t1\t"));
+  EXPECT_EQ(run_on_store("diff shop/71").status, 2);
+  EXPECT_EQ(run_on_store("diff shop/71 7b --by nothing").status, 2);
+  EXPECT_EQ(run_on_store("diff shop/71 7b --threshold 10").status, 2);
+}
+
+TEST_F(Executable, GivesAdviceInParagraphsAndRows) {
+  const Outcome text = run_on_store("advice shop/71");
+  EXPECT_EQ(text.status, 0) << text.error;
+  EXPECT_THAT(text.out, HasSubstr("2. saves about 0.025 s (repeated_statement): model.sale.sale.read"));
+  const Outcome all = run_on_store("advice --method 'model.*' --since 2026-11-21 --json");
+  ASSERT_EQ(all.status, 0) << all.error;
+  EXPECT_EQ(nlohmann::json::parse(all.out)[0]["kind"], "slow_statement");
+  EXPECT_EQ(run_on_store("advice zz").status, 1);
+}
+
+TEST_F(Executable, ExportsToStandardOutput) {
+  EXPECT_THAT(run_on_store("export shop/71 --format csv --report method").out,
+              StartsWith("method,time,number,avg\r\n"));
+  EXPECT_THAT(run_on_store("export shop/71 3 --format collapsed").out,
+              HasSubstr("dispatch (trytond/dispatcher.py:10) 10000\n"));
+  EXPECT_EQ(run_on_store("export shop/71 --format svg").status, 2);
+  EXPECT_EQ(run_on_store("export shop/71 1").status, 1);
+}
+
+TEST_F(Executable, ExplainsAStatementThroughTheConfiguredDatabase) {
+  const std::string database = (folder_ / "shop.sqlite").string();
+  ASSERT_EQ(std::system(("sqlite3 '" + database + "' 'CREATE TABLE sale_sale(id, state)'").c_str()), 0);
+  std::ofstream(folder_ / "databases.toml")
+      << "[perf]\nstore = '" << url() << "'\n[perf.databases]\nshop = 'sqlite://" << database << "'\n";
+  const Outcome plan = run("--config databases.toml explain shop/71 1 --json");
+  ASSERT_EQ(plan.status, 0) << plan.error;
+  const auto answer = nlohmann::json::parse(plan.out);
+  EXPECT_EQ(answer["plan"]["nodes"][answer["worst_scan"].get<std::size_t>()]["relation"], "sale_sale");
+  EXPECT_THAT(run("--config databases.toml advice shop/71").out, HasSubstr("An index on sale_sale"));
+  EXPECT_THAT(run_on_store("explain shop/71 1").error, HasSubstr("[perf.databases]"));
+  EXPECT_EQ(run("--config databases.toml explain shop/71").status, 2);
+  EXPECT_EQ(run("--config databases.toml explain shop/71 1 --timeout 1h").status, 2);
+}
+
+TEST_F(Executable, ShowsInTheUsageWhichArgumentsAreRequired) {
+  EXPECT_THAT(run("call --help").out, HasSubstr(" session [method]"));
+  EXPECT_THAT(run("conflict --help").out, HasSubstr(" [session]"));
+  EXPECT_THAT(run("--help").out, HasSubstr("where neither --store"));
+}
+
+TEST_F(Executable, SaysInOneLineWhatNumberIsExpected) {
+  const std::vector<std::pair<std::string, std::string>> wrong{
+      {"call 71 --limit x", "--limit: expected a whole number from 1 to 1000000, got 'x'"},
+      {"call 71 --limit 0", "--limit: expected a whole number from 1 to 1000000, got '0'"},
+      {"call 71 --limit -1", "--limit: expected a whole number from 1 to 1000000, got '-1'"},
+      {"call 71 --limit 99999999999999999999",
+       "--limit: expected a whole number from 1 to 1000000, got '9999"},
+      {"call 71 --offset 1.5", "--offset: expected a whole number from 0 to "},
+      {"repeat 71 --at-least x", "--at-least: expected a whole number from 2 to 4294967295, got 'x'"},
+      {"session --width 20", "--width: expected a whole number from 40 to 10000, got '20'"}};
+  for (const auto& [arguments, message] : wrong) {
+    const Outcome outcome = run_on_store(arguments);
+    EXPECT_EQ(outcome.status, 2) << arguments;
+    EXPECT_THAT(outcome.error, HasSubstr(message)) << arguments;
+    EXPECT_LT(outcome.error.size(), 250U) << arguments;
+  }
+}
+
+TEST_F(Executable, SaysInWhichZoneItsTimesAre) {
+  EXPECT_THAT(run("call --help").out, HasSubstr("UTC"));
+  EXPECT_THAT(read_file("../../packaging/man/headroom.1"), HasSubstr("UTC"));
+  EXPECT_EQ(run_on_store("call shop/71 --since 2026-11-21T09:00:03+01:00").out,
+            run_on_store("call shop/71 --since 2026-11-21T08:00:03").out);
+}
+
 TEST_F(Executable, FailsWithOneForWhatIsNotThere) {
   for (const char* arguments : {"method zz", "method 7", "db shop/71 99"}) {
     const Outcome outcome = run_on_store(arguments);
@@ -139,7 +241,8 @@ TEST_F(Executable, FailsWithOneForWhatIsNotThere) {
 TEST_F(Executable, FailsWithTwoForAMisuse) {
   for (const char* arguments :
        {"method", "method 7b x", "nothing", "call 7b --since yesterday", "session --limit x", "trace",
-        "trace add", "--store ftp://host session", "--color purple session"}) {
+        "trace add", "--store ftp://host session", "--color purple session", "session --method x",
+        "overview --user x", "session admin --user demo"}) {
     const Outcome outcome = run_on_store(arguments);
     EXPECT_EQ(outcome.status, 2) << arguments << ": " << outcome.error;
     EXPECT_THAT(outcome.out, IsEmpty()) << arguments;
@@ -152,6 +255,20 @@ TEST_F(Executable, NamesFileLineAndKeyOfAConfigurationThatIsWrong) {
   const Outcome outcome = run("--config wrong.toml session");
   EXPECT_EQ(outcome.status, 2);
   EXPECT_THAT(outcome.error, HasSubstr("wrong.toml:2: perf.retention_age: expected a time span"));
+}
+
+TEST_F(Executable, DoesNotEmptyTheStoreForWantOfAUnit) {
+  for (const char* value : {"1.5", "2", "'2'", "'1.5'"}) {
+    std::ofstream(folder_ / "small.toml") << "[perf]\nretention_size = " << value << "\n";
+    const Outcome outcome = run("--config small.toml prune");
+    EXPECT_EQ(outcome.status, 2) << value;
+    EXPECT_THAT(outcome.error, HasSubstr("small.toml:2: perf.retention_size: ")) << value;
+  }
+  for (const char* size : {"2", "1.5", "1000kB"}) {
+    const Outcome outcome = run_on_store(std::string("prune --size ") + size);
+    EXPECT_EQ(outcome.status, 2) << size;
+    EXPECT_THAT(outcome.error, HasSubstr("--size: ")) << size;
+  }
 }
 
 TEST_F(Executable, FindsTheStoreInTheConfiguration) {
@@ -174,6 +291,44 @@ TEST_F(Executable, AddsListsAndRemovesRules) {
   EXPECT_EQ(run_on_store("trace remove " + id).status, 1);
 }
 
+TEST_F(Executable, MakesNoStoreWhereAPathIsWrong) {
+  const std::string wrong = "--store sqlite://" + (folder_ / "typo" / "perf.sqlite").string() + " ";
+  for (const char* arguments : {"prune", "trace remove r1", "prune --age 1d", "trace list", "session"}) {
+    const Outcome outcome = run(wrong + arguments);
+    EXPECT_EQ(outcome.status, 1) << arguments;
+    EXPECT_THAT(outcome.error, HasSubstr("No such file or directory")) << arguments;
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "typo"));
+}
+
+TEST_F(Executable, SaysThatNoProcessWillObeyARule) {
+  const Outcome added = run_on_store("trace add --user admin --for 10m");
+  EXPECT_EQ(added.status, 0);
+  EXPECT_THAT(added.error, HasSubstr("note: no process records into sqlite:///"));
+}
+
+TEST_F(Executable, ListsTheRuleOfAConfigurationFile) {
+  auto store =
+      perf::open_store("sqlite://" + (folder_ / "file_rule.sqlite").string(), perf::OpenMode::kWrite);
+  ASSERT_TRUE(store);
+  perf::Batch batch;
+  batch.process.emplace();
+  batch.process->host = "app1";
+  batch.process->process = 7;
+  batch.process->seen = base::utc_now();
+  batch.process->rules.resize(1);
+  batch.process->rules.front().users = {perf::UserPattern::parse("admin")};
+  ASSERT_TRUE(store->store->append(batch));
+  const Outcome listed =
+      run("--store sqlite://" + (folder_ / "file_rule.sqlite").string() + " trace list --json");
+  ASSERT_EQ(listed.status, 0) << listed.error;
+  const auto rules = nlohmann::json::parse(listed.out);
+  ASSERT_EQ(rules.size(), 1U);
+  EXPECT_EQ(rules[0]["rule"], "config");
+  EXPECT_EQ(rules[0]["user"], "admin");
+  EXPECT_EQ(rules[0]["where"], "1 process on app1");
+}
+
 TEST_F(Executable, RefusesRulesThatWouldRecordMoreThanWasAsked) {
   const std::string before = run_on_store("trace list").out;
   for (const char* options :
@@ -188,7 +343,11 @@ TEST_F(Executable, RefusesRulesThatWouldRecordMoreThanWasAsked) {
 }
 
 TEST_F(Executable, ShowsACallWholeAsTextAndAsJson) {
-  EXPECT_THAT(run_on_store("call shop/71 1").out, HasSubstr("\nstatement 1:\nSELECT \"name\" FROM"));
+  EXPECT_THAT(run_on_store("call shop/71 1 --width 100").out,
+              HasSubstr("\nstatement 1:\nSELECT \"name\" FROM"));
+  const std::string piped = run_on_store("call shop/71 1").out;
+  EXPECT_THAT(piped, StartsWith("#\t1\nmethod\tmodel.sale.sale.read\n"));
+  EXPECT_THAT(piped, HasSubstr("\n\nstatements\n#\ttime\tnumber\t"));
   const auto call = nlohmann::json::parse(run_on_store("call shop/71 1 --json").out)[0];
   EXPECT_EQ(call["http_status"], 200);
   EXPECT_EQ(call["statements"].size(), 3U);
@@ -209,15 +368,16 @@ TEST_F(Executable, TellsItsStatus) {
   const auto status = nlohmann::json::parse(outcome.out);
   EXPECT_EQ(status["store"]["calls"], 6);
   EXPECT_EQ(status["store"]["source"], "--store");
-  EXPECT_THAT(run_on_store("status").out, HasSubstr("6 calls"));
+  EXPECT_THAT(run_on_store("status").out, HasSubstr("\ncalls\t6\n"));
+  EXPECT_THAT(run_on_store("status --width 100").out, HasSubstr("6 calls"));
 }
 
 TEST_F(Executable, BringsTheRetentionOfTheConfigurationIntoTheStore) {
   std::ofstream(folder_ / "keep.toml") << "[perf]\nstore = '" << url() << "'\nretention_age = '9000d'\n";
-  EXPECT_THAT(run_on_store("status").out, HasSubstr("kept for 7 d"));
+  EXPECT_THAT(run_on_store("status --width 100").out, HasSubstr("kept for 7 d"));
   EXPECT_THAT(run("status --config keep.toml").out, HasSubstr("does not hold yet"));
   EXPECT_EQ(run("prune --config keep.toml").status, 0);
-  EXPECT_THAT(run_on_store("status").out, HasSubstr("kept for 9000 d"))
+  EXPECT_THAT(run_on_store("status --width 100").out, HasSubstr("kept for 9000 d"))
       << "without the file, as a server reads it";
   EXPECT_THAT(run("status --config keep.toml").out, Not(HasSubstr("does not hold yet")));
 }
@@ -243,7 +403,8 @@ TEST_F(Executable, ChecksTrytondsConfiguration) {
 const std::vector<std::string> kCommands{
     "",       "session", "method",   "table",    "call",      "profile",    "db",           "io",
     "query",  "repeat",  "conflict", "overview", "trace add", "trace list", "trace remove", "trytond check",
-    "status", "prune",   "import",   "serve",    "help"};
+    "status", "prune",   "import",   "serve",    "help",      "diff",       "advice",       "explain",
+    "export"};
 
 TEST_F(Executable, HelpsEverywhereWithExamples) {
   for (const std::string& command : kCommands) {

@@ -9,12 +9,18 @@ namespace headroom::cli {
 
 namespace {
 
-constexpr std::string_view kBlanks = " \t\r\f\v";
+constexpr std::string_view kBlanks = " \t\f\v";
 
 std::string_view trim(std::string_view text) {
   const std::size_t first = text.find_first_not_of(kBlanks);
   if (first == std::string_view::npos) return {};
   return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
+}
+
+/// "[name]", whatever follows; a name has one character at least, and may hold brackets.
+bool is_header(std::string_view text) {
+  const std::size_t end = text.rfind(']');
+  return text.starts_with('[') && end != std::string_view::npos && end >= 2;
 }
 
 std::string lower(std::string_view text) {
@@ -41,7 +47,7 @@ class Reader {
     } else {
       indent_ = indent;
       entry_open_ = false;
-      text.starts_with('[') && text.find(']') != std::string_view::npos ? header(text) : entry(text);
+      is_header(text) ? header(text) : entry(text);
     }
   }
 
@@ -114,9 +120,10 @@ IniFile parse_ini(std::string_view text, std::vector<IniProblem>& problems) {
   IniFile file;
   Reader reader(file, problems);
   while (!text.empty()) {
-    const std::size_t end = text.find('\n');
+    const std::size_t end = std::min(text.find_first_of("\r\n"), text.size());
     reader.line(text.substr(0, end));
-    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    text.remove_prefix(end);
+    text.remove_prefix(text.starts_with("\r\n") ? 2 : text.empty() ? 0 : 1);
   }
   return file;
 }

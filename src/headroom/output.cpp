@@ -72,14 +72,20 @@ std::string shown_to_people(const CommonOptions& options, const perf::Report& re
   return perf::to_aligned(report.table, line_width(options), chosen_color(options));
 }
 
-/// `--color always` and `--width` are how a script asks for what a terminal would show.
+/// A text that is not the table in other words (a profile, bodies) stands for it in a pipe too.
 std::string shown_to_pipes(const CommonOptions& options, const perf::Report& report) {
+  const bool for_people = prints_for_people(options);
+  if (!report.parts.empty() && !for_people) return perf::to_tsv(report);
   if (!report.text.empty()) return perf::escape_block(report.text);
-  if (options.color != "always" && options.width == 0) return perf::to_tsv(report.table);
+  if (!for_people) return perf::to_tsv(report.table);
   return perf::to_aligned(report.table, options.width, chosen_color(options));
 }
 
 }  // namespace
+
+bool prints_for_people(const CommonOptions& options) {
+  return on_terminal() || options.color == "always" || options.width > 0;
+}
 
 Exit print_text(std::string_view text) {
   if (write_all(stdout, text)) return Exit::kFine;

@@ -14,6 +14,8 @@ namespace headroom::cli {
 /// Prints a report: as JSON with `--json`; on a terminal aligned, coloured and through a pager; else
 /// tab-separated. Its note goes to stderr. A reader that goes away early (`| head`) is no error.
 [[nodiscard]] Exit print_report(const CommonOptions& options, const perf::Report& report);
+/// Whether stdout is a terminal, or `--color always` or `--width` ask for what one would show.
+[[nodiscard]] bool prints_for_people(const CommonOptions& options);
 /// Prints a text as it is. Errors: kFailed when stdout cannot be written.
 [[nodiscard]] Exit print_text(std::string_view text);
 /// "headroom: message" on stderr.

@@ -1,10 +1,11 @@
 #include <CLI/CLI.hpp>
 
+#include <limits>
 #include <memory>
 
-#include "base/clock.hpp"
 #include "headroom/commands.hpp"
 #include "headroom/output.hpp"
+#include "headroom/question_options.hpp"
 #include "perf/report.hpp"
 
 namespace headroom::cli {
@@ -60,43 +61,17 @@ const ReportCommand kCommands[] = {
 /// What the command line says, as text: it is understood when the command runs.
 struct ReportOptions {
   perf::ReportRequest request;
-  std::string since;
-  std::string until;
+  RangeOptions range;
 };
-
-Result<void> read_time(const std::string& text, const char* option, std::optional<base::UtcTime>& target) {
-  if (text.empty()) return {};
-  const auto time = base::parse_time(text, base::utc_now());
-  if (!time) return fail(base::Error(time.error()).within(option));
-  target = *time;
-  return {};
-}
 
 Result<Exit> run_report(ReportOptions options, const Invocation& invocation) {
   perf::ReportRequest& request = options.request;
-  if (const auto read = read_time(options.since, "--since", request.filter.since); !read)
-    return fail(read.error());
-  if (const auto read = read_time(options.until, "--until", request.filter.until); !read)
-    return fail(read.error());
+  if (const auto read = read_range(options.range, request.filter); !read) return fail(read.error());
   const auto store = open_chosen_store(invocation, perf::OpenMode::kRead);
   if (!store) return fail(store.error());
   const auto report = perf::make_report(*store->store, request);
   if (!report) return fail(report.error());
   return print_report(invocation.options, *report);
-}
-
-void add_filters(CLI::App& command, ReportOptions& options) {
-  perf::Filter& filter = options.request.filter;
-  command.add_option("--since", options.since,
-                     "from this time on: 2026-11-21T07:30, or a span before now such as 10m, 2h, 7d");
-  command.add_option("--until", options.until, "before this time");
-  command.add_option("--user", filter.user, "only this user: a login, or digits for an id");
-  command.add_option("--database", filter.database, "only this database, by its whole name");
-  command.add_option("--method", filter.method, "only methods that match, for example 'model.sale.*'");
-  command.add_option("--limit", options.request.page.limit, "at most so many rows")
-      ->check(CLI::NonNegativeNumber);
-  command.add_option("--offset", options.request.page.offset, "leave out so many rows first")
-      ->check(CLI::NonNegativeNumber);
 }
 
 std::string examples_footer(std::string_view examples) {
@@ -113,16 +88,24 @@ void add_report_command(CLI::App& app, Invocation& invocation, const ReportComma
   auto options = std::make_shared<ReportOptions>();
   options->request.report = entry.name;
   if (entry.session != Session::kNone) {
-    command->add_option("session", options->request.session,
-                        "any unique beginning of a session, or database/beginning");
+    command
+        ->add_option("session", options->request.session,
+                     "any unique beginning of a session, or database/beginning")
+        ->required(entry.session == Session::kFirst);
   }
   if (entry.argument != nullptr)
     command->add_option(entry.argument, options->request.argument, entry.argument_help);
   if (options->request.report == "repeat") {
-    command->add_option("--at-least", options->request.filter.most_repeated_at_least,
-                        "repeated at least so often (2)");
+    command
+        ->add_option("--at-least", options->request.filter.most_repeated_at_least,
+                     "repeated at least so often (2)")
+        ->check(whole_number(2, std::numeric_limits<std::uint32_t>::max()));
   }
-  add_filters(*command, *options);
+  add_range_options(*command, options->range);
+  add_filter_options(*command, options->request.filter, options->request.page);
+  // What a report refuses is not offered; given all the same, the report says what it accepts.
+  if (options->request.report == "overview") command->get_option("--user")->group("");
+  if (options->request.report == "session") command->get_option("--method")->group("");
   command->callback([&invocation, options] {
     invocation.run = [options](Invocation& run) { return run_report(*options, run); };
   });

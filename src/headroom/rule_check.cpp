@@ -1,10 +1,11 @@
 #include "headroom/rule_check.hpp"
 
-#include <algorithm>
 #include <array>
 #include <string>
 
 #include <fmt/format.h>
+
+#include "base/glob.hpp"
 
 namespace headroom::cli {
 
@@ -14,22 +15,9 @@ using base::ErrorCode;
 using base::fail;
 using base::Result;
 
-/// False when a '[' has no ']': such a glob matches nothing. As in base::glob_match, a ']' that stands first
-/// is one of the characters.
-bool is_closed(std::string_view glob) {
-  for (std::size_t i = 0; i < glob.size(); ++i) {
-    if (glob[i] != '[') continue;
-    const std::size_t first = i + 1 < glob.size() && glob[i + 1] == '!' ? i + 2 : i + 1;
-    const std::size_t close = glob.find(']', first + 1);
-    if (close == std::string_view::npos) return false;
-    i = close;
-  }
-  return true;
-}
-
 Result<void> check_glob(std::string_view what, std::string_view glob) {
   if (auto given = check_not_empty(what, glob); !given) return given;
-  if (is_closed(glob)) return {};
+  if (base::glob_is_closed(glob)) return {};
   return fail(
       ErrorCode::kInvalidArgument,
       fmt::format("{} '{}': the [ is not closed; a glob has *, ?, [abc], [a-z] and [!abc]", what, glob));
@@ -51,12 +39,15 @@ Result<void> check_globs(const perf::Rule& rule) {
 }
 
 Result<void> check_users(const perf::Rule& rule) {
-  const bool nameless = std::any_of(rule.users.begin(), rule.users.end(), [](const perf::UserPattern& user) {
-    return !user.id && user.login.empty();
-  });
-  if (!nameless) return {};
-  return fail(ErrorCode::kInvalidArgument,
-              "user without a name: expected a login, digits for an id, or login:NAME");
+  for (const perf::UserPattern& user : rule.users) {
+    if (user.id) continue;
+    if (user.login.empty()) {
+      return fail(ErrorCode::kInvalidArgument,
+                  "user without a name: expected a login, digits for an id, or login:NAME");
+    }
+    if (auto checked = check_glob("user", user.login); !checked) return checked;
+  }
+  return {};
 }
 
 }  // namespace

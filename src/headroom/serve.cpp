@@ -19,17 +19,24 @@
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <thread>
 
 #include <fmt/format.h>
 
 #include "base/clock.hpp"
 #include "headroom/api.hpp"
+#include "headroom/api_questions.hpp"
 #include "headroom/commands.hpp"
+#include "headroom/live_feed.hpp"
+#include "headroom/otlp.hpp"
 #include "headroom/serve_health.hpp"
 #include "headroom/serve_metrics.hpp"
+#include "headroom/serve_pages.hpp"
 #include "headroom/serve_repeater.hpp"
+#include "headroom/serve_status.hpp"
 #include "headroom/serve_stores.hpp"
+#include "headroom/session_api.hpp"
 #include "headroom/status.hpp"
 #include "headroom/version.hpp"
 #include "net/service_manager.hpp"
@@ -77,11 +84,14 @@ class Service {
         choice_(std::move(choice)),
         read_(choice_.url, perf::OpenMode::kRead, static_cast<std::size_t>(configuration_.serve.workers) + 1),
         write_(choice_.url, perf::OpenMode::kWrite, 2),
-        health_(base::utc_now()) {}
+        health_(base::utc_now()),
+        live_(LiveSource(configuration_.perf.state,
+                         [this](const LiveSource::UseStore& use) { return read_.with(use); })) {}
 
   Result<void> listen() {
     auto options = server_options(configuration_.serve);
     if (!options) return fail(std::move(options.error()));
+    sign_in_ = options->access.sign_in;
     options->observe = [this](const net::Observation& seen) {
       metrics_.observe(seen);
       spdlog::debug("{} {} {} {} {} us", seen.address, seen.method, seen.path, seen.status,
@@ -90,6 +100,10 @@ class Service {
     auto server = net::Server::create(std::move(*options), routes());
     if (!server) return fail(std::move(server.error()));
     server_ = std::move(*server);
+    if (configuration_.otlp.endpoint.empty()) return {};
+    auto exporter = OtlpExporter::create(configuration_.otlp, read_, base::utc_now());
+    if (!exporter) return fail(std::move(exporter.error()));
+    exporter_ = std::move(*exporter);
     return {};
   }
 
@@ -98,12 +112,16 @@ class Service {
     bool finished = true;
     std::thread thread([&] { finished = server_->run(); });
     {
-      look_at_store();  // once before READY, so that the first answers tell the truth
-      const Repeater look(kLookEvery, [this] { look_at_store(); });
+      look_around();  // once before READY, so that the first answers tell the truth
+      const Repeater look(kLookEvery, [this] { look_around(); });
       const Repeater prune(kPruneEvery, [this] { prune_store(); });
+      std::optional<Repeater> otlp;
+      if (exporter_) otlp.emplace(OtlpExporter::kEvery, [this] { send_traces(); });
+      live_.start(*server_);
       announce(manager);
       spdlog::info("{}: stopping", strsignal(signals.wait()));
       (void)manager.notify("STOPPING=1");
+      live_.stop();
       server_->stop();
       thread.join();
     }
@@ -121,7 +139,7 @@ class Service {
     health.access = net::Access::kPublic;
     health.run_on = net::RunOn::kEventLoop;
     health.handler = [this](const net::Request& request) {
-      return health_.response(base::utc_now(), request.remote.local || request.authenticated);
+      return health_.response(base::utc_now(), request.caller.role != net::Role::kNobody);
     };
     router.add(std::move(health));
     net::Route metrics;
@@ -132,35 +150,16 @@ class Service {
       return net::make_response(200, "text/plain; version=0.0.4; charset=utf-8", metrics_.text(*server_));
     };
     router.add(std::move(metrics));
+    add_pages(router, pages_);
+    add_session_api(router, sign_in_);
+    live_.add_route(router);
+    add_question_api(router, {read_, configuration_});
     add_perf_api(router, {read_, write_, configuration_.perf.state, [this] { return status(); }});
     return router;
   }
 
-  Result<Status> gather_status() {
-    return read_.with([&](perf::OpenStore& open) -> Result<Status> {
-      Status status;
-      status.version = kVersion;
-      status.configuration = configuration_.file.string();
-      status.choice = choice_;
-      auto retention = open.control->retention();
-      if (!retention) return fail(std::move(retention.error()));
-      status.retention = *retention;
-      auto info = open.store->info();
-      if (!info) return fail(std::move(info.error()));
-      status.store = std::move(*info);
-      const auto rules = open.control->rules(0);
-      if (!rules) return fail(rules.error());
-      status.rules_version = rules->version;
-      status.rules = rules->rules.size();
-      status.running = perf::running_calls(configuration_.perf.state);
-      return status;
-    });
-  }
-
   Result<std::string> status() {
-    const auto gathered = gather_status();
-    if (!gathered) return fail(gathered.error());
-    std::string text = status_json(*gathered, base::utc_now());
+    std::string text = status_json(service_status(configuration_, choice_, read_), base::utc_now());
     while (text.ends_with('\n')) text.pop_back();
     return text;
   }
@@ -178,10 +177,10 @@ class Service {
   }
 
   Result<void> measure_store() {
-    const auto gathered = gather_status();
-    if (!gathered) return fail(gathered.error());
-    metrics_.set_store(gathered->store);
-    health_.set_warnings(find_problems(*gathered, base::utc_now()));
+    const Status status = service_status(configuration_, choice_, read_);
+    if (!status.store_error.empty()) return fail(ErrorCode::kUnavailable, status.store_error);
+    metrics_.set_store(status.store);
+    health_.set_warnings(find_problems(status, base::utc_now()));
     perf::Filter recent;
     recent.since = base::utc_now() - std::chrono::hours(1);
     const auto counts = read_.with([&](perf::OpenStore& open) { return open.store->counts(recent); });
@@ -209,6 +208,11 @@ class Service {
     return measure_store();
   }
 
+  void look_around() {
+    look_at_store();
+    report("passwords", reload_passwords(configuration_.serve, *sign_in_));
+  }
+
   void look_at_store() {
     const auto measured = open_and_measure_store();
     if (!measured) metrics_.set_store_away();
@@ -225,6 +229,17 @@ class Service {
     });
     if (pruned) metrics_.pruned(pruned->calls);
     report("retention", pruned ? Result<void>() : Result<void>(fail(pruned.error())));
+  }
+
+  void send_traces() {
+    const auto sent = exporter_->tick(base::utc_now());
+    // A receiver that is away is no fault of this service: it is logged and counted, and health stays.
+    const std::string problem = sent ? std::string() : sent.error().message();
+    if (problem != traces_problem_)
+      spdlog::log(sent ? spdlog::level::info : spdlog::level::warn, "traces: {}",
+                  sent ? "sent again" : problem);
+    traces_problem_ = problem;
+    metrics_.set_otlp(exporter_->counts(), exporter_->queued());
   }
 
   void announce(const net::ServiceManager& manager) const {
@@ -245,6 +260,11 @@ class Service {
   StorePool write_;
   ServeHealth health_;
   ServeMetrics metrics_;
+  const net::StaticFiles pages_{embedded_pages()};
+  std::shared_ptr<net::SignIn> sign_in_;
+  LiveFeed live_;
+  std::string traces_problem_;
+  std::unique_ptr<OtlpExporter> exporter_;  ///< none unless [otlp] names a receiver
   /// Last: its workers use all of the above.
   std::unique_ptr<net::Server> server_;
 };
@@ -267,17 +287,18 @@ Result<net::ServerOptions> server_options(const ServeSection& section) {
     if (!socket) return fail(std::move(socket.error()));
     options.listen.push_back(std::move(*socket));
   }
-  if (!section.token_file.empty()) {
-    auto token = net::Token::from_file(section.token_file);
-    if (!token) return fail(std::move(token.error()).within("[serve] token_file"));
-    options.access.token = *token;
-  }
-  if (!options.listen.front().is_local() && !options.access.token) {
+  auto sign_in = make_sign_in(section);
+  if (!sign_in) return fail(std::move(sign_in.error()));
+  options.access.sign_in = std::move(*sign_in);
+  const bool can_prove = options.access.sign_in->has_token() || options.access.sign_in->has_passwords();
+  if (!options.listen.front().is_local() && !can_prove) {
     return fail(ErrorCode::kInvalidArgument,
-                fmt::format("[serve] listen = \"{}\" is not a loopback address: set [serve] token_file too",
+                fmt::format("[serve] listen = \"{}\" is not a loopback address: set [serve] token_file or "
+                            "password_file too",
                             section.listen));
   }
   options.access.hosts = section.hosts;
+  options.access.proxies = section.proxies;
   options.limits.workers = static_cast<std::size_t>(section.workers);
   return options;
 }
@@ -295,14 +316,16 @@ Result<Exit> serve(const Invocation& invocation) {
 
 void add_serve_command(CLI::App& app, Invocation& invocation) {
   CLI::App* command = app.add_subcommand(
-      "serve", "Serve health, metrics and the reports as JSON, and keep the store in order");
+      "serve", "Serve the pages, health, metrics and the reports as JSON, and keep the store in order");
   command->group("Store");
   command->footer(
       "Examples:\n  headroom serve\n  headroom serve --listen 127.0.0.1:7500\n  curl "
       "http://127.0.0.1:7400/health");
   auto listen = std::make_shared<std::string>();
   command->add_option("--listen", *listen, "ADDRESS:PORT in place of [serve] listen");
-  command->callback([&invocation, listen] {
+  add_password_commands(*command, invocation);
+  command->callback([command, &invocation, listen] {
+    if (!command->get_subcommands().empty()) return;
     invocation.run = [listen](Invocation& run) {
       if (!listen->empty()) run.configuration.serve.listen = *listen;
       return serve(run);

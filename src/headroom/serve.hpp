@@ -6,8 +6,8 @@
 
 namespace headroom::cli {
 
-/// Where and how to listen. Errors: invalid_argument (an address; one that is not loopback without a token),
-/// those of Token::from_file. The message names the key.
+/// Where and how to listen. Errors: invalid_argument (an address; one that is not loopback without a token or
+/// a password file), those of make_sign_in. The message names the key.
 [[nodiscard]] base::Result<net::ServerOptions> server_options(const ServeSection& section);
 
 /// Serves until SIGTERM or SIGINT. Errors: those of server_options and of listening.

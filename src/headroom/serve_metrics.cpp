@@ -6,9 +6,11 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
 #include <mutex>
 #include <set>
 
+#include "headroom/method_class.hpp"
 #include "headroom/version.hpp"
 
 namespace headroom::cli {
@@ -79,6 +81,21 @@ struct ServeMetrics::Impl {
     statements.Add(labels).Increment(growth(count.statements, before.statements));
   }
 
+  /// The same by class of method, over all databases.
+  void add_method(const perf::MethodCount& count) {
+    if (count.kind == perf::CallKind::kStatic || count.kind == perf::CallKind::kBus) return;
+    CountSeen& before = methods_seen[{count.hour, count.database, count.method, count.kind}];
+    const std::uint64_t succeeded = count.count - std::min(count.errors, count.count);
+    const MethodClass method = classes.of(count.method, succeeded);
+    const prometheus::Labels labels{{"class", method.name}, {"verb", method.verb}};
+    method_calls.Add(labels).Increment(growth(count.count, before.count));
+    method_errors.Add(labels).Increment(growth(count.errors, before.errors));
+    method_seconds.Add(labels).Increment(growth(static_cast<std::uint64_t>(count.time.count()), before.time) /
+                                         1e6);
+    method_sql_seconds.Add(labels).Increment(
+        growth(static_cast<std::uint64_t>(count.sql.count()), before.sql) / 1e6);
+  }
+
   void add_process(const perf::ProcessInfo& process) {
     ProcessSeen& before = processes_seen[{process.host, process.process, process.started}];
     recorder_calls.Increment(growth(process.calls, before.calls));
@@ -97,8 +114,11 @@ struct ServeMetrics::Impl {
   Registry registry{Registry::InsertBehavior::Merge};
   std::set<std::string> databases;
   std::map<CountKey, CountSeen> counts_seen;
+  std::map<CountKey, CountSeen> methods_seen;
+  MethodClasses classes;
   std::map<ProcessKey, ProcessSeen> processes_seen;
   std::map<std::string, std::uint64_t, std::less<>> server_seen;
+  std::map<std::string, std::uint64_t, std::less<>> otlp_seen;
 
   Family<Counter>& requests = counter(registry, "headroom_http_requests_total", "Requests answered.");
   Family<prometheus::Histogram>& request_seconds = prometheus::BuildHistogram()
@@ -112,6 +132,14 @@ struct ServeMetrics::Impl {
   Family<Counter>& sql_seconds =
       counter(registry, "headroom_call_sql_seconds_total", "Time of calls in SQL.");
   Family<Counter>& statements = counter(registry, "headroom_call_statements_total", "Statements of calls.");
+  Family<Counter>& method_calls =
+      counter(registry, "headroom_method_calls_total", "Calls by class and verb of their method.");
+  Family<Counter>& method_errors =
+      counter(registry, "headroom_method_errors_total", "Calls that failed, by class and verb.");
+  Family<Counter>& method_seconds =
+      counter(registry, "headroom_method_seconds_total", "Time in calls by class and verb.");
+  Family<Counter>& method_sql_seconds =
+      counter(registry, "headroom_method_sql_seconds_total", "Time in SQL by class and verb.");
   Counter& recorder_calls =
       counter(registry, "headroom_recorder_calls_total", "Calls seen by recording processes.").Add({});
   Counter& recorder_records =
@@ -133,6 +161,7 @@ struct ServeMetrics::Impl {
   Family<Counter>& duty_failures =
       counter(registry, "headroom_duty_failures_total", "Background duties that failed.");
   Gauge& connections = gauge(registry, "headroom_http_connections", "Open connections.");
+  Gauge& websockets = gauge(registry, "headroom_websockets", "Open WebSockets.");
   Gauge& queued = gauge(registry, "headroom_http_queued_requests", "Requests that wait for a worker.");
   Gauge& running = gauge(registry, "headroom_http_running_requests", "Requests that run on a worker.");
 };
@@ -183,9 +212,11 @@ void ServeMetrics::add_counts(const std::vector<perf::MethodCount>& counts) {
   std::int64_t oldest = std::numeric_limits<std::int64_t>::max();
   for (const perf::MethodCount& count : counts) {
     impl_->add_count(count);
+    impl_->add_method(count);
     oldest = std::min(oldest, count.hour);
   }
-  std::erase_if(impl_->counts_seen, [&](const auto& one) { return std::get<0>(one.first) < oldest; });
+  for (auto* seen : {&impl_->counts_seen, &impl_->methods_seen})
+    std::erase_if(*seen, [&](const auto& one) { return std::get<0>(one.first) < oldest; });
 }
 
 void ServeMetrics::pruned(std::uint64_t calls) {
@@ -194,6 +225,26 @@ void ServeMetrics::pruned(std::uint64_t calls) {
 
 void ServeMetrics::swept(std::uint64_t calls) {
   impl_->swept_calls.Increment(static_cast<double>(calls));
+}
+
+void ServeMetrics::set_otlp(const OtlpQueue::Counts& counts, std::size_t queued) {
+  const std::lock_guard lock(impl_->mutex);
+  const auto add = [&](const char* result, std::uint64_t value) {
+    auto& family = counter(impl_->registry, "headroom_otlp_calls_total",
+                           "Calls for the OpenTelemetry receiver: sent, dropped for a full queue, refused.");
+    family.Add({{"result", result}}).Increment(growth(value, impl_->otlp_seen[result]));
+  };
+  add("sent", counts.sent);
+  add("dropped", counts.dropped);
+  add("refused", counts.refused);
+  auto& retries =
+      counter(impl_->registry, "headroom_otlp_retries_total", "Batches that were to be sent again.");
+  retries.Add({}).Increment(growth(counts.retries, impl_->otlp_seen["retries"]));
+  auto& rejected = counter(impl_->registry, "headroom_otlp_rejected_spans_total",
+                           "Spans that the receiver left out of batches that it took.");
+  rejected.Add({}).Increment(growth(counts.rejected, impl_->otlp_seen["rejected"]));
+  gauge(impl_->registry, "headroom_otlp_queued_calls", "Calls that wait to be sent.")
+      .Set(static_cast<double>(queued));
 }
 
 void ServeMetrics::duty_failed(std::string_view duty) {
@@ -217,6 +268,10 @@ std::string ServeMetrics::text(const net::Server& server) {
       stats.slow_clients);
   add("headroom_http_overflows_total", "Requests refused because the queue was full.", stats.overflows);
   add("headroom_http_late_total", "Requests that missed their deadline.", stats.late_handlers);
+  impl_->websockets.Set(static_cast<double>(stats.websockets_open));
+  add("headroom_websockets_total", "WebSockets opened.", stats.websockets);
+  add("headroom_websockets_slow_total", "WebSockets closed because they did not take what was queued.",
+      stats.slow_websockets);
   add("headroom_http_denied_total", "Requests denied for their token, host or origin.", stats.denied);
   return prometheus::TextSerializer().Serialize(impl_->registry.Collect());
 }

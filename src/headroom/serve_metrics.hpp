@@ -1,7 +1,8 @@
 #pragma once
 
 // What `/metrics` shows. Labels are bounded: the routes of the server, classes of methods, statuses, kinds of
-// calls, and the first `kDatabases` databases. Names that a client chooses never become a label.
+// calls, the first `kDatabases` databases, and the classes of methods (method_class.hpp) that were called
+// with success first. No other name that a client chooses becomes a label.
 //
 // The store keeps counts by the hour and forgets old hours, while Prometheus wants numbers that only grow: so
 // the growth between two readings is added up here. The counters begin with what the current and the last
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "headroom/otlp_queue.hpp"
 #include "net/server.hpp"
 #include "perf/store.hpp"
 
@@ -34,6 +36,7 @@ class ServeMetrics {
   void add_counts(const std::vector<perf::MethodCount>& counts);
   void pruned(std::uint64_t calls);
   void swept(std::uint64_t calls);
+  void set_otlp(const OtlpQueue::Counts& counts, std::size_t queued);
   void duty_failed(std::string_view duty);
   /// Prometheus text format 0.0.4.
   [[nodiscard]] std::string text(const net::Server& server);

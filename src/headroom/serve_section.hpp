@@ -17,6 +17,15 @@ struct ServeSection {
   /// A file whose first line is the token that clients send; empty is none. Others must not be able to read
   /// it.
   std::string token_file;
+  /// The people who may sign in, as `headroom serve password` keeps them; empty is none. Then this machine's
+  /// users sign in too.
+  std::string password_file;
+  /// A session ends when it was not used for so long, and at this age.
+  base::Microseconds session_idle = std::chrono::hours{12};
+  base::Microseconds session_age = std::chrono::days{7};
+  /// Addresses of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto hold; "unix" is the unix
+  /// socket.
+  std::vector<std::string> proxies;
   /// Names, without port, under which local clients may call beside localhost and loopback addresses.
   std::vector<std::string> hosts;
   /// Threads that answer reports.

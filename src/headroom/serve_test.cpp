@@ -12,8 +12,10 @@
 #include <nlohmann/json.hpp>
 
 #include "headroom/api.hpp"
+#include "headroom/api_questions.hpp"
 #include "headroom/serve_health.hpp"
 #include "headroom/serve_metrics.hpp"
+#include "headroom/serve_pages.hpp"
 #include "headroom/serve_stores.hpp"
 
 namespace headroom::cli {
@@ -121,6 +123,7 @@ class ApiTest : public testing::Test {
     write_ = std::make_unique<StorePool>(url_, perf::OpenMode::kWrite, 2);
     add_perf_api(router_,
                  {*read_, *write_, folder_.string(), [] { return base::Result<std::string>("{}"); }});
+    add_question_api(router_, {*read_, configuration_});
   }
   ~ApiTest() override {
     read_.reset();
@@ -136,6 +139,7 @@ class ApiTest : public testing::Test {
     request.query = std::move(parameters);
     request.parameters = match.parameters;
     request.body = std::move(body);
+    request.caller.role = role_;
     request.headers.add("Content-Type", "application/json; charset=utf-8");
     return match.route->handler(request);
   }
@@ -155,10 +159,12 @@ class ApiTest : public testing::Test {
     ASSERT_TRUE(stored) << stored.error().message();
   }
 
+  net::Role role_ = net::Role::kLocal;
   std::filesystem::path folder_;
   std::string url_;
   std::unique_ptr<StorePool> read_;
   std::unique_ptr<StorePool> write_;
+  Configuration configuration_;
   net::Router router_;
 };
 
@@ -172,6 +178,46 @@ TEST_F(ApiTest, ServesAReportAsJsonWithItsPage) {
   EXPECT_EQ(body["total"], 1);
   EXPECT_EQ(body["columns"][0]["name"], "method");
   EXPECT_EQ(body["limit"], 100);
+}
+
+TEST_F(ApiTest, ComparesTwoSides) {
+  record_a_call();
+  const net::Parameters sides = query({{"a", "71"}, {"b", "1h.."}, {"by", "method"}, {"threshold", "20%"}});
+  const net::Response response = call("GET", {"api", "perf", "diff"}, sides);
+  ASSERT_EQ(response.status, 200) << response.body;
+  const json body = json::parse(response.body);
+  EXPECT_EQ(body["summary"]["threshold"], 0.2);
+  EXPECT_EQ(body["rows"][0]["verdict"], "few");
+  EXPECT_EQ(body["columns"][2]["format"], "ratio");
+  EXPECT_EQ(call("GET", {"api", "perf", "diff"}, query({{"a", "71"}})).status, 400);
+  EXPECT_EQ(call("GET", {"api", "perf", "diff"}, query({{"a", "71"}, {"b", "zz"}})).status, 404);
+  EXPECT_THAT(call("GET", {"api", "perf", "diff"}, query({{"a", "71"}, {"x", "1"}})).body,
+              HasSubstr("diff accepts a, b, by"));
+}
+
+TEST_F(ApiTest, AdvisesAndHandsOutFiles) {
+  record_a_call();
+  const json advice = json::parse(call("GET", {"api", "perf", "advice"}, query({{"session", "71"}})).body);
+  EXPECT_EQ(advice["total"], 0);
+  EXPECT_THAT(advice["note"].get<std::string>(), HasSubstr("0 findings in 1 calls"));
+  const net::Response file =
+      call("GET", {"api", "perf", "export"}, query({{"session", "71"}, {"format", "csv"}}));
+  ASSERT_EQ(file.status, 200) << file.body;
+  EXPECT_EQ(*file.headers.find("Content-Disposition"), "attachment; filename=\"shop-71aa0000-call.csv\"");
+  EXPECT_EQ(call("GET", {"api", "perf", "export"}, query({{"session", "71"}, {"format", "svg"}})).status,
+            400);
+}
+
+TEST_F(ApiTest, AsksForPlansOfKnownDatabasesOnlyAndRunsThemForAdministratorsOnly) {
+  record_a_call();
+  const net::Response unknown =
+      call("GET", {"api", "perf", "explain"}, query({{"session", "71"}, {"rank", "1"}}));
+  EXPECT_EQ(unknown.status, 404);
+  EXPECT_THAT(unknown.body, HasSubstr("[perf.databases]"));
+  EXPECT_EQ(call("GET", {"api", "perf", "explain"}, query({{"session", "71"}, {"url", "x"}})).status, 400);
+  EXPECT_EQ(router_.match("GET", {"api", "perf", "explain"}).route->access, net::Access::kPrivate);
+  EXPECT_EQ(router_.match("POST", {"api", "perf", "explain"}).route->access, net::Access::kWrite);
+  EXPECT_EQ(router_.match("GET", {"api", "perf", "export"}).route->access, net::Access::kPrivate);
 }
 
 TEST_F(ApiTest, SaysThatTheStoreIsAwayAndFindsItWhenItComes) {
@@ -194,7 +240,16 @@ TEST_F(ApiTest, AddsListsAndRemovesRules) {
   ASSERT_EQ(added.status, 201) << added.body;
   const std::string id = json::parse(added.body)["id"];
   EXPECT_EQ(*added.headers.find("Location"), "/api/perf/rules/" + id);
-  EXPECT_EQ(json::parse(call("GET", {"api", "perf", "rules"}).body)["rules"][0]["id"], id);
+  perf::Batch batch;
+  batch.process.emplace();
+  batch.process->host = "app1";
+  batch.process->seen = base::utc_now();
+  batch.process->rules.resize(1);
+  ASSERT_TRUE(write_->with([&](perf::OpenStore& open) { return open.store->append(batch); }));
+  const auto listed = json::parse(call("GET", {"api", "perf", "rules"}).body);
+  EXPECT_EQ(listed["rules"][0]["id"], id);
+  ASSERT_EQ(listed["of_files"].size(), 1U);
+  EXPECT_EQ(listed["of_files"][0]["hosts"][0], "app1");
   EXPECT_EQ(call("DELETE", {"api", "perf", "rules", id}).status, 204);
   EXPECT_EQ(call("DELETE", {"api", "perf", "rules", id}).status, 404);
 }
@@ -203,6 +258,28 @@ TEST_F(ApiTest, LetsNobodyChangeRulesWithoutAToken) {
   EXPECT_EQ(router_.match("POST", {"api", "perf", "rules"}).route->access, net::Access::kWrite);
   EXPECT_EQ(router_.match("DELETE", {"api", "perf", "rules", "r1"}).route->access, net::Access::kWrite);
   EXPECT_EQ(router_.match("GET", {"api", "perf", "rules"}).route->access, net::Access::kRead);
+}
+
+TEST_F(ApiTest, ShowsThePagesWhereTheApiIsNot) {
+  static constexpr std::array<unsigned char, 1> kBytes{0};
+  const net::Asset page{"/index.html", "text/html; charset=utf-8", "aa", kBytes};
+  const net::StaticFiles pages({&page, 1});
+  add_pages(router_, pages);
+  EXPECT_EQ(router_.match("GET", {}).route->access, net::Access::kPublic);
+  EXPECT_EQ(router_.match("GET", {"session", "71"}).route->pattern, "/*");
+  EXPECT_EQ(router_.match("GET", {"api"}).route, nullptr);
+  EXPECT_EQ(router_.match("GET", {"health"}).route, nullptr);
+}
+
+TEST_F(ApiTest, ShowsAViewerNoBodiesAndNoBoundValues) {
+  record_a_call();
+  role_ = net::Role::kViewer;
+  for (const char* report : {"io", "db", "query"}) {
+    EXPECT_EQ(call("GET", {"api", "perf", report}, query({{"session", "71"}})).status, 403) << report;
+  }
+  EXPECT_EQ(call("GET", {"api", "perf", "method"}, query({{"session", "71"}})).status, 200);
+  role_ = net::Role::kAdministrator;
+  EXPECT_EQ(call("GET", {"api", "perf", "io"}, query({{"session", "71"}})).status, 200);
 }
 
 TEST_F(ApiTest, TakesJsonOnlySoThatNoFormCanPost) {

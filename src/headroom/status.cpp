@@ -15,6 +15,9 @@ namespace {
 using perf::ProcessInfo;
 
 constexpr std::size_t kShownStatement = 80;
+/// Silent processes that the table still shows, and that a warning names.
+constexpr std::ptrdiff_t kShownSilent = 5;
+constexpr std::size_t kNamedSilent = 3;
 
 bool is_silent(const ProcessInfo& process, base::UtcTime now) {
   return now - process.seen > kSilentAfter;
@@ -59,6 +62,14 @@ void add_process_problems(const Status& status, const ProcessInfo& process, base
   }
 }
 
+std::vector<const ProcessInfo*> silent_processes(const Status& status, base::UtcTime now) {
+  std::vector<const ProcessInfo*> silent;
+  for (const ProcessInfo& process : status.store.processes) {
+    if (is_silent(process, now)) silent.push_back(&process);
+  }
+  return silent;
+}
+
 /// "3 d", "2 h", "7 min", "12 s": one unit is enough to know whether something is alive.
 std::string ago(base::UtcTime time, base::UtcTime now) {
   const auto seconds = std::max<std::int64_t>(0, (now - time).count() / 1'000'000);
@@ -68,7 +79,30 @@ std::string ago(base::UtcTime time, base::UtcTime now) {
   return fmt::format("{} s", seconds);
 }
 
-std::string process_table(const Status& status, base::UtcTime now) {
+/// A process that stops as it should is forgotten; one that is only silent was killed, or cannot reach the
+/// store.
+void add_silent_problems(const Status& status, base::UtcTime now, std::vector<std::string>& problems) {
+  const auto silent = silent_processes(status, now);
+  if (silent.empty()) return;
+  const std::string last = process_name(*silent.front());
+  const std::string since = ago(silent.front()->seen, now);
+  if (silent.size() == status.store.processes.size()) {
+    problems.push_back(
+        fmt::format("nothing records now: the last process, {}, was seen {} ago", last, since));
+    return;
+  }
+  std::vector<std::string> names;
+  for (const ProcessInfo* process : silent) {
+    if (names.size() < kNamedSilent) names.push_back(process_name(*process));
+  }
+  problems.push_back(fmt::format(
+      "silent for over a minute, killed or without a way to the store: {}{}", fmt::join(names, ", "),
+      silent.size() > names.size() ? fmt::format(" and {} more", silent.size() - names.size())
+                                   : std::string()));
+}
+
+/// Up to so many of the silent ones.
+perf::Table process_table(const Status& status, base::UtcTime now, std::ptrdiff_t most_silent) {
   using perf::Format;
   perf::Table table;
   table.columns = {{"host", Format::kText},    {"pid", Format::kCount},     {"role", Format::kText},
@@ -76,18 +110,20 @@ std::string process_table(const Status& status, base::UtcTime now) {
                    {"calls", Format::kCount},  {"records", Format::kCount}, {"dropped", Format::kCount},
                    {"errors", Format::kCount}, {"rules", Format::kCount}};
   const auto number = [](std::uint64_t value) { return static_cast<std::int64_t>(value); };
+  std::ptrdiff_t silent = 0;
   for (const ProcessInfo& process : status.store.processes) {
+    if (is_silent(process, now) && ++silent > most_silent) continue;
     table.rows.push_back({process.host, static_cast<std::int64_t>(process.process), process.role,
                           process.version, ago(process.started, now) + " ago",
                           ago(process.seen, now) + " ago", number(process.calls), number(process.records),
                           number(process.dropped_records), number(process.errors),
                           number(process.rules_version)});
   }
-  return perf::to_aligned(table, 0, perf::Color::kOff);
+  return table;
 }
 
 /// What a person wants to know first: who waits for what since when. Times have the unit that a glance needs.
-std::string running_table(const Status& status) {
+perf::Table running_table(const Status& status) {
   using perf::Format;
   perf::Table table;
   table.columns = {{"seconds", Format::kSeconds},       {"pid", Format::kCount},
@@ -99,6 +135,10 @@ std::string running_table(const Status& status) {
                           call.summary.user, call.summary.method, std::string(perf::name(call.activity)),
                           call.activity_age, call.statement.substr(0, kShownStatement)});
   }
+  return table;
+}
+
+std::string aligned(const perf::Table& table) {
   return perf::to_aligned(table, 0, perf::Color::kOff);
 }
 
@@ -110,8 +150,12 @@ std::string store_text(const Status& status, base::UtcTime now) {
                   base::format_size(status.retention.bytes), ago(now - status.retention.age, now));
   text += status.store.oldest ? fmt::format(", oldest {}\n", base::to_iso(*status.store.oldest)) : "\n";
   text += fmt::format("rules          {} (version {})\n", status.rules, status.rules_version);
-  text += fmt::format("processes      {}\n", status.store.processes.size());
-  if (!status.store.processes.empty()) text += "\n" + process_table(status, now);
+  for (const FileRule& one : file_rules(status.store.processes, now))
+    text += fmt::format("               and that of the configuration file of {}\n", one.where());
+  const std::size_t silent = silent_processes(status, now).size();
+  text += fmt::format("processes      {}{}\n", status.store.processes.size() - silent,
+                      silent > 0 ? fmt::format(", and {} silent for over a minute", silent) : std::string());
+  if (!status.store.processes.empty()) text += "\n" + aligned(process_table(status, now, kShownSilent));
   return text;
 }
 
@@ -119,10 +163,12 @@ std::string store_text(const Status& status, base::UtcTime now) {
 nlohmann::ordered_json store_json(const Status& status) {
   const perf::StoreInfo& store = status.store;
   nlohmann::ordered_json json = {{"url", store.url},  {"source", status.choice.source},
-                                 {"kind", nullptr},   {"schema", nullptr},
-                                 {"calls", nullptr},  {"bytes", nullptr},
-                                 {"oldest", nullptr}, {"error", nullptr}};
+                                 {"state", "ok"},     {"kind", nullptr},
+                                 {"schema", nullptr}, {"calls", nullptr},
+                                 {"bytes", nullptr},  {"oldest", nullptr},
+                                 {"error", nullptr}};
   if (!status.store_error.empty()) {
+    json["state"] = "away";
     json["error"] = status.store_error;
     return json;
   }
@@ -152,6 +198,32 @@ nlohmann::ordered_json process_json(const ProcessInfo& process, base::UtcTime no
 
 }  // namespace
 
+std::string FileRule::where() const {
+  return fmt::format("{} process{} on {}", processes, processes == 1 ? "" : "es", fmt::join(hosts, ", "));
+}
+
+std::vector<FileRule> file_rules(const std::vector<ProcessInfo>& processes, base::UtcTime now) {
+  std::vector<FileRule> found;
+  for (const ProcessInfo& process : processes) {
+    if (is_silent(process, now)) continue;
+    for (perf::Rule rule : process.rules) {
+      rule.created = {};  // the start of the process
+      auto same =
+          std::find_if(found.begin(), found.end(), [&](const FileRule& one) { return one.rule == rule; });
+      if (same == found.end()) same = found.insert(found.end(), FileRule{rule, 0, {}});
+      ++same->processes;
+      auto& hosts = same->hosts;
+      if (std::find(hosts.begin(), hosts.end(), process.host) == hosts.end()) hosts.push_back(process.host);
+    }
+  }
+  return found;
+}
+
+bool anything_records(const std::vector<ProcessInfo>& processes, base::UtcTime now) {
+  return std::any_of(processes.begin(), processes.end(),
+                     [now](const ProcessInfo& process) { return !is_silent(process, now); });
+}
+
 std::vector<std::string> find_problems(const Status& status, base::UtcTime now) {
   std::vector<std::string> problems = status.problems;
   if (!status.store_error.empty()) {
@@ -160,14 +232,35 @@ std::vector<std::string> find_problems(const Status& status, base::UtcTime now) 
   }
   for (const ProcessInfo& process : status.store.processes)
     add_process_problems(status, process, now, problems);
+  if (!status.store.evicting.empty()) {
+    problems.push_back(fmt::format(
+        "the Redis server of the store throws keys away when its memory is full (maxmemory-policy {}): "
+        "records, counts and rules get lost unseen; set maxmemory-policy noeviction",
+        status.store.evicting));
+  }
   if (status.store.bytes > status.retention.bytes) {
     problems.push_back(fmt::format(
         "the store holds {}, more than the {} of [perf] retention_size; 'headroom prune' makes room",
         base::format_size(status.store.bytes), base::format_size(status.retention.bytes)));
   }
+  add_silent_problems(status, now, problems);
   if (status.store.processes.empty())
     problems.emplace_back("no process has recorded into this store within the last hour");
   return problems;
+}
+
+base::Result<void> ask_store(perf::OpenStore& open, Status& status) {
+  auto info = open.store->info();
+  if (!info) return base::fail(std::move(info.error()));
+  const auto retention = open.control->retention();
+  if (!retention) return base::fail(retention.error());
+  const auto rules = open.control->rules(0);
+  if (!rules) return base::fail(rules.error());
+  status.store = std::move(*info);
+  status.retention = *retention;
+  status.rules_version = rules->version;
+  status.rules = rules->rules.size();
+  return {};
 }
 
 nlohmann::json running_json(const perf::RunningCall& call) {
@@ -184,6 +277,46 @@ nlohmann::json running_json(const perf::RunningCall& call) {
           {"statement", call.statement}};
 }
 
+perf::Report status_report(const Status& status, base::UtcTime now) {
+  using perf::Cell;
+  using perf::Format;
+  const auto number = [](std::uint64_t value) { return Cell(static_cast<std::int64_t>(value)); };
+  const bool known = status.store_error.empty();
+  const perf::StoreInfo& store = status.store;
+  const std::vector<std::pair<perf::Column, Cell>> cells{
+      {{"version"}, status.version},
+      {{"configuration"}, status.configuration},
+      {{"store"}, store.url},
+      {{"source"}, status.choice.source},
+      {{"error"}, status.store_error},
+      {{"kind"}, store.kind},
+      {{"schema", Format::kCount}, known ? number(store.schema) : Cell()},
+      {{"calls", Format::kCount}, known ? number(store.calls) : Cell()},
+      {{"bytes", Format::kBytes}, known ? number(store.bytes) : Cell()},
+      {{"oldest", Format::kTime}, store.oldest ? Cell(*store.oldest) : Cell()},
+      {{"retention_age", Format::kSeconds}, status.retention.age},
+      {{"retention_size", Format::kBytes}, number(status.retention.bytes)},
+      {{"rules", Format::kCount}, number(status.rules)},
+      {{"rules_version", Format::kCount}, number(status.rules_version)},
+      {{"rules_of_files", Format::kCount}, number(file_rules(store.processes, now).size())},
+      {{"processes", Format::kCount}, number(store.processes.size() - silent_processes(status, now).size())},
+      {{"silent", Format::kCount}, number(silent_processes(status, now).size())},
+      {{"running", Format::kCount}, number(status.running.size())}};
+  perf::Report report;
+  report.table.rows.emplace_back();
+  for (const auto& [column, cell] : cells) {
+    report.table.columns.push_back(column);
+    report.table.rows.front().push_back(cell);
+  }
+  perf::Part warnings{"warnings", {{{"warning", Format::kText}}, {}}};
+  for (const std::string& problem : find_problems(status, now)) warnings.table.rows.push_back({problem});
+  const auto all = static_cast<std::ptrdiff_t>(store.processes.size());
+  report.parts = {{"process_list", process_table(status, now, all)},
+                  {"running_list", running_table(status)},
+                  std::move(warnings)};
+  return report;
+}
+
 std::string status_text(const Status& status, base::UtcTime now) {
   std::string text = fmt::format("headroom {}\n", status.version);
   text +=
@@ -194,7 +327,7 @@ std::string status_text(const Status& status, base::UtcTime now) {
   text += status.store_error.empty() ? store_text(status, now) : "               cannot be read\n";
   text +=
       fmt::format("{}running        {}\n", status.store.processes.empty() ? "" : "\n", status.running.size());
-  if (!status.running.empty()) text += "\n" + running_table(status);
+  if (!status.running.empty()) text += "\n" + aligned(running_table(status));
   const std::vector<std::string> problems = find_problems(status, now);
   if (!problems.empty()) text += "\n";
   for (const std::string& problem : problems)
@@ -213,7 +346,10 @@ std::string status_json(const Status& status, base::UtcTime now) {
       {"store", store_json(status)},
       {"retention",
        {{"age", static_cast<double>(status.retention.age.count()) / 1e6}, {"bytes", status.retention.bytes}}},
-      {"rules", {{"version", status.rules_version}, {"count", status.rules}}},
+      {"rules",
+       {{"version", status.rules_version},
+        {"count", status.rules},
+        {"of_files", file_rules(status.store.processes, now).size()}}},
       {"processes", processes},
       {"running", running},
       {"problems", find_problems(status, now)}};

@@ -11,6 +11,7 @@
 #include "headroom/version.hpp"
 #include "perf/original.hpp"
 #include "perf/report.hpp"
+#include "perf/report_text.hpp"
 
 namespace headroom::cli {
 
@@ -40,26 +41,17 @@ void compare_stores(const Invocation& invocation, Status& status) {
   }
 }
 
-Result<void> ask_store(const Invocation& invocation, Status& status) {
-  const auto store = open_chosen_store(invocation, perf::OpenMode::kRead);
+Result<void> ask_chosen_store(const Invocation& invocation, Status& status) {
+  auto store = open_chosen_store(invocation, perf::OpenMode::kRead);
   if (!store) return fail(store.error());
-  auto info = store->store->info();
-  if (!info) return fail(info.error());
-  const auto retention = store->control->retention();
-  if (!retention) return fail(retention.error());
-  status.retention = *retention;
+  if (auto asked = ask_store(*store, status); !asked) return asked;
   const perf::Retention& named = invocation.configuration.perf.retention;
-  if (invocation.configuration.perf.names_retention && named != *retention) {
+  if (invocation.configuration.perf.names_retention && named != status.retention) {
     status.problems.push_back(
         fmt::format("the retention of {} does not hold yet: 'headroom serve' and 'headroom prune' "
                     "bring it into the store",
                     invocation.configuration.file.string()));
   }
-  const auto rules = store->control->rules(0);
-  if (!rules) return fail(rules.error());
-  status.store = std::move(*info);
-  status.rules_version = rules->version;
-  status.rules = rules->rules.size();
   return {};
 }
 
@@ -74,19 +66,23 @@ Result<Status> gather_status(const Invocation& invocation) {
   status.choice = std::move(*choice);
   compare_stores(invocation, status);
   status.running = perf::running_calls(invocation.configuration.perf.state);
-  if (const auto asked = ask_store(invocation, status); !asked) {
+  if (const auto asked = ask_chosen_store(invocation, status); !asked) {
     status.store.url = perf::without_password(status.choice.url);
     status.store_error = asked.error().message();
   }
   return status;
 }
 
+std::string shown(const Status& status, base::UtcTime now, const CommonOptions& options) {
+  if (options.json) return status_json(status, now);
+  return prints_for_people(options) ? status_text(status, now) : perf::to_tsv(status_report(status, now));
+}
+
 Result<Exit> run_status(const Invocation& invocation) {
   const auto status = gather_status(invocation);
   if (!status) return fail(status.error());
   const base::UtcTime now = base::utc_now();
-  const Exit printed =
-      print_text(invocation.options.json ? status_json(*status, now) : status_text(*status, now));
+  const Exit printed = print_text(shown(*status, now, invocation.options));
   return status->store_error.empty() ? printed : Exit::kFailed;
 }
 
@@ -105,6 +101,8 @@ Result<perf::Retention> retention_of(const PruneOptions& options, perf::Retentio
   if (!options.size.empty()) {
     const auto size = base::parse_size(options.size);
     if (!size) return fail(base::Error(size.error()).within("--size"));
+    if (const auto large = check_retention_size(*size); !large)
+      return fail(base::Error(large.error()).within("--size"));
     retention.bytes = *size;
   }
   return retention;
@@ -112,7 +110,7 @@ Result<perf::Retention> retention_of(const PruneOptions& options, perf::Retentio
 
 Result<Exit> run_prune(const PruneOptions& options, const Invocation& invocation) {
   if (const auto checked = retention_of(options, {}); !checked) return fail(checked.error());
-  const auto store = open_chosen_store(invocation, perf::OpenMode::kWrite);
+  const auto store = open_chosen_store(invocation, perf::OpenMode::kChange);
   if (!store) return fail(store.error());
   const auto settled = settle_retention(*store->control, invocation.configuration.perf);
   if (!settled) return fail(settled.error());

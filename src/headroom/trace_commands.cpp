@@ -14,6 +14,7 @@
 #include "headroom/commands.hpp"
 #include "headroom/output.hpp"
 #include "headroom/rule_check.hpp"
+#include "headroom/status.hpp"
 #include "perf/report.hpp"
 #include "perf/rule.hpp"
 
@@ -147,16 +148,28 @@ perf::Report rules_report(const std::vector<perf::Rule>& rules) {
                           {"db", Format::kText},       {"io", Format::kText},
                           {"query", Format::kSeconds}, {"slower_than", Format::kSeconds},
                           {"one_in", Format::kCount},  {"expires", Format::kTime},
-                          {"author", Format::kText}};
+                          {"author", Format::kText},   {"where", Format::kText}};
   for (const perf::Rule& rule : rules) {
     report.table.rows.push_back(
         {rule.id, joined(rule.users), rule.database, joined(rule.methods), joined(rule.profile),
          joined(rule.sample), joined(rule.db), joined(rule.io), rule.query ? Cell(*rule.query) : Cell(),
          rule.slower_than.count() > 0 ? Cell(rule.slower_than) : Cell(),
-         static_cast<std::int64_t>(rule.one_in), rule.expires ? Cell(*rule.expires) : Cell(), rule.author});
+         static_cast<std::int64_t>(rule.one_in), rule.expires ? Cell(*rule.expires) : Cell(), rule.author,
+         std::string("every process")});
   }
   report.total = report.table.rows.size();
   return report;
+}
+
+/// Rules that no command changes: their files do, and a restart.
+void add_file_rules(perf::Report& report, const std::vector<FileRule>& rules) {
+  for (const FileRule& one : rules) {
+    auto row = std::move(rules_report({one.rule}).table.rows.front());
+    row.front() = "config";
+    row.back() = one.where();
+    report.table.rows.push_back(std::move(row));
+  }
+  report.total = report.table.rows.size();
 }
 
 Result<Exit> add_rule(const RuleOptions& options, const Invocation& invocation) {
@@ -167,7 +180,14 @@ Result<Exit> add_rule(const RuleOptions& options, const Invocation& invocation) 
   auto id = store->control->add_rule(*rule);
   if (!id) return fail(id.error());
   rule->id = *id;
-  return print_report(invocation.options, rules_report({*rule}));
+  perf::Report report = rules_report({*rule});
+  const auto info = store->store->info();
+  if (!info) return fail(info.error());
+  if (!anything_records(info->processes, base::utc_now())) {
+    report.note =
+        fmt::format("no process records into {} now; 'headroom status' says what there is", info->url);
+  }
+  return print_report(invocation.options, report);
 }
 
 Result<Exit> list_rules(const Invocation& invocation) {
@@ -177,14 +197,17 @@ Result<Exit> list_rules(const Invocation& invocation) {
   if (!rules) return fail(rules.error());
   const base::UtcTime now = base::utc_now();
   std::erase_if(rules->rules, [now](const perf::Rule& rule) { return rule.expires && *rule.expires <= now; });
+  const auto info = store->store->info();
+  if (!info) return fail(info.error());
   perf::Report report = rules_report(rules->rules);
-  if (rules->rules.empty())
-    report.note = "no rule: only those of trytond's configuration hold; 'headroom trace add' adds one";
+  add_file_rules(report, file_rules(info->processes, now));
+  if (report.total == 0)
+    report.note = "no rule: nothing is recorded in detail; 'headroom trace add' adds one";
   return print_report(invocation.options, report);
 }
 
 Result<Exit> remove_rules(const std::vector<std::string>& ids, const Invocation& invocation) {
-  const auto store = open_chosen_store(invocation, perf::OpenMode::kWrite);
+  const auto store = open_chosen_store(invocation, perf::OpenMode::kChange);
   if (!store) return fail(store.error());
   for (const std::string& id : ids) {
     if (const auto removed = store->control->remove_rule(id); !removed) {
@@ -200,8 +223,9 @@ std::string refuse_empty(const std::string& value) {
 }
 
 void add_rule_options(CLI::App& command, RuleOptions& options) {
-  command.add_option("--user", options.users,
-                     "this user: a login, digits for an id, login:42 for a login of digits");
+  command.add_option(
+      "--user", options.users,
+      "this user: a login or a glob of logins, digits for an id, login:42 for a login of digits");
   command.add_option("--database", options.database, "only in databases that match, for example 'shop*'")
       ->check(refuse_empty);
   command.add_option("--method", options.methods, "only methods that match, for example 'model.sale.*'");

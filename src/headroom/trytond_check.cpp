@@ -6,12 +6,16 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <charconv>
 #include <filesystem>
 #include <initializer_list>
+#include <limits>
 #include <string>
 
 #include <fmt/format.h>
 
+#include "base/glob.hpp"
+#include "perf/recorder.hpp"
 #include "perf/rule.hpp"
 #include "perf/store.hpp"
 
@@ -21,6 +25,8 @@ namespace {
 
 constexpr std::string_view kCacheClass = "headroom.trytond.MemoryCache";
 constexpr std::string_view kMiddleware = "headroom.trytond.Middleware";
+constexpr double kLongestSeconds =
+    std::chrono::duration<double>(perf::RecorderSettings::kLongestTime).count();
 constexpr std::string_view kBrokers =
     "sqlite:///absolute/path, redis://[user:password@]host:port/db, rediss://... or unix:///path";
 
@@ -35,6 +41,32 @@ Quantity split_quantity(std::string_view text, const char* digits) {
   std::string_view unit = text.substr(end);
   unit.remove_prefix(std::min(unit.find_first_not_of(" \t\n"), unit.size()));
   return {text.substr(0, end), unit};
+}
+
+/// 0 where `text` is no number.
+double number_of(const Quantity& quantity) {
+  double number = 0;
+  const auto& text = quantity.number;
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), number);
+  return read.ec == std::errc::result_out_of_range ? std::numeric_limits<double>::infinity() : number;
+}
+
+double seconds_of(const Quantity& quantity) {
+  if (quantity.unit == "ms") return number_of(quantity) / 1000;
+  return number_of(quantity) * (quantity.unit == "m" ? 60 : quantity.unit == "h" ? 3600 : 1);
+}
+
+/// Of a unit in lower case.
+double scale_of(std::string_view unit) {
+  const char first = unit.empty() ? 'b' : unit.front();
+  return first == 'k' ? 0x1p10 : first == 'm' ? 0x1p20 : first == 'g' ? 0x1p30 : 1;
+}
+
+/// "64k": as the keys take it.
+std::string size_text(std::size_t bytes) {
+  if (bytes == 0) return "0";
+  if (bytes % (1U << 30) == 0) return fmt::format("{}g", bytes >> 30U);
+  return bytes % (1U << 20) == 0 ? fmt::format("{}m", bytes >> 20U) : fmt::format("{}k", bytes >> 10U);
 }
 
 bool is_one_of(std::string_view text, std::initializer_list<std::string_view> accepted) {
@@ -98,14 +130,23 @@ class Check {
   void value(const IniEntry& entry, bool accepted, std::string_view what) {
     if (accepted) return;
     const std::string shown = entry.key == "broker" ? std::string() : fmt::format(" '{}'", entry.value);
-    error(entry.line, fmt::format("[perf] {}{} is not understood: it takes {}", entry.key, shown, what));
+    // The package drops the whole rule then: what is left of it would record more than was asked for.
+    const bool restricts = is_one_of(entry.key, {"users", "database", "methods", "slower_than", "one_in"});
+    error(entry.line,
+          fmt::format("[perf] {}{} is not understood{}: it takes {}", entry.key, shown,
+                      restricts ? ", and until then the section records nobody in detail" : "", what));
   }
 
   void glob(const IniEntry& entry);
+  void globs(const IniEntry& entry);
   void list(const IniEntry& entry);
   void users(const IniEntry& entry);
   void duration(const IniEntry& entry);
-  void size(const IniEntry& entry);
+  void size(const IniEntry& entry, std::size_t least, std::size_t most);
+  void body_limit(const IniEntry& entry) { size(entry, 0, perf::RecorderSettings::kLargestBody); }
+  void buffer_limit(const IniEntry& entry) {
+    size(entry, perf::RecorderSettings::kLeastBuffer, perf::RecorderSettings::kLargestBuffer);
+  }
   void one_in(const IniEntry& entry);
   void state(const IniEntry& entry);
   void broker(const IniEntry& entry);
@@ -118,16 +159,16 @@ class Check {
       {{"broker", &Check::broker},
        {"state", &Check::state},
        {"secrets", &Check::list},
-       {"body_limit", &Check::size},
-       {"buffer_limit", &Check::size},
+       {"body_limit", &Check::body_limit},
+       {"buffer_limit", &Check::buffer_limit},
        {"flush_interval", &Check::duration},
        {"users", &Check::users},
        {"database", &Check::glob},
-       {"methods", &Check::list},
-       {"profile", &Check::list},
-       {"sample", &Check::list},
-       {"db", &Check::list},
-       {"io", &Check::list},
+       {"methods", &Check::globs},
+       {"profile", &Check::globs},
+       {"sample", &Check::globs},
+       {"db", &Check::globs},
+       {"io", &Check::globs},
        {"query", &Check::duration},
        {"slower_than", &Check::duration},
        {"one_in", &Check::one_in}}};
@@ -165,7 +206,14 @@ void Check::unknown(const IniEntry& entry) {
 }
 
 void Check::glob(const IniEntry& entry) {
-  value(entry, entry.value.find_first_of(",\n") == std::string::npos, "one glob, not a list");
+  value(entry, entry.value.find_first_of(",\n") == std::string::npos && base::glob_is_closed(entry.value),
+        "one glob, not a list; every [ is closed");
+}
+
+void Check::globs(const IniEntry& entry) {
+  const std::vector<std::string> given = perf::split_list(entry.value);
+  value(entry, !given.empty() && std::all_of(given.begin(), given.end(), base::glob_is_closed),
+        "globs such as model.sale.*, split by commas or line ends; every [ is closed");
 }
 
 void Check::list(const IniEntry& entry) {
@@ -174,26 +222,32 @@ void Check::list(const IniEntry& entry) {
 
 void Check::users(const IniEntry& entry) {
   const std::vector<std::string> names = perf::split_list(entry.value);
-  const bool nameless = std::find(names.begin(), names.end(), "login:") != names.end();
-  value(entry, !names.empty() && !nameless,
-        "logins, ids in digits, or login:NAME, split by commas or line ends");
+  const bool usable = std::all_of(names.begin(), names.end(), [](const std::string& name) {
+    return name != "login:" && base::glob_is_closed(name);
+  });
+  value(entry, !names.empty() && usable,
+        "logins or globs of them, ids in digits, or login:NAME, split by commas or line ends");
 }
 
 void Check::duration(const IniEntry& entry) {
   const Quantity quantity = split_quantity(entry.value, "0123456789.");
   const bool number = quantity.number.find_first_of("0123456789") != std::string_view::npos &&
                       quantity.number.find('.') == quantity.number.rfind('.');
-  value(entry, number && is_one_of(quantity.unit, {"", "ms", "s", "m", "h"}),
-        "seconds such as 0.5, or a number with ms, s, m or h");
+  const bool known = number && is_one_of(quantity.unit, {"", "ms", "s", "m", "h"});
+  value(entry, known && seconds_of(quantity) <= kLongestSeconds,
+        "seconds such as 0.5, or a number with ms, s, m or h, at most 24h");
 }
 
-void Check::size(const IniEntry& entry) {
+void Check::size(const IniEntry& entry, std::size_t least, std::size_t most) {
   const Quantity quantity = split_quantity(entry.value, "0123456789");
   std::string unit(quantity.unit);
   std::transform(unit.begin(), unit.end(), unit.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   const bool known = is_one_of(unit, {"", "b", "k", "kb", "kib", "m", "mb", "mib", "g", "gb", "gib"});
-  value(entry, !quantity.number.empty() && known, "bytes, or a number with k, m or g");
+  const bool number = !quantity.number.empty() && quantity.number.size() <= 18;
+  const double bytes = number ? number_of(quantity) * scale_of(unit) : 0;
+  value(entry, number && known && bytes >= static_cast<double>(least) && bytes <= static_cast<double>(most),
+        fmt::format("bytes, or a number with k, m or g, from {} to {}", size_text(least), size_text(most)));
 }
 
 void Check::one_in(const IniEntry& entry) {

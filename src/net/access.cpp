@@ -1,19 +1,15 @@
 #include "net/access.hpp"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
-#include <fmt/format.h>
 #include <openssl/crypto.h>
 #include <openssl/sha.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include "net/endpoint.hpp"
+#include "net/secret_file.hpp"
+#include "net/sign_in.hpp"
 
 namespace headroom::net {
 namespace {
@@ -24,30 +20,7 @@ using base::Result;
 
 constexpr std::size_t kShortestToken = 16;
 constexpr std::size_t kLongestToken = 512;
-
-struct Descriptor {
-  int number;
-  ~Descriptor() {
-    if (number >= 0) ::close(number);
-  }
-};
-
-Result<void> check_owner_and_mode(int descriptor, const std::string& name) {
-  struct stat status {};
-  if (::fstat(descriptor, &status) != 0)
-    return fail(ErrorCode::kIo, fmt::format("{}: {}", name, std::strerror(errno)));
-  if (!S_ISREG(status.st_mode))
-    return fail(ErrorCode::kDenied, name + ": the token must stand in a regular file");
-  if (status.st_uid != 0 && status.st_uid != ::geteuid()) {
-    return fail(ErrorCode::kDenied,
-                name + ": the token's file must belong to root or to the user that serves");
-  }
-  if ((status.st_mode & 0027) != 0) {
-    return fail(ErrorCode::kDenied, fmt::format("{}: mode {:04o} lets others in; use chmod 0640 or 0600",
-                                                name, static_cast<unsigned>(status.st_mode & 07777)));
-  }
-  return {};
-}
+constexpr std::size_t kLargestFile = 64 * 1024;
 
 std::string_view first_line(std::string_view text) {
   text = text.substr(0, text.find('\n'));
@@ -87,14 +60,61 @@ std::optional<std::string_view> bearer(std::string_view value) {
   return value;
 }
 
-/// A browser says where a request that it sends for a page comes from; programs say nothing.
-bool comes_from_another_site(const Request& request) {
-  const std::string* site = request.headers.find("Sec-Fetch-Site");
-  if (site != nullptr) return *site != "same-origin" && *site != "none";
-  const std::string* origin = request.headers.find("Origin");
-  const std::string* host = request.headers.find("Host");
-  if (origin == nullptr) return false;
-  return host == nullptr || (*origin != "http://" + *host && *origin != "https://" + *host);
+std::string_view trimmed(std::string_view text) {
+  while (text.starts_with(' ')) text.remove_prefix(1);
+  while (text.ends_with(' ')) text.remove_suffix(1);
+  return text;
+}
+
+/// The last header of that name: what the nearest proxy added.
+const std::string* last_value(const Headers& headers, std::string_view name) {
+  const std::string* last = nullptr;
+  for (const auto& [key, value] : headers.all()) {
+    if (equals_ignoring_case(key, name)) last = &value;
+  }
+  return last;
+}
+
+/// The last address of the list that is no proxy of ours; what stands before it anybody may have written.
+template <typename IsProxy>
+std::string nearest_address(std::string_view list, IsProxy is_proxy) {
+  std::string_view address;
+  while (true) {
+    const std::size_t comma = list.rfind(',');
+    address = trimmed(comma == std::string_view::npos ? list : list.substr(comma + 1));
+    if (!is_proxy(address) || comma == std::string_view::npos) break;
+    list = list.substr(0, comma);
+  }
+  in6_addr bytes{};
+  const std::string text(address);
+  const bool known =
+      inet_pton(AF_INET, text.c_str(), &bytes) == 1 || inet_pton(AF_INET6, text.c_str(), &bytes) == 1;
+  return known ? text : "unknown";
+}
+
+bool is_safe(std::string_view method) {
+  return method == "GET" || method == "HEAD";
+}
+
+bool carries_csrf(const Request& request) {
+  const std::string* given = request.headers.find("X-Headroom-CSRF");
+  const std::string& wanted = request.caller.csrf;
+  return given != nullptr && given->size() == wanted.size() &&
+         CRYPTO_memcmp(given->data(), wanted.data(), wanted.size()) == 0;
+}
+
+Role needed(Access access) {
+  switch (access) {
+    case Access::kPublic:
+      return Role::kNobody;
+    case Access::kRead:
+      return Role::kViewer;
+    case Access::kPrivate:
+      return Role::kLocal;
+    case Access::kWrite:
+      break;
+  }
+  return Role::kAdministrator;
 }
 
 Response unauthorized(std::string_view message) {
@@ -119,21 +139,10 @@ Result<Token> Token::from_text(std::string_view text) {
 }
 
 Result<Token> Token::from_file(const std::filesystem::path& file) {
-  const Descriptor descriptor{::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)};
-  if (descriptor.number < 0) {
-    const ErrorCode code = errno == ENOENT   ? ErrorCode::kNotFound
-                           : errno == EACCES ? ErrorCode::kDenied
-                                             : ErrorCode::kIo;
-    return fail(code, fmt::format("{}: {}", file.string(), std::strerror(errno)));
-  }
-  if (auto checked = check_owner_and_mode(descriptor.number, file.string()); !checked) {
-    return fail(std::move(checked.error()));
-  }
-  std::array<char, kLongestToken + 64> bytes{};
-  const ssize_t size = ::read(descriptor.number, bytes.data(), bytes.size());
-  if (size < 0) return fail(ErrorCode::kIo, fmt::format("{}: {}", file.string(), std::strerror(errno)));
-  auto token = from_text(first_line({bytes.data(), static_cast<std::size_t>(size)}));
-  OPENSSL_cleanse(bytes.data(), bytes.size());
+  auto text = read_secret_file(file, kLargestFile);
+  if (!text) return fail(std::move(text.error()));
+  auto token = from_text(first_line(*text));
+  OPENSSL_cleanse(text->data(), text->size());
   if (!token) return fail(std::move(token.error()).within(file.string()));
   return token;
 }
@@ -160,6 +169,11 @@ void FailureLimiter::failed(std::string_view address, std::int64_t now_ns) {
   ++window.failures;
 }
 
+void FailureLimiter::forgive(std::string_view address) {
+  const auto found = windows_.find(limiter_key(address));
+  if (found != windows_.end() && found->second.failures > 0) --found->second.failures;
+}
+
 void FailureLimiter::forget_oldest() {
   const auto oldest = std::min_element(windows_.begin(), windows_.end(), [](const auto& a, const auto& b) {
     return a.second.start_ns < b.second.start_ns;
@@ -184,32 +198,104 @@ std::optional<Response> Gate::check_host(const Claim& claim) const {
                         "the Host header must be localhost, a loopback address, or one of [serve] hosts");
 }
 
-std::optional<Response> Gate::authenticate(Request& request, std::int64_t now_ns) {
-  const std::string* header = request.headers.find("Authorization");
-  if (header == nullptr || !options_.token) return std::nullopt;
-  const auto credentials = bearer(*header);
-  if (!credentials) return std::nullopt;
-  if (const auto wait = limiter_.refused(request.remote.address, now_ns)) {
-    Response response = error_response(429, "overloaded", "too many wrong tokens from this address");
-    response.headers.add("Retry-After", std::to_string(*wait));
-    return response;
+bool Gate::is_proxy(std::string_view address) const {
+  return std::ranges::find(options_.proxies, address) != options_.proxies.end();
+}
+
+void Gate::see_through_proxy(Request& request) const {
+  const std::string* forwarded = last_value(request.headers, "X-Forwarded-For");
+  if (!is_proxy(request.remote.address)) {
+    if (forwarded != nullptr || request.headers.find("Forwarded") != nullptr) request.remote.local = false;
+    return;
   }
-  request.authenticated = options_.token->matches(*credentials);
-  if (request.authenticated) return std::nullopt;
-  limiter_.failed(request.remote.address, now_ns);
-  return unauthorized("the token is wrong");
+  if (forwarded == nullptr) return;
+  const std::string* scheme = last_value(request.headers, "X-Forwarded-Proto");
+  request.remote.address = nearest_address(*forwarded, [this](auto address) { return is_proxy(address); });
+  request.remote.local = false;
+  request.remote.https = scheme != nullptr && equals_ignoring_case(*scheme, "https");
+}
+
+bool Gate::session_goes_on(std::string_view id, std::int64_t now_ns) const {
+  return options_.sign_in != nullptr && options_.sign_in->goes_on(id, now_ns);
+}
+
+bool Gate::is_open_locally() const {
+  return options_.sign_in == nullptr || !options_.sign_in->has_passwords();
+}
+
+std::optional<Response> Gate::authenticate(Request& request, std::int64_t now_ns) const {
+  if (request.remote.local && is_open_locally()) request.caller.role = Role::kLocal;
+  if (options_.sign_in == nullptr) return std::nullopt;
+  const std::string* header = request.headers.find("Authorization");
+  const auto credentials = header == nullptr ? std::nullopt : bearer(*header);
+  if (!credentials || !options_.sign_in->has_token()) {
+    find_session(request, now_ns);
+    return std::nullopt;
+  }
+  auto refusal = options_.sign_in->check_token(*credentials, request.remote.address, now_ns);
+  if (!refusal) request.caller.role = Role::kAdministrator;
+  return refusal;
+}
+
+void Gate::find_session(Request& request, std::int64_t now_ns) const {
+  const std::string id = session_cookie(request);
+  if (id.empty()) return;
+  auto session = options_.sign_in->find(id, now_ns);
+  if (session) request.caller = {session->role, std::move(session->user), std::move(session->csrf)};
+}
+
+Response Gate::refuse_to_nobody(Access access) const {
+  const bool has_token = options_.sign_in != nullptr && options_.sign_in->has_token();
+  const bool has_passwords = options_.sign_in != nullptr && options_.sign_in->has_passwords();
+  if (has_passwords || (has_token && access == Access::kRead)) {
+    return unauthorized("this needs the header Authorization: Bearer TOKEN, or a session: sign in");
+  }
+  if (has_token) return unauthorized("this needs the header Authorization: Bearer TOKEN, or a session");
+  return error_response(403, "denied", "this needs a token and none is configured: set [serve] token_file");
 }
 
 std::optional<Response> Gate::authorize(const Request& request, Access access) const {
-  if (access == Access::kWrite && comes_from_another_site(request)) {
+  const bool changes = access == Access::kWrite || !is_safe(request.method);
+  if (changes && comes_from_another_site(request))
     return error_response(403, "denied", "a page of another site may not change anything here");
+  if (changes && request.caller.has_session() && !carries_csrf(request)) {
+    return error_response(
+        403, "denied",
+        "a change in a session needs the header X-Headroom-CSRF, which GET /api/session tells");
   }
-  if (request.authenticated || access == Access::kPublic) return std::nullopt;
-  if (access == Access::kRead && request.remote.local) return std::nullopt;
-  if (!options_.token) {
-    return error_response(403, "denied", "this needs a token and none is configured: set [serve] token_file");
+  if (request.caller.role >= needed(access)) return std::nullopt;
+  if (!request.caller.has_session()) return refuse_to_nobody(access);
+  return error_response(403, "denied", "this needs the role administrator; yours is viewer");
+}
+
+std::string_view session_cookie_name(const Remote& remote) {
+  return remote.https ? "__Host-headroom" : "headroom";
+}
+
+std::string session_cookie(const Request& request) {
+  const std::string* header = request.headers.find("Cookie");
+  if (header == nullptr) return {};
+  const std::string_view wanted = session_cookie_name(request.remote);
+  std::string_view rest = *header;
+  while (!rest.empty()) {
+    const std::size_t end = rest.find(';');
+    const std::string_view pair = trimmed(rest.substr(0, end));
+    rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end + 1);
+    const std::size_t equals = pair.find('=');
+    if (equals != std::string_view::npos && pair.substr(0, equals) == wanted)
+      return std::string(pair.substr(equals + 1));
   }
-  return unauthorized("this needs the header Authorization: Bearer TOKEN");
+  return {};
+}
+
+// A browser says where a request that it sends for a page comes from; programs say nothing.
+bool comes_from_another_site(const Request& request) {
+  const std::string* site = request.headers.find("Sec-Fetch-Site");
+  if (site != nullptr) return *site != "same-origin" && *site != "none";
+  const std::string* origin = request.headers.find("Origin");
+  const std::string* host = request.headers.find("Host");
+  if (origin == nullptr) return false;
+  return host == nullptr || (*origin != "http://" + *host && *origin != "https://" + *host);
 }
 
 }  // namespace headroom::net

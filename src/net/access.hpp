@@ -2,15 +2,17 @@
 
 // Who may do what. Pure decisions over a request and the time; the server asks them before a handler runs.
 //
-// Three threats, three answers. Another machine: nothing but loopback is served without a token. A page of
+// Three threats, three answers. Another machine: nothing but loopback is served without a proof. A page of
 // another site in the administrator's browser: the Host header must name this machine (DNS rebinding), and
-// what changes something needs a token in a header that no browser adds by itself. Guessing: wrong tokens are
-// limited per address, and compared without telling by the time taken how much of them was right.
+// what changes something needs a secret in a header that no browser adds by itself. Guessing: wrong tokens
+// and passwords are limited per address, and compared without telling by the time taken how much of them was
+// right.
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -53,6 +55,8 @@ class FailureLimiter {
   /// Seconds to wait, or nothing when the address may try.
   [[nodiscard]] std::optional<std::int64_t> refused(std::string_view address, std::int64_t now_ns) const;
   void failed(std::string_view address, std::int64_t now_ns);
+  /// Takes one failure back, which turned out to be none.
+  void forgive(std::string_view address);
   [[nodiscard]] std::size_t size() const { return windows_.size(); }
 
  private:
@@ -65,10 +69,15 @@ class FailureLimiter {
   std::unordered_map<std::string, Window> windows_;
 };
 
+class SignIn;
+
 struct AccessOptions {
-  std::optional<Token> token;
+  /// The token, the passwords and the sessions; none, and nobody can prove anything.
+  std::shared_ptr<SignIn> sign_in;
   /// Names, without port, under which a local client may call beside localhost and loopback addresses.
   std::vector<std::string> hosts;
+  /// Addresses of proxies ("unix" is the unix socket) whose X-Forwarded-For and X-Forwarded-Proto hold.
+  std::vector<std::string> proxies;
 };
 
 /// What a request proves and wants, gathered before the decision.
@@ -85,15 +94,30 @@ class Gate {
 
   /// The refusal of a request whose Host does not name this machine, whatever its route.
   [[nodiscard]] std::optional<Response> check_host(const Claim& claim) const;
-  /// Reads the Authorization header. Returns a refusal for a wrong token; sets `authenticated` for the right
-  /// one.
-  [[nodiscard]] std::optional<Response> authenticate(Request& request, std::int64_t now_ns);
+  /// Puts the client in place of the proxy that brought the request. One that no trusted proxy brought, but
+  /// some proxy, is not local whatever its address: it could come from anywhere.
+  void see_through_proxy(Request& request) const;
+  /// Finds the caller by token, cookie or address. Returns a refusal for a wrong token.
+  [[nodiscard]] std::optional<Response> authenticate(Request& request, std::int64_t now_ns) const;
+  /// Whether the session of that cookie still goes on; asking does not use it.
+  [[nodiscard]] bool session_goes_on(std::string_view id, std::int64_t now_ns) const;
   /// The refusal of a request that may not call a route of this access, or nothing.
   [[nodiscard]] std::optional<Response> authorize(const Request& request, Access access) const;
 
  private:
+  [[nodiscard]] bool is_proxy(std::string_view address) const;
+  void find_session(Request& request, std::int64_t now_ns) const;
+  [[nodiscard]] bool is_open_locally() const;
+  [[nodiscard]] Response refuse_to_nobody(Access access) const;
+
   AccessOptions options_;
-  FailureLimiter limiter_;
 };
+
+/// The cookie that holds a session's id: its name says when it may only travel by https.
+[[nodiscard]] std::string_view session_cookie_name(const Remote& remote);
+/// The session's id that the request carries; empty without one.
+[[nodiscard]] std::string session_cookie(const Request& request);
+/// A browser asks for a page of another site.
+[[nodiscard]] bool comes_from_another_site(const Request& request);
 
 }  // namespace headroom::net

@@ -8,6 +8,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "net/sign_in.hpp"
+
 namespace headroom::net {
 namespace {
 
@@ -86,8 +88,9 @@ TEST(FailureLimiter, KeepsABoundedNumberOfAddresses) {
 
 class GateTest : public testing::Test {
  protected:
-  GateTest() : gate_({Token::from_text(kSecret).value(), {"perf.example"}}) {
+  GateTest() : gate_({sign_in_, {"perf.example"}, {"10.0.0.1", "127.0.0.1"}}) {
     request_.remote = {"127.0.0.1", true};
+    request_.method = "GET";
     request_.headers.add("Host", "localhost:7400");
   }
   int host_status(std::string host) {
@@ -96,12 +99,21 @@ class GateTest : public testing::Test {
     return refusal ? refusal->status : 200;
   }
   int status(Access access) {
+    request_.caller = {};
     if (const auto refusal = gate_.authenticate(request_, 0)) return refusal->status;
     const auto refusal = gate_.authorize(request_, access);
     return refusal ? refusal->status : 200;
   }
+  /// Signs in with the token, and sends the cookie from now on.
+  std::string open_session() {
+    const auto outcome = sign_in_->with_token(kSecret, "10.0.0.9", 0);
+    request_.headers.set("Cookie", "theme=dark; headroom=" + outcome.opened->id);
+    return outcome.opened->session.csrf;
+  }
   void bear(std::string_view token) { request_.headers.set("Authorization", "Bearer " + std::string(token)); }
 
+  const std::shared_ptr<SignIn> sign_in_ =
+      std::make_shared<SignIn>(Token::from_text(kSecret).value(), std::nullopt);
   Gate gate_;
   Request request_;
 };
@@ -143,13 +155,13 @@ TEST_F(GateTest, LetsTheTokenDoEverything) {
   request_.remote = {"10.0.0.9", false};
   bear(kSecret);
   EXPECT_EQ(status(Access::kWrite), 200);
-  EXPECT_TRUE(request_.authenticated);
+  EXPECT_EQ(request_.caller.role, Role::kAdministrator);
 }
 
 TEST_F(GateTest, RefusesAWrongTokenEvenWhereNoneIsNeeded) {
   bear("0123456789abcdef0123456789abcdeF");
   EXPECT_EQ(status(Access::kPublic), 401);
-  EXPECT_FALSE(request_.authenticated);
+  EXPECT_NE(request_.caller.role, Role::kAdministrator);
 }
 
 TEST_F(GateTest, StopsGuessing) {
@@ -169,8 +181,54 @@ TEST_F(GateTest, RefusesAChangeFromAPageOfAnotherSiteEvenWithTheToken) {
   EXPECT_EQ(status(Access::kWrite), 403);
 }
 
+TEST_F(GateTest, LetsASessionReadByItsCookieAndChangeWithItsOtherSecret) {
+  request_.remote = {"10.0.0.9", false};
+  const std::string csrf = open_session();
+  EXPECT_EQ(status(Access::kRead), 200);
+  request_.method = "POST";
+  EXPECT_EQ(status(Access::kWrite), 403);
+  EXPECT_EQ(status(Access::kPublic), 403) << "whatever changes something";
+  request_.headers.set("X-Headroom-CSRF", csrf.substr(1) + "x");
+  EXPECT_EQ(status(Access::kWrite), 403);
+  request_.headers.set("X-Headroom-CSRF", csrf);
+  EXPECT_EQ(status(Access::kWrite), 200);
+  request_.headers.set("Cookie", "headroom=guessed");
+  EXPECT_EQ(status(Access::kRead), 401);
+}
+
+TEST_F(GateTest, WantsAnotherCookieOverHttps) {
+  request_.remote = {"10.0.0.1", false};
+  request_.headers.set("X-Forwarded-For", "192.0.2.7");
+  request_.headers.set("X-Forwarded-Proto", "https");
+  open_session();
+  gate_.see_through_proxy(request_);
+  EXPECT_TRUE(request_.remote.https);
+  EXPECT_EQ(session_cookie(request_), "");
+  EXPECT_EQ(session_cookie_name(request_.remote), "__Host-headroom");
+}
+
+TEST_F(GateTest, SeesThroughItsOwnProxiesOnly) {
+  request_.remote = {"127.0.0.1", true};
+  request_.headers.set("X-Forwarded-For", "6.6.6.6, 192.0.2.7, 10.0.0.1");
+  gate_.see_through_proxy(request_);
+  EXPECT_EQ(request_.remote.address, "192.0.2.7") << "what stands before it the client may have written";
+  EXPECT_FALSE(request_.remote.local);
+  request_.remote = {"127.0.0.1", true};
+  request_.headers.set("X-Forwarded-For", "<script>");
+  gate_.see_through_proxy(request_);
+  EXPECT_EQ(request_.remote.address, "unknown");
+}
+
+TEST_F(GateTest, TakesNobodyForLocalWhomSomeProxyBrought) {
+  request_.remote = {"unix", true};
+  request_.headers.set("X-Forwarded-For", "192.0.2.7");
+  gate_.see_through_proxy(request_);
+  EXPECT_EQ(request_.remote.address, "unix");
+  EXPECT_EQ(status(Access::kRead), 401);
+}
+
 TEST_F(GateTest, SaysThatNoTokenIsConfigured) {
-  const Gate open({std::nullopt, {}});
+  const Gate open({nullptr, {}, {}});
   EXPECT_THAT(open.authorize(request_, Access::kWrite)->body, HasSubstr("token_file"));
 }
 

@@ -28,6 +28,7 @@
 
 #include "base/clock.hpp"
 #include "net/impl/connection.hpp"
+#include "net/impl/websocket_connection.hpp"
 #include "net/target.hpp"
 
 namespace headroom::net {
@@ -87,7 +88,7 @@ Connection::Connection(ServerCore& core, Socket socket, Remote remote)
 Connection::~Connection() {
   core_.open.erase(this);
   core_.stats.connections_open = core_.open.size();
-  if (core_.stopping && core_.open.empty()) core_.stop_timer.cancel();
+  core_.left();
 }
 
 void Connection::stop() {
@@ -119,10 +120,12 @@ asio::awaitable<bool> Connection::serve_one() {
   if (error) co_return co_await refuse(exchange, error);
   unread_ = !parser.is_done();
   std::optional<Response> refusal = take_head(parser, exchange);
+  if (!refusal) refusal = limit_body(parser, exchange);
   if (refusal) {
     if (unread_) exchange.keep_alive = false;
     co_return co_await respond(exchange, std::move(*refusal));
   }
+  if (exchange.route->websocket != nullptr && !unread_) co_return co_await upgrade(exchange);
   if (!co_await read_body(parser, exchange)) co_return false;
   Response response = co_await handle(exchange);
   co_return co_await respond(exchange, std::move(response));
@@ -166,9 +169,18 @@ std::optional<Response> Connection::take_head(const Parser& parser, Exchange& ex
   return admit(exchange, core_.router.match(request.method, target->segments));
 }
 
+std::optional<Response> Connection::limit_body(Parser& parser, const Exchange& exchange) {
+  const std::size_t most = exchange.route->body_bytes.value_or(core_.limits.body_bytes);
+  parser.body_limit(most);
+  if (parser.content_length().value_or(0) <= most) return std::nullopt;
+  ++core_.stats.bad_requests;
+  return error_response(413, "too_large", "the body is too large");
+}
+
 std::optional<Response> Connection::admit(Exchange& exchange, Match match) {
   Request& request = exchange.request;
   const Claim claim{request, exchange.authority, over_unix_};
+  core_.gate.see_through_proxy(request);
   if (auto refusal = core_.gate.check_host(claim)) return refusal;
   if (auto refusal = core_.gate.authenticate(request, exchange.started_ns)) return refusal;
   exchange.route = match.route;
@@ -187,8 +199,7 @@ asio::awaitable<bool> Connection::read_body(Parser& parser, Exchange& exchange) 
   stream_.expires_after(core_.limits.read);
   if (exchange.request.headers.find("Expect") != nullptr) {
     static const std::string kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
-    static const std::string kNoBody;
-    if (!co_await write(kContinue, kNoBody)) co_return false;
+    if (!co_await write(kContinue, std::string_view{})) co_return false;
   }
   const auto [error, size] = co_await http::async_read(stream_, buffer_, parser, kAsTuple);
   if (error) co_return co_await refuse(exchange, error);
@@ -251,6 +262,26 @@ asio::awaitable<Response> Connection::handle_on_worker(Exchange& exchange) {
   co_return error_response(504, "timed_out", "the request was not finished within its deadline");
 }
 
+asio::awaitable<bool> Connection::upgrade(Exchange& exchange) {
+  const std::shared_ptr<const WebSocketRoute> route = exchange.route->websocket;
+  Response answer = websocket_handshake(exchange.request, *route);
+  if (answer.status != 101) co_return co_await respond(exchange, std::move(answer));
+  const auto now = std::chrono::duration_cast<std::chrono::seconds>(base::utc_now().time_since_epoch());
+  const std::string head = serialize_head(answer, {}, now.count());
+  ++core_.stats.requests;
+  stream_.expires_after(core_.limits.write);
+  const bool written = co_await write(head, std::string_view{});
+  observe(exchange, answer.status, 0);
+  if (!written) co_return false;
+  stream_.expires_never();
+  const auto socket =
+      std::make_shared<WebSocketConnection>(core_, stream_.release_socket(), route, exchange.request);
+  core_.take_in(socket);
+  const auto early = buffer_.data();
+  socket->start(exchange.request, {static_cast<const char*>(early.data()), early.size()});
+  co_return false;
+}
+
 asio::awaitable<bool> Connection::respond(Exchange& exchange, Response response) {
   WireOptions options;
   options.keep_alive = exchange.keep_alive && !core_.stopping;
@@ -259,14 +290,14 @@ asio::awaitable<bool> Connection::respond(Exchange& exchange, Response response)
   if (is_denial(response.status)) ++core_.stats.denied;
   const auto now = std::chrono::duration_cast<std::chrono::seconds>(base::utc_now().time_since_epoch());
   const std::string head = serialize_head(response, options, now.count());
-  if (options.head_only) response.body.clear();
+  const std::string_view body = options.head_only ? std::string_view{} : response.content();
   stream_.expires_after(core_.limits.write);
-  const bool written = co_await write(head, response.body);
-  observe(exchange, response);
+  const bool written = co_await write(head, body);
+  observe(exchange, response.status, body.size());
   co_return written&& options.keep_alive;
 }
 
-asio::awaitable<bool> Connection::write(const std::string& head, const std::string& body) {
+asio::awaitable<bool> Connection::write(const std::string& head, std::string_view body) {
   const std::array<asio::const_buffer, 2> buffers{asio::buffer(head), asio::buffer(body)};
   const auto [error, size] = co_await asio::async_write(stream_, buffers, kAsTuple);
   if (error == beast::error::timeout) ++core_.stats.slow_clients;
@@ -286,17 +317,18 @@ asio::awaitable<void> Connection::linger() {
   }
 }
 
-void Connection::observe(const Exchange& exchange, const Response& response) const {
+void Connection::observe(const Exchange& exchange, int status, std::size_t bytes_out) const {
   if (!core_.observe) return;
   Observation seen;
   seen.method = exchange.method_class;
   seen.route =
       exchange.route == nullptr ? std::string_view("none") : std::string_view(exchange.route->pattern);
   seen.path = exchange.request.path;
-  seen.address = remote_.address;
-  seen.status = response.status;
+  const std::string& client = exchange.request.remote.address;
+  seen.address = client.empty() ? remote_.address : client;
+  seen.status = status;
   seen.duration = std::chrono::microseconds((base::monotonic_ns() - exchange.started_ns) / 1000);
-  seen.bytes_out = response.body.size();
+  seen.bytes_out = bytes_out;
   core_.observe(seen);
 }
 

@@ -64,6 +64,7 @@ constexpr auto kReasons = std::to_array<std::pair<int, std::string_view>>({
     {403, "Forbidden"},
     {404, "Not Found"},
     {405, "Method Not Allowed"},
+    {406, "Not Acceptable"},
     {408, "Request Timeout"},
     {409, "Conflict"},
     {413, "Content Too Large"},
@@ -71,6 +72,7 @@ constexpr auto kReasons = std::to_array<std::pair<int, std::string_view>>({
     {415, "Unsupported Media Type"},
     {417, "Expectation Failed"},
     {421, "Misdirected Request"},
+    {426, "Upgrade Required"},
     {429, "Too Many Requests"},
     {431, "Request Header Fields Too Large"},
     {500, "Internal Server Error"},
@@ -91,6 +93,17 @@ const std::string* find_exact(const Pairs& pairs, std::string_view name) {
 bool equals_ignoring_case(std::string_view a, std::string_view b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),
                     [](char x, char y) { return lower(x) == lower(y); });
+}
+
+std::string_view name(Role role) {
+  static constexpr std::array<std::string_view, 4> kNames{"nobody", "viewer", "local", "administrator"};
+  return kNames.at(static_cast<std::size_t>(role));
+}
+
+std::optional<Role> parse_role(std::string_view text) {
+  if (text == name(Role::kViewer)) return Role::kViewer;
+  if (text == name(Role::kAdministrator)) return Role::kAdministrator;
+  return std::nullopt;
 }
 
 const std::string* Headers::find(std::string_view name) const {
@@ -141,6 +154,11 @@ Response error_response(const base::Error& error) {
   return response;
 }
 
+bool is_json(const Request& request) {
+  const std::string* type = request.headers.find("Content-Type");
+  return type != nullptr && equals_ignoring_case(type->substr(0, type->find(';')), "application/json");
+}
+
 std::string_view reason_phrase(int status) {
   const auto found =
       std::find_if(kReasons.begin(), kReasons.end(), [&](const auto& one) { return one.first == status; });
@@ -162,8 +180,9 @@ std::string serialize_head(const Response& response, const WireOptions& options,
     if (response.headers.find(name) == nullptr) append_header(head, name, value);
   }
   if (may_have_body(response.status))
-    append_header(head, "Content-Length", std::to_string(response.body.size()));
-  append_header(head, "Connection", options.keep_alive ? "keep-alive" : "close");
+    append_header(head, "Content-Length", std::to_string(response.content().size()));
+  if (response.headers.find("Connection") == nullptr)
+    append_header(head, "Connection", options.keep_alive ? "keep-alive" : "close");
   return head.append("\r\n");
 }
 

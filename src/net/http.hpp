@@ -3,6 +3,7 @@
 // A request and its response as plain values: what handlers see. No network type stands here.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -41,10 +42,33 @@ class Parameters {
 
 /// Who is at the other end.
 struct Remote {
-  /// "127.0.0.1", "::1", or "unix" for a client of the unix socket.
+  /// "127.0.0.1", "::1", or "unix" for a client of the unix socket; of a client behind a proxy that is
+  /// trusted, what the proxy says.
   std::string address;
-  /// The connection came in on a loopback address or the unix socket.
+  /// The connection came in on a loopback address or the unix socket, and no proxy brought it.
   bool local = false;
+  /// A proxy that is trusted says that the client came by https.
+  bool https = false;
+};
+
+/// What a caller may do; each includes those before it.
+enum class Role : std::uint8_t {
+  kNobody,
+  kViewer,         ///< reads, but no bodies and parameters of calls
+  kLocal,          ///< this machine, where nobody needs to sign in: reads everything
+  kAdministrator,  ///< reads everything and changes rules
+};
+[[nodiscard]] std::string_view name(Role role);
+/// The roles that a person may have: "viewer" and "administrator".
+[[nodiscard]] std::optional<Role> parse_role(std::string_view text);
+
+/// Who asks, as the gate found out.
+struct Caller {
+  Role role = Role::kNobody;
+  std::string user;  ///< of a session; empty otherwise
+  std::string csrf;  ///< of a session: what X-Headroom-CSRF must hold; empty otherwise
+
+  [[nodiscard]] bool has_session() const { return !csrf.empty(); }
 };
 
 /// One request, complete and decoded.
@@ -56,7 +80,7 @@ struct Request {
   Headers headers;
   std::string body;
   Remote remote;
-  bool authenticated = false;    ///< it carried the right token
+  Caller caller;
   std::int64_t deadline_ns = 0;  ///< on the monotonic clock; the answer is of no use after it
 };
 
@@ -64,6 +88,11 @@ struct Response {
   int status = 200;
   Headers headers;
   std::string body;
+  /// Sent in place of `body` when it is not empty: bytes that live as long as the server, sent from where
+  /// they lie.
+  std::string_view lasting_body{};
+
+  [[nodiscard]] std::string_view content() const { return lasting_body.empty() ? body : lasting_body; }
 };
 
 /// A response of that type; the body is sent as it stands.
@@ -71,6 +100,10 @@ struct Response {
 /// `{"error":{"code":...,"message":...}}`, as every error of this server looks.
 [[nodiscard]] Response error_response(int status, std::string_view code, std::string_view message);
 [[nodiscard]] Response error_response(const base::Error& error);
+
+/// The body is said to be JSON. A browser sends that type to another site only after asking it, so it is a
+/// second lock beside the secret of whatever changes something.
+[[nodiscard]] bool is_json(const Request& request);
 
 /// "Not Found" for 404; "Unknown" for a number that HTTP does not know.
 [[nodiscard]] std::string_view reason_phrase(int status);

@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "net/target.hpp"
+#include "net/websocket.hpp"
 
 namespace headroom::net {
 namespace {
@@ -50,6 +51,31 @@ void Router::add(Route route) {
   entries_.push_back(std::move(entry));
 }
 
+void Router::add(WebSocketRoute route) {
+  if (!route.open) throw std::logic_error("bad route " + route.pattern);
+  auto shared = std::make_shared<const WebSocketRoute>(std::move(route));
+  Route made;
+  made.method = "GET";
+  made.pattern = shared->pattern;
+  made.access = shared->access;
+  made.run_on = RunOn::kEventLoop;
+  made.handler = [shared](const Request& request) { return websocket_handshake(request, *shared); };
+  made.websocket = std::move(shared);
+  add(std::move(made));
+}
+
+void Router::set_fallback(Route route, std::vector<std::string> reserved) {
+  if (fallback_ || !route.handler || route.method != "GET") throw std::logic_error("bad fallback route");
+  fallback_ = std::move(route);
+  reserved_ = std::move(reserved);
+}
+
+bool Router::falls_back(std::string_view method, const std::vector<std::string>& segments) const {
+  if (!fallback_ || method != fallback_->method) return false;
+  return segments.empty() ||
+         std::find(reserved_.begin(), reserved_.end(), segments.front()) == reserved_.end();
+}
+
 Match Router::match(std::string_view method, const std::vector<std::string>& segments) const {
   const std::string_view wanted = method == "HEAD" ? "GET" : method;
   Match match;
@@ -59,6 +85,7 @@ Match Router::match(std::string_view method, const std::vector<std::string>& seg
     add_allowed(match.allow, entry.route.method);
     if (entry.route.method == wanted && (best == nullptr || entry.literals > best->literals)) best = &entry;
   }
+  if (best == nullptr && match.allow.empty() && falls_back(wanted, segments)) return {&*fallback_, {}, {}};
   if (best == nullptr) return match;
   return {&best->route, take_parameters(best->segments, segments), {}};
 }

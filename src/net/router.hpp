@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -16,9 +17,10 @@ using Handler = std::function<Response(const Request&)>;
 
 /// Who may call a route.
 enum class Access {
-  kPublic,  ///< everybody who reaches the socket
-  kRead,    ///< local clients; remote ones with the token
-  kWrite,   ///< only with the token, also locally; never from a page of another site
+  kPublic,   ///< everybody who reaches the socket
+  kRead,     ///< who may read; locally everybody, unless there are people with passwords
+  kPrivate,  ///< likewise, but no viewers: bodies and parameters of calls
+  kWrite,    ///< administrators only, also locally; never from a page of another site
 };
 
 /// Where a handler runs.
@@ -27,13 +29,18 @@ enum class RunOn {
   kEventLoop,  ///< on the I/O thread: it must not block, and is answered even when all workers are busy
 };
 
+struct WebSocketRoute;
+
 struct Route {
   std::string method;   ///< "GET" answers HEAD too
   std::string pattern;  ///< "/api/rules/{id}": a segment in braces takes any one segment
   Access access = Access::kRead;
   RunOn run_on = RunOn::kWorker;
-  std::optional<std::chrono::milliseconds> deadline;  ///< else that of the server
+  std::optional<std::chrono::milliseconds> deadline;     ///< else that of the server
+  std::optional<std::size_t> body_bytes = std::nullopt;  ///< likewise
   Handler handler;
+  /// Set for a WebSocketRoute: the connection is upgraded instead of being answered.
+  std::shared_ptr<const WebSocketRoute> websocket = nullptr;
 };
 
 /// What a path and method lead to.
@@ -50,6 +57,10 @@ class Router {
  public:
   /// A malformed or repeated pattern is a mistake of the program and ends it.
   void add(Route route);
+  void add(WebSocketRoute route);
+  /// Answers GET for every path that no pattern fits, unless its first segment is one of `reserved`. The
+  /// pattern only names it in logs and metrics.
+  void set_fallback(Route route, std::vector<std::string> reserved);
   /// Cost: O(routes x segments). Lifetime: the route lives as long as the router.
   [[nodiscard]] Match match(std::string_view method, const std::vector<std::string>& segments) const;
   [[nodiscard]] std::size_t size() const { return entries_.size(); }
@@ -60,7 +71,11 @@ class Router {
     std::vector<std::string> segments;
     std::size_t literals = 0;
   };
+  [[nodiscard]] bool falls_back(std::string_view method, const std::vector<std::string>& segments) const;
+
   std::vector<Entry> entries_;
+  std::optional<Route> fallback_;
+  std::vector<std::string> reserved_;
 };
 
 }  // namespace headroom::net

@@ -51,6 +51,17 @@ TEST_F(RouterTest, FindsNothingForAnUnknownPath) {
   EXPECT_EQ(router_.match("GET", {"rules", "a", "b"}).allow, "");
 }
 
+TEST_F(RouterTest, FallsBackForAPathThatNobodyElseHas) {
+  router_.set_fallback(route("GET", "/*"), {"api"});
+  EXPECT_EQ(router_.match("GET", {"sessions", "71", "call"}).route->pattern, "/*");
+  EXPECT_EQ(router_.match("HEAD", {"anything"}).route->pattern, "/*");
+  EXPECT_EQ(router_.match("GET", {}).route->pattern, "/") << "a route of its own wins";
+  EXPECT_EQ(router_.match("GET", {"api", "nothing"}).route, nullptr) << "the API answers for itself";
+  EXPECT_EQ(router_.match("POST", {"anything"}).route, nullptr);
+  EXPECT_EQ(router_.match("PUT", {"rules", "r7"}).allow, "GET, HEAD, DELETE");
+  EXPECT_THROW(router_.set_fallback(route("GET", "/*"), {}), std::logic_error) << "there is one";
+}
+
 TEST_F(RouterTest, RefusesARouteThatIsMalformedOrThereAlready) {
   EXPECT_THROW(router_.add(route("GET", "rules")), std::logic_error);
   EXPECT_THROW(router_.add(route("GET", "/rules/{id}")), std::logic_error);

@@ -19,6 +19,7 @@
 
 #include "base/clock.hpp"
 #include "net/impl/connection.hpp"
+#include "net/sign_in.hpp"
 
 namespace headroom::net {
 namespace {
@@ -132,7 +133,7 @@ void turn_away(Socket& socket) {
 
 template <typename Socket>
 void admit(ServerCore& core, Socket socket, const Endpoint& listener) {
-  if (core.open.size() >= core.limits.connections) {
+  if (core.open.size() + core.sockets.size() >= core.limits.connections) {
     ++core.stats.connections_refused;
     turn_away(socket);
     return;
@@ -159,14 +160,19 @@ asio::awaitable<void> accept_loop(ServerCore& core, Acceptor& acceptor, const En
   }
 }
 
+bool can_prove(const AccessOptions& access) {
+  return access.sign_in != nullptr && (access.sign_in->has_token() || access.sign_in->has_passwords());
+}
+
 Result<void> check(const ServerOptions& options) {
   if (options.listen.empty()) return fail(ErrorCode::kInvalidArgument, "no address to listen on");
   const auto open_to_all = std::find_if(options.listen.begin(), options.listen.end(),
                                         [](const Endpoint& endpoint) { return !endpoint.is_local(); });
-  if (open_to_all != options.listen.end() && !options.access.token) {
-    return fail(ErrorCode::kInvalidArgument,
-                fmt::format("listening on {}, which is not a loopback address, requires a token",
-                            open_to_all->text()));
+  if (open_to_all != options.listen.end() && !can_prove(options.access)) {
+    return fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("listening on {}, which is not a loopback address, requires a token or a password file",
+                    open_to_all->text()));
   }
   return {};
 }
@@ -217,13 +223,16 @@ struct Server::Impl {
     for (auto& entry : tcp_acceptors) entry.first.close(ignored);
     for (auto& entry : unix_acceptors) entry.first.close(ignored);
     remove_socket_files();
-    if (core.open.empty()) return;
+    if (core.is_empty()) return;
     for (Connection* connection : core.open) connection->stop();
+    core.close_sockets();
     core.stop_timer.expires_after(core.limits.stop);
     core.stop_timer.async_wait([this](const error_code& error) {
       if (error) return;
-      spdlog::warn("cutting {} connections that did not finish in time", core.open.size());
+      spdlog::warn("cutting {} connections that did not finish in time",
+                   core.open.size() + core.sockets.size());
       for (Connection* connection : core.open) connection->cut();
+      core.cut_sockets();
     });
   }
 
@@ -260,6 +269,10 @@ bool Server::run() {
 
 void Server::stop() {
   asio::post(impl_->core.context, [impl = impl_.get()] { impl->begin_stop(); });
+}
+
+void Server::post(std::function<void()> work) {
+  asio::post(impl_->core.context, std::move(work));
 }
 
 const std::vector<Endpoint>& Server::endpoints() const {

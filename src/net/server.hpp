@@ -49,6 +49,9 @@ struct ServerStats {
   std::atomic<std::uint64_t> overflows{0};        ///< answered 503 because the queue was full
   std::atomic<std::uint64_t> late_handlers{0};    ///< answered 504
   std::atomic<std::uint64_t> failed_handlers{0};  ///< left with an exception; answered 500
+  std::atomic<std::uint64_t> websockets_open{0};
+  std::atomic<std::uint64_t> websockets{0};
+  std::atomic<std::uint64_t> slow_websockets{0};  ///< closed because they did not take what was queued
   std::atomic<std::uint64_t> denied{0};           ///< wrong or missing token, foreign Host or site
 };
 
@@ -88,6 +91,10 @@ class Server {
   [[nodiscard]] bool run();
   /// Threads: any; may be called before `run`, and more than once.
   void stop();
+
+  /// Runs `work` on the I/O thread, soon; that is how other threads reach WebSockets. Never runs after `run`
+  /// has returned. Threads: any. `work` must neither block nor throw.
+  void post(std::function<void()> work);
 
   /// Where it really listens: port 0 is replaced by the port given.
   [[nodiscard]] const std::vector<Endpoint>& endpoints() const;

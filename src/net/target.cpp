@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "wire/utf8.hpp"
+
 namespace headroom::net {
 namespace {
 
@@ -45,7 +47,7 @@ Result<std::string> decode(std::string_view text, Plus plus) {
       decoded.push_back(text[i] == '+' && plus == Plus::kIsBlank ? ' ' : text[i]);
     }
   }
-  if (!is_utf8(decoded)) return fail(ErrorCode::kInvalidArgument, "the text is not UTF-8");
+  if (!wire::is_utf8(decoded)) return fail(ErrorCode::kInvalidArgument, "the text is not UTF-8");
   if (has_control(decoded)) return fail(ErrorCode::kInvalidArgument, "control characters are not accepted");
   return decoded;
 }
@@ -99,32 +101,7 @@ void take_authority(std::string_view& text, std::string& authority) {
   if (text.empty()) text = "/";
 }
 
-/// The length of the UTF-8 sequence at the front of `text`, or 0 when it is malformed.
-std::size_t sequence_length(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
-  const std::uint8_t first = byte(0);
-  if (first < 0x80) return 1;
-  const std::size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-  if (first < 0xc2 || first > 0xf4 || text.size() < length) return 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return 0;
-  }
-  const bool overlong = (first == 0xe0 && byte(1) < 0xa0) || (first == 0xf0 && byte(1) < 0x90);
-  const bool surrogate = first == 0xed && byte(1) > 0x9f;
-  const bool beyond = first == 0xf4 && byte(1) > 0x8f;
-  return overlong || surrogate || beyond ? 0 : length;
-}
-
 }  // namespace
-
-bool is_utf8(std::string_view text) {
-  while (!text.empty()) {
-    const std::size_t length = sequence_length(text);
-    if (length == 0) return false;
-    text.remove_prefix(length);
-  }
-  return true;
-}
 
 std::string Target::path() const {
   if (segments.empty()) return "/";

@@ -27,7 +27,4 @@ struct Target {
 /// Cost: O(size). Threads: pure. Source: RFC 3986 section 3, RFC 9112 section 3.2.
 [[nodiscard]] base::Result<Target> parse_target(std::string_view target);
 
-/// Well-formed UTF-8: no surrogates, no overlong forms. Source: RFC 3629.
-[[nodiscard]] bool is_utf8(std::string_view text);
-
 }  // namespace headroom::net

@@ -6,6 +6,7 @@
 
 #include "net/router.hpp"
 #include "net/target.hpp"
+#include "wire/utf8.hpp"
 
 namespace {
 
@@ -34,10 +35,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto target = parse_target({reinterpret_cast<const char*>(data), size});
   if (!target) return 0;
   for (const std::string& segment : target->segments) {
-    require(!segment.empty() && segment != "." && segment != ".." && is_utf8(segment));
+    require(!segment.empty() && segment != "." && segment != ".." && headroom::wire::is_utf8(segment));
     require(segment.find('\0') == std::string::npos && segment.find('\n') == std::string::npos);
   }
-  for (const auto& [name, value] : target->query.all()) require(is_utf8(name) && is_utf8(value));
+  for (const auto& [name, value] : target->query.all())
+    require(headroom::wire::is_utf8(name) && headroom::wire::is_utf8(value));
   const Match get = router().match("GET", target->segments);
   const Match post = router().match("POST", target->segments);
   require(post.route == nullptr && (get.route == nullptr) == post.allow.empty());

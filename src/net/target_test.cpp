@@ -59,13 +59,5 @@ TEST(Target, IsBounded) {
   EXPECT_EQ(parse_target(wide).error().code(), base::ErrorCode::kTooLarge);
 }
 
-TEST(Utf8, AcceptsEveryPlaneAndNoMalformedSequence) {
-  EXPECT_TRUE(is_utf8("aé€😀\xf4\x8f\xbf\xbf"));
-  for (const std::string text : {"\x80", "\xc3", "\xc0\x80", "\xe0\x80\x80", "\xed\xa0\x80",
-                                 "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xf0\x80\x80\x80", "\xe2\x82"}) {
-    EXPECT_FALSE(is_utf8(text));
-  }
-}
-
 }  // namespace
 }  // namespace headroom::net

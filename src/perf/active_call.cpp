@@ -111,12 +111,14 @@ void ActiveCall::describe(CallKind kind, std::string_view method, std::string_vi
   summary_.kind = kind_of(kind, method);
   summary_.method = method.substr(0, 1024);
   summary_.database = database.substr(0, 256);
+  session_settled_ = false;
 }
 
 bool ActiveCall::claim(std::span<const Rule> rules, std::optional<std::int64_t> user_id,
                        std::string_view login, std::string_view token, UtcTime now) {
   claimed_ = true;
   token_ = token;
+  session_settled_ = false;
   if (rules.empty() || verified_) return recording_;
   const Subject subject{summary_.database, summary_.method, user_id, login};
   decision_ = decide(rules, subject, now, dice_);
@@ -124,8 +126,8 @@ bool ActiveCall::claim(std::span<const Rule> rules, std::optional<std::int64_t> 
   return recording_;
 }
 
-const Decision& ActiveCall::verify(std::span<const Rule> rules, std::int64_t user_id, std::string_view login,
-                                   UtcTime now) {
+const Decision& ActiveCall::verify(std::span<const Rule> rules, std::optional<std::int64_t> user_id,
+                                   std::string_view login, UtcTime now) {
   verified_ = true;
   summary_.user_id = user_id;
   summary_.user = login.substr(0, 256);
@@ -137,6 +139,7 @@ const Decision& ActiveCall::verify(std::span<const Rule> rules, std::int64_t use
   }
   const Subject subject{summary_.database, summary_.method, user_id, login};
   decision_ = decide(rules, subject, now, dice_);
+  follow_parent();
   recording_ = decision_.record;
   if (!decision_.db) events_.clear();  // kept while the method was not known
   return decision_;
@@ -144,6 +147,26 @@ const Decision& ActiveCall::verify(std::span<const Rule> rules, std::int64_t use
 
 void ActiveCall::session_started(std::string_view token) {
   token_ = token;
+  session_settled_ = false;
+}
+
+void ActiveCall::run_inside(ActiveCall& parent) {
+  parent_ = parent.summary_.id;
+  if (!parent.verified_) return;  // what it claims to be must not pass on
+  if (!parent.session_settled_) parent.settle_session();
+  parent_session_ = parent.summary_.session;
+  if (parent.recording_) parent_decision_ = parent.decision_;
+  session_settled_ = false;
+}
+
+/// A rule that asked for the call around this one wants to know where its time went. What only some methods
+/// are to keep (profiles, bodies) is not passed on.
+void ActiveCall::follow_parent() {
+  if (decision_.record || !parent_decision_.record) return;
+  decision_ = {};
+  decision_.record = true;
+  decision_.query = parent_decision_.query;
+  decision_.slower_than = parent_decision_.slower_than;
 }
 
 void ActiveCall::attempt(std::int64_t now_ns) {
@@ -298,9 +321,16 @@ void ActiveCall::settle_status(int http_status) {
 }
 
 void ActiveCall::settle_session() {
-  const bool has_token = !token_.empty() && (verified_ || summary_.kind == CallKind::kLogin);
-  summary_.session = has_token ? session_hash(summary_.database, token_)
-                               : fmt::format("{}:{}", anonymous_session(summary_.kind), summary_.database);
+  session_settled_ = true;
+  // A token that nobody checked may be made up as well.
+  const bool has_token = !token_.empty() && verified_;
+  if (has_token) {
+    summary_.session = session_hash(summary_.database, token_);
+  } else if (!parent_session_.empty()) {
+    summary_.session = parent_session_;
+  } else {
+    summary_.session = fmt::format("{}:{}", anonymous_session(summary_.kind), summary_.database);
+  }
 }
 
 bool ActiveCall::wanted(const End& end) const {
@@ -319,7 +349,9 @@ std::optional<FinishedCall> ActiveCall::end(const End& end) {
   summary_.sql = to_us(sql_);
   summary_.attempts = std::max<std::uint32_t>(1, static_cast<std::uint32_t>(attempts_.size()));
   if (!wanted(end)) return std::nullopt;
-  settle_session();
+  // Else a stranger could fill the store with sessions, one for each name.
+  if (!verified_ && !end.database_exists) summary_.database.clear();
+  if (!session_settled_) settle_session();
 
   FinishedCall finished;
   CallRecord& record = finished.record;

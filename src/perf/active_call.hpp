@@ -114,9 +114,10 @@ class ActiveCall {
   /// Returns whether the call is recorded from now on; see the file's head.
   bool claim(std::span<const Rule> rules, std::optional<std::int64_t> user_id, std::string_view login,
              std::string_view token, UtcTime now);
-  /// Returns the decision. `login` empty: unknown.
-  const Decision& verify(std::span<const Rule> rules, std::int64_t user_id, std::string_view login,
-                         UtcTime now);
+  /// Returns the decision. `user_id` null: the application has no number for the user. `login` empty:
+  /// unknown.
+  const Decision& verify(std::span<const Rule> rules, std::optional<std::int64_t> user_id,
+                         std::string_view login, UtcTime now);
   /// The token that a login gave out.
   void session_started(std::string_view token);
 
@@ -152,7 +153,9 @@ class ActiveCall {
   void set_address(std::string_view address) { address_ = address; }
   void set_bytes_in(std::uint64_t bytes) { summary_.bytes_in = bytes; }
   void set_bytes_out(std::uint64_t bytes) { summary_.bytes_out = bytes; }
-  void set_parent(std::string_view id) { parent_ = id; }
+  /// `parent` runs this call inside itself, as an application does with its tasks when no worker takes them.
+  /// The call then belongs to the parent's session, and is recorded wherever the parent is.
+  void run_inside(ActiveCall& parent);
   /// Resident memory when recording began; the growth is told at the end.
   void set_memory(std::int64_t resident) { memory_at_start_ = resident; }
   [[nodiscard]] bool memory_wanted() const { return recording_ && memory_at_start_ < 0; }
@@ -164,6 +167,7 @@ class ActiveCall {
     std::int64_t memory = -1;  ///< resident bytes, below 0: unknown
     int http_status = 0;
     bool keep_failed_login = false;
+    bool database_exists = true;  ///< false: a failed login may have made its name up, which is not kept
   };
   /// Completes `summary` and gives the record, if the rules want it. Once.
   [[nodiscard]] std::optional<FinishedCall> end(const End& end);
@@ -172,6 +176,7 @@ class ActiveCall {
   void end_attempt(std::int64_t now_ns, std::string error);
   void settle_status(int http_status);
   void settle_session();
+  void follow_parent();
   [[nodiscard]] bool wanted(const End& end) const;
   std::uint32_t total_of(const std::shared_ptr<StatementText>& text);
   [[nodiscard]] bool fingerprint_repeats(const StatementText& text);
@@ -186,6 +191,7 @@ class ActiveCall {
   bool recording_ = false;
   bool claimed_ = false;
   bool verified_ = false;
+  bool session_settled_ = false;  ///< hashing its token is dear
   Decision decision_;
   std::string token_;
   base::Nanoseconds connection_wait_{0};
@@ -204,6 +210,8 @@ class ActiveCall {
   std::string error_;
   std::string address_;
   std::string parent_;
+  std::string parent_session_;
+  Decision parent_decision_;
   std::unordered_map<const StatementText*, std::uint32_t> index_;
   std::unordered_map<std::uint64_t, std::uint32_t> fingerprints_;  ///< texts by fingerprint
   std::vector<TextTotal> totals_;

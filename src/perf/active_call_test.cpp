@@ -107,6 +107,61 @@ TEST_F(AnActiveCall, RecordsAFailedLoginAsOneLineWithoutUserAndDetails) {
   EXPECT_TRUE(finished->totals.empty());
 }
 
+TEST_F(AnActiveCall, KeepsNoDatabaseThatAFailedLoginMayHaveMadeUp) {
+  ActiveCall call = begin_call(CallKind::kLogin, "common.db.login");
+  auto end = end_at(10, 401);
+  end.keep_failed_login = true;
+  end.database_exists = false;
+  const auto finished = call.end(end);
+  ASSERT_TRUE(finished);
+  EXPECT_EQ(finished->record.summary.database, "");
+  EXPECT_EQ(finished->record.summary.session, "login:");
+}
+
+TEST_F(AnActiveCall, InsideAnotherOneBelongsToItsSessionAndIsRecordedWithIt) {
+  Rule rule = rule_for("1");
+  rule.methods = {"model.sale.sale.confirm"};
+  rule.query = std::chrono::milliseconds{200};
+  rule.io = {"*"};
+  const std::vector<Rule> rules{rule};
+  ActiveCall confirm = begin_call(CallKind::kRpc, "model.sale.sale.confirm");
+  confirm.claim(rules, 1, "admin", "token", kNow);
+  confirm.verify(rules, 1, "admin", kNow);
+  ActiveCall task = begin_call(CallKind::kTask, "task");
+  task.run_inside(confirm);
+  task.describe(CallKind::kTask, "model.sale.sale.process", "demo");
+  const Decision decision = task.verify(rules, 1, "admin", kNow);
+  EXPECT_EQ(decision.query, rule.query);
+  EXPECT_FALSE(decision.io) << "meant the method that the rule names";
+  const auto finished = task.end(end_at(10));
+  ASSERT_TRUE(finished);
+  EXPECT_EQ(finished->record.parent, "c1");
+  EXPECT_EQ(finished->record.summary.session, session_hash("demo", "token"));
+  EXPECT_EQ(finished->record.summary.kind, CallKind::kTask);
+}
+
+TEST_F(AnActiveCall, InsideOneThatIsNotRecordedFollowsTheRulesAlone) {
+  const std::vector<Rule> rules{rule_for("2")};
+  ActiveCall outer = begin_call();
+  outer.claim(rules, 1, "admin", "token", kNow);
+  outer.verify(rules, 1, "admin", kNow);
+  ActiveCall task = begin_call(CallKind::kTask, "model.sale.sale.process");
+  task.run_inside(outer);
+  EXPECT_FALSE(task.verify(rules, 1, "admin", kNow).record);
+  EXPECT_FALSE(task.end(end_at(10)));
+  EXPECT_EQ(task.summary().session, session_hash("demo", "token"));
+}
+
+TEST_F(AnActiveCall, InsideOneThatOnlyClaimsAUserGetsNothingOfTheClaim) {
+  const std::vector<Rule> rules{rule_for("1")};
+  ActiveCall outer = begin_call();
+  EXPECT_TRUE(outer.claim(rules, 1, "admin", "forged", kNow));
+  ActiveCall task = begin_call(CallKind::kTask, "model.sale.sale.process");
+  task.run_inside(outer);
+  EXPECT_FALSE(task.verify(rules, 2, "bob", kNow).record);
+  EXPECT_EQ(task.summary().session, "task:demo");
+}
+
 TEST_F(AnActiveCall, AddsUpEqualTextsAndAsksForABacktraceAtTheFirstRepetition) {
   const std::vector<Rule> rules{Rule{}};
   ActiveCall call = begin_call();

@@ -39,10 +39,9 @@ class MemoryStore final : public Store {
     }
     std::vector<SessionRow> result;
     for (const auto& [key, row] : rows) {
-      const bool wanted = (filter.database.empty() || row.database == filter.database) &&
-                          (filter.user.empty() || row.user == filter.user) &&
-                          (!filter.since || row.last >= *filter.since) &&
-                          (!filter.until || row.first < *filter.until);
+      const bool wanted =
+          includes_database(filter, row.database) && is_user(filter.user, row.user, row.user_id) &&
+          (!filter.since || row.last >= *filter.since) && (!filter.until || row.first < *filter.until);
       if (wanted) result.push_back(row);
     }
     std::stable_sort(result.begin(), result.end(),
@@ -108,20 +107,59 @@ class MemoryStore final : public Store {
   Result<std::vector<MethodCount>> counts(const Filter& filter) override {
     std::vector<MethodCount> result;
     for (const MethodCount& row : counts_) {
-      const bool wanted = (filter.database.empty() || row.database == filter.database) &&
+      const bool wanted = includes_database(filter, row.database) &&
                           (filter.method.empty() || base::glob_match(filter.method, row.method));
       if (wanted) result.push_back(row);
     }
     return result;
   }
 
+  Result<CallSamples> samples(const Filter& filter, std::uint64_t most) override {
+    const auto page = calls(filter, {0, most}).value();
+    CallSamples samples;
+    samples.complete = page.total <= most;
+    for (const CallSummary& summary : page.calls) {
+      CallSample call{summary.start,
+                      summary.wall,
+                      summary.sql,
+                      index_of(samples.methods, summary.method),
+                      summary.statements,
+                      samples.parts.size(),
+                      0};
+      const Batch batch = load({summary.id}).value();
+      for (const StatementTotal& total : batch.calls.at(0).statements) {
+        const auto& info = statements_.at(total.fingerprint);
+        samples.parts.push_back({index_of(samples.statements, info), total.count, total.time});
+        ++call.parts;
+      }
+      samples.calls.push_back(call);
+    }
+    return samples;
+  }
+
   Result<StoreInfo> info() override { return StoreInfo{}; }
 
  private:
+  static std::uint32_t index_of(std::vector<std::string>& names, const std::string& name) {
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      if (names[i] == name) return static_cast<std::uint32_t>(i);
+    }
+    names.push_back(name);
+    return static_cast<std::uint32_t>(names.size() - 1);
+  }
+
+  static std::uint32_t index_of(std::vector<StatementInfo>& infos, const StatementInfo& info) {
+    for (std::size_t i = 0; i < infos.size(); ++i) {
+      if (infos[i].fingerprint == info.fingerprint) return static_cast<std::uint32_t>(i);
+    }
+    infos.push_back(info);
+    return static_cast<std::uint32_t>(infos.size() - 1);
+  }
+
   static bool matches(const CallSummary& call, const Filter& filter) {
-    return (filter.database.empty() || call.database == filter.database) &&
+    return includes_database(filter, call.database) &&
            (filter.session.empty() || call.session == filter.session) &&
-           (filter.user.empty() || call.user == filter.user) &&
+           is_user(filter.user, call.user, call.user_id) &&
            (filter.method.empty() || base::glob_match(filter.method, call.method)) &&
            (!filter.since || call.start >= *filter.since) && (!filter.until || call.start < *filter.until) &&
            includes(call.has, filter.has) && call.most_repeated >= filter.most_repeated_at_least &&

@@ -12,6 +12,7 @@
 #include "base/clock.hpp"
 #include "base/histogram.hpp"
 #include "perf/profile.hpp"
+#include "perf/rule.hpp"
 #include "sql/statement.hpp"
 
 namespace headroom::perf {
@@ -105,7 +106,8 @@ struct CallSummary {
   std::string id;
   std::string database;
   /// A hash of the session token (16 hex digits), or "basic:DATABASE", and so with login, task, cron and
-  /// route, for calls without one. Sessions are keyed by (database, session).
+  /// route, for calls without one; a call that another one ran inside itself has the session of that one.
+  /// Sessions are keyed by (database, session).
   std::string session;
   /// 1, 2, ... within its session, given by the store in order of arrival; 0 before it is stored.
   std::uint64_t rank = 0;
@@ -189,6 +191,8 @@ struct ProcessInfo {
   std::uint64_t errors = 0;           ///< inside the recorder itself
   std::string last_error;
   std::uint64_t rules_version = 0;  ///< the version of the rules that it obeys
+  std::vector<Rule> rules;          ///< of its own configuration file; those of the store are not among them
+  bool ended = false;               ///< its last word: a store forgets the process
 };
 
 /// What a process hands to the store at once.

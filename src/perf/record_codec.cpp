@@ -575,6 +575,9 @@ std::string encode(const ProcessInfo& process) {
   put(map, "e", process.errors);
   put(map, "le", process.last_error);
   put(map, "rv", process.rules_version);
+  std::vector<std::string> rules;
+  for (const auto& rule : process.rules) rules.push_back(to_json(rule));
+  put(map, "ru", rules);
   return bytes_of(map);
 }
 
@@ -669,6 +672,13 @@ Result<ProcessInfo> decode_process(std::string_view bytes) {
     take(map, "e", process.errors);
     take(map, "le", process.last_error);
     take(map, "rv", process.rules_version);
+    std::vector<std::string> rules;
+    take(map, "ru", rules);
+    for (const auto& text : rules) {
+      auto rule = rule_from_json(text);
+      if (!rule) throw Malformed{rule.error().message()};
+      process.rules.push_back(*std::move(rule));
+    }
     return process;
   });
 }

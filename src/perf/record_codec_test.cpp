@@ -127,8 +127,8 @@ TEST(RecordCodec, the_parts_come_back) {
   ASSERT_TRUE(counted);
   EXPECT_EQ(counted->histogram.count(), 1U);
   EXPECT_EQ(encode(*counted), encode(count));
-  const ProcessInfo process{"h", -1, "r", "v", UtcTime(Microseconds(1)), UtcTime(Microseconds(-2)), 3, 4,
-                            5,   6,  "e", 7};
+  const ProcessInfo process{
+      "h", -1, "r", "v", UtcTime(Microseconds(1)), UtcTime(Microseconds(-2)), 3, 4, 5, 6, "e", 7, {}, true};
   const auto shown = decode_process(encode(process));
   ASSERT_TRUE(shown);
   EXPECT_EQ(encode(*shown), encode(process));

@@ -1,9 +1,10 @@
 #include "perf/recorder.hpp"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -19,8 +20,9 @@ using std::chrono::seconds;
 constexpr std::size_t kBatchCalls = 500;
 constexpr std::size_t kBatchBytes = 1U << 20;
 constexpr std::size_t kCountedMethods = 1'000;
-constexpr std::size_t kCountedDatabases = 256;
+constexpr std::size_t kKnownDatabases = 256;
 constexpr milliseconds kForkPatience{200};
+constexpr milliseconds kForkPatienceSqlite{3'000};  // longer than it waits for a lock
 constexpr int kFailedLoginsPerSecond = 10;
 constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::int64_t kFirstPause = kSecond / 4;
@@ -41,6 +43,10 @@ bool permanent(base::ErrorCode code) {
   return code == base::ErrorCode::kInvalidArgument || code == base::ErrorCode::kTooLarge;
 }
 
+bool on_sqlite(const RecorderSettings& settings) {
+  return settings.broker.starts_with("sqlite:");
+}
+
 Resolver::Settings resolver_settings(const RecorderSettings& settings) {
   return {settings.secrets, settings.body_limit, settings.host, static_cast<std::int32_t>(getpid())};
 }
@@ -49,6 +55,7 @@ Resolver::Settings resolver_settings(const RecorderSettings& settings) {
 
 Recorder::Recorder(RecorderSettings settings)
     : settings_(std::move(settings)),
+      databases_(settings_.databases.begin(), settings_.databases.end()),
       rules_(std::make_shared<const std::vector<Rule>>(settings_.rules)),
       started_(base::utc_now()),
       resolver_(std::make_unique<Resolver>(resolver_settings(settings_))) {
@@ -98,6 +105,11 @@ bool Recorder::flush(Microseconds timeout) {
 bool Recorder::stop(Microseconds timeout) {
   if (!thread_.joinable()) return true;
   const auto began = base::monotonic_ns();
+  {
+    const std::lock_guard lock(mutex_);
+    ending_ = true;
+    if (told_ && store_error_.empty()) ++submitted_;  // the farewell; a store that is away is not waited for
+  }
   const bool whole = flush(timeout);
   std::unique_lock lock(mutex_);
   stopping_ = true;
@@ -137,6 +149,8 @@ ProcessInfo Recorder::process_info() const {
   info.errors = errors_;
   info.last_error = last_error_;
   info.rules_version = rules_version_;
+  info.rules = settings_.rules;
+  info.ended = ending_;
   return info;
 }
 
@@ -148,7 +162,7 @@ void Recorder::count(const CallSummary& call, bool known) {
   const std::lock_guard lock(mutex_);
   ++calls_;
   ++submitted_;
-  if (known && databases_.size() < kCountedDatabases) databases_.insert(call.database);
+  if (known && databases_.size() < kKnownDatabases) databases_.insert(call.database);
   if (!databases_.contains(call.database)) std::get<0>(key).clear();
   auto found = counts_.find(key);
   if (found == counts_.end()) {
@@ -181,6 +195,19 @@ void Recorder::submit(FinishedCall call) {
     queue_.pop_front();
     ++dropped_;
   }
+  if (hurry_ || queue_bytes_ <= settings_.buffer_limit / 2) return;
+  hurry_ = true;
+  changed_.notify_all();
+}
+
+void Recorder::know_database(std::string_view database) {
+  const std::lock_guard lock(mutex_);
+  if (databases_.size() < kKnownDatabases) databases_.emplace(database);
+}
+
+bool Recorder::knows_database(std::string_view database) const {
+  const std::lock_guard lock(mutex_);
+  return databases_.contains(database);
 }
 
 bool Recorder::allow_failed_login(std::int64_t now_ns) {
@@ -200,19 +227,41 @@ void Recorder::error(std::string_view what) {
   last_error_ = what;
   if (last_log_ns_ != 0 && now - last_log_ns_ < 60 * kSecond) return;
   last_log_ns_ = now;
-  std::fprintf(stderr, "headroom: %s\n", last_error_.c_str());
+  unlogged_ = last_error_;
+}
+
+/// Nobody may be reading what stderr is, so only what it takes at once is written; else the next turn tries
+/// again.
+void Recorder::log_error() {
+  constexpr std::size_t kLongest = 1'000;  // a pipe that takes anything takes that without waiting
+  {
+    const std::lock_guard lock(mutex_);
+    if (unlogged_.empty()) return;
+  }
+  pollfd stream{STDERR_FILENO, POLLOUT, 0};
+  if (poll(&stream, 1, 0) == 0) return;
+  std::string text;
+  {
+    const std::lock_guard lock(mutex_);
+    text = std::exchange(unlogged_, {});
+  }
+  text = fmt::format("headroom: {:.{}}\n", text, kLongest);
+  [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
 }
 
 void Recorder::run(First first) {
   if (first == First::kWork) work();
+  log_error();
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     changed_.wait_for(lock, settings_.flush_interval, [this] {
-      return stopping_ || (flush_wanted_ > stored_ && base::monotonic_ns() >= next_try_ns_);
+      return stopping_ || ((hurry_ || flush_wanted_ > stored_) && base::monotonic_ns() >= next_try_ns_);
     });
+    hurry_ = false;
     const bool last = stopping_;
     lock.unlock();
     if (!last) work();
+    log_error();
     lock.lock();
   }
   stopped_ = true;
@@ -263,9 +312,11 @@ void Recorder::take() {
     }
     pending_upto_ = queue_.empty() && counts_.empty() ? submitted_ : stored_;
     records_ += calls.size();
-    const bool anything = !calls.empty() || !counts.empty();
+    const bool anything = !calls.empty() || !counts.empty() || (ending_ && !farewell_);
     if ((all && anything) || now >= next_info_ns_) {
       batch.process = process_info();
+      told_ = true;
+      farewell_ = ending_;
       next_info_ns_ = now + kInfoInterval;
     }
     if (calls.empty() && counts.empty() && !batch.process) {
@@ -282,6 +333,10 @@ void Recorder::take() {
 bool Recorder::ensure_store() {
   if (store_.store) return true;
   if (base::monotonic_ns() < next_try_ns_) return false;
+  if (!settings_.store_refused.empty()) {
+    store_failed(base::Error(base::ErrorCode::kUnavailable, settings_.store_refused));
+    return false;
+  }
   auto opened = open_store(settings_.broker, OpenMode::kWrite);
   if (!opened) {
     store_failed(opened.error());
@@ -383,9 +438,19 @@ void Recorder::before_fork() {
   // A store that hangs must not hold up the fork. The child leaves the thread's things alone in either case;
   // what is risked beyond the wait is a library's own lock, which none holds while it waits for a network or
   // a file.
-  forked_between_work_ = work_mutex_.try_lock_for(kForkPatience);
+  forked_between_work_ = work_mutex_.try_lock_for(on_sqlite(settings_) ? kForkPatienceSqlite : kForkPatience);
+  if (forked_between_work_) store_ = {};
   mutex_.lock();
   texts_.mutex().lock();
+}
+
+RecorderSettings Recorder::settings_of_child() const {
+  RecorderSettings settings = settings_;
+  settings.databases = {databases_.begin(), databases_.end()};
+  if (on_sqlite(settings_) && !forked_between_work_) {
+    settings.store_refused = "forked while the store was written for seconds: this process can't record";
+  }
+  return settings;
 }
 
 void Recorder::after_fork() {

@@ -5,12 +5,15 @@
 // writes them in batches. It also polls the rules, adds up the counts of every method, shows that the process
 // lives, reports calls of processes that were killed, and prunes the store.
 //
-// Overflow: the buffer drops the oldest record; drops are counted and shown. A store that is away is tried
-// again with a pause that grows to 2 s; calls go on. The buffer is bounded in bytes, the counts in methods.
+// Overflow: a buffer that is half full is written at once, a full one drops the oldest record; drops are
+// counted and shown. A store that is away is tried again with a pause that grows to 2 s; calls go on. The
+// buffer is bounded in bytes, the counts in methods.
 //
-// Fork: `before_fork` waits until the thread holds no lock of its own or of a library. The child abandons the
-// parent's recorder as it is (its thread and connections do not exist there) and makes a new one with the
-// same settings; what was buffered stays with the parent.
+// Fork: `before_fork` waits until the thread holds no lock of its own or of a library, and closes the store.
+// The child abandons the parent's recorder as it is (its thread does not exist there) and makes a new one
+// with the same settings; what was buffered stays with the parent. An open store would be a danger to the
+// file: SQLite in the child remembers the locks of the parent's connection, which the child does not hold,
+// and would not take them for a connection of its own.
 
 #include <atomic>
 #include <condition_variable>
@@ -38,6 +41,11 @@ namespace headroom::perf {
 class Resolver;
 
 struct RecorderSettings {
+  static constexpr std::size_t kLargestBody = 16U << 20;
+  static constexpr std::size_t kLeastBuffer = 64U << 10;  ///< less would drop every call that keeps details
+  static constexpr std::size_t kLargestBuffer = 1U << 30;
+  static constexpr Microseconds kLongestTime = std::chrono::hours{24};  ///< of a threshold or an interval
+
   std::string broker;  ///< store URL
   std::string state;   ///< folder of the scoreboards; empty: none
   std::string host;
@@ -48,8 +56,10 @@ struct RecorderSettings {
   std::size_t body_limit = 64U << 10;
   std::size_t buffer_limit = 4U << 20;
   Microseconds flush_interval = std::chrono::milliseconds{250};
-  bool killed_calls = true;  ///< sweep the scoreboards of dead processes
-  bool coroutine = false;    ///< greenlets share threads, so a thread's CPU time is nobody's
+  bool killed_calls = true;         ///< sweep the scoreboards of dead processes
+  bool coroutine = false;           ///< greenlets share threads, so a thread's CPU time is nobody's
+  std::string store_refused;        ///< why this process must not open its store; empty: it may
+  std::set<std::string> databases;  ///< that are known to exist
 };
 
 struct RecorderStatus {
@@ -88,16 +98,22 @@ class Recorder {
   /// kept.
   void count(const CallSummary& call, bool known);
   void submit(FinishedCall call);
+  /// The application opened this database, so it exists; 256 are remembered.
+  void know_database(std::string_view database);
+  /// False for a name that may be one that a caller made up: such a name is not kept.
+  [[nodiscard]] bool knows_database(std::string_view database) const;
   /// A failed login may be recorded: at most 10 a second are, so that an attacker can't fill the store.
   [[nodiscard]] bool allow_failed_login(std::int64_t now_ns);
-  /// Something inside the recorder failed; counted, and written to stderr at most once a minute.
+  /// Something inside the recorder failed; counted, and written to stderr at most once a minute, by the
+  /// thread.
   void error(std::string_view what);
 
   void before_fork();
   /// In the parent and in the child, where the object is then to be leaked, never destroyed.
   void after_fork();
-  /// What a child needs to make its own recorder.
   [[nodiscard]] const RecorderSettings& settings() const { return settings_; }
+  /// What a child needs to make its own recorder. Call it in the child.
+  [[nodiscard]] RecorderSettings settings_of_child() const;
 
  private:
   using CountKey = std::tuple<std::string, std::string, CallKind, std::int64_t>;
@@ -111,6 +127,7 @@ class Recorder {
   bool ensure_store();
   void take();
   void drop_pending();
+  void log_error();
   void poll_rules();
   void keep_house();
   void prune(std::int64_t now);
@@ -127,11 +144,15 @@ class Recorder {
   std::deque<FinishedCall> queue_;
   std::size_t queue_bytes_ = 0;
   std::map<CountKey, MethodCount> counts_;
-  std::set<std::string> databases_;  ///< in which somebody was authenticated
+  std::set<std::string, std::less<>> databases_;  ///< that exist: opened, or somebody was authenticated in it
   std::shared_ptr<const std::vector<Rule>> rules_;
   std::uint64_t submitted_ = 0;  ///< grows with each submit and count
   std::uint64_t stored_ = 0;     ///< the value of `submitted_` up to which all is stored or dropped
   std::uint64_t flush_wanted_ = 0;
+  bool hurry_ = false;     ///< the buffer is half full: write before the interval is over
+  bool told_ = false;      ///< the store has a line about this process
+  bool ending_ = false;    ///< `stop` was asked for: the last batch says so
+  bool farewell_ = false;  ///< that batch was made
   bool stopping_ = false;
   bool rules_read_ = false;
   bool stopped_ = false;
@@ -143,6 +164,7 @@ class Recorder {
   std::uint64_t rules_version_ = 0;
   std::string last_error_;
   std::int64_t last_log_ns_ = 0;
+  std::string unlogged_;  ///< the error that stderr is to be told
   std::int64_t login_second_ = 0;
   int failed_logins_ = 0;
   UtcTime started_{};

@@ -1,10 +1,14 @@
 #include "perf/recorder.hpp"
 
+#include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
+#include <deque>
 #include <filesystem>
 #include <thread>
 
@@ -15,6 +19,7 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+using ::testing::HasSubstr;
 
 class ARecorder : public ::testing::Test {
  protected:
@@ -106,6 +111,25 @@ TEST_F(ARecorder, LosesNothingWhenItIsStopped) {
   EXPECT_EQ(stored().total, 700U);
 }
 
+TEST_F(ARecorder, IsForgottenByTheStoreWhenItStops) {
+  Recorder recorder(settings());
+  recorder.start(seconds{2});
+  make_call(recorder, "model.party.party.read");
+  ASSERT_TRUE(recorder.flush(seconds{5}));
+  auto opened = open_store(url(), OpenMode::kRead).value();
+  EXPECT_EQ(opened.store->info().value().processes.size(), 1U);
+  ASSERT_TRUE(recorder.stop(seconds{10}));
+  EXPECT_TRUE(opened.store->info().value().processes.empty());
+}
+
+TEST_F(ARecorder, DoesNotWaitForAStoreThatIsAwayToSayThatItStops) {
+  auto own = settings();
+  own.broker = "redis://127.0.0.1:1/0";
+  Recorder recorder(own);
+  EXPECT_NE(recorder.start(seconds{2}), "");
+  EXPECT_TRUE(recorder.stop(seconds{60}));
+}
+
 TEST_F(ARecorder, GoesOnWithoutItsStoreAndCatchesUpWhenItComes) {
   auto own = settings();
   own.broker = "sqlite://" + folder_ + "/later/perf.sqlite";
@@ -134,6 +158,24 @@ TEST_F(ARecorder, DropsTheOldestAndSaysSoWhenItsBufferIsFull) {
   EXPECT_GT(status.process.dropped_records, 1'000U);
   EXPECT_LT(status.queued, 1'000U);
   EXPECT_EQ(status.process.calls, 3'000U);
+}
+
+TEST_F(ARecorder, WritesAtOnceWhatFillsHalfOfItsBuffer) {
+  auto own = settings();
+  own.flush_interval = milliseconds{500};
+  own.buffer_limit = 100'000;
+  Recorder recorder(own);
+  recorder.start(seconds{2});
+  // One interval after the other would take 30 s.
+  const auto deadline = base::monotonic_ns() + 15'000'000'000;
+  int written = 0;
+  for (; written < 60 && base::monotonic_ns() < deadline; ++written) {
+    for (int i = 0; i < 60; ++i) make_call(recorder, "model.sale.sale.read");
+    while (recorder.status().queued > 0 && base::monotonic_ns() < deadline)
+      std::this_thread::sleep_for(milliseconds{1});
+  }
+  EXPECT_EQ(written, 60);
+  EXPECT_EQ(recorder.status().process.dropped_records, 0U);
 }
 
 TEST_F(ARecorder, ObeysARuleThatIsAddedWhileItRuns) {
@@ -200,6 +242,40 @@ TEST_F(ARecorder, LeavesItsSlotsValidWhenItStopsDuringACall) {
   recorder.scoreboard()->close(slot);
 }
 
+TEST_F(ARecorder, WritesItsErrorWhenStderrTakesItAndHoldsUpNobodyUntilThen) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  ASSERT_EQ(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
+  const std::string block(4096, 'x');
+  while (write(ends[1], block.data(), block.size()) > 0) {
+  }
+  ASSERT_EQ(fcntl(ends[1], F_SETFL, 0), 0);
+  const int before = dup(STDERR_FILENO);
+  dup2(ends[1], STDERR_FILENO);
+  Recorder recorder(settings());
+  recorder.start(seconds{2});
+  std::atomic<bool> ended = false;
+  std::thread caller([&] {
+    recorder.error("the disk is on fire");
+    make_call(recorder, "model.sale.sale.read");
+    ended = recorder.flush(seconds{10});
+  });
+  for (int i = 0; i < 1'000 && !ended; ++i) std::this_thread::sleep_for(milliseconds{10});
+  EXPECT_TRUE(ended);
+  std::string told;
+  std::string part(1U << 16, '\0');
+  ASSERT_EQ(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+  for (int i = 0; i < 1'000 && told.find("on fire\n") == std::string::npos; ++i) {
+    const ssize_t size = read(ends[0], part.data(), part.size());
+    if (size > 0) told.append(part, 0, static_cast<std::size_t>(size));
+    std::this_thread::sleep_for(milliseconds{10});
+  }
+  caller.join();
+  dup2(before, STDERR_FILENO);
+  for (const int descriptor : {before, ends[0], ends[1]}) close(descriptor);
+  EXPECT_TRUE(told.ends_with("headroom: the disk is on fire\n"));
+}
+
 TEST_F(ARecorder, LetsAtMostTenFailedLoginsASecondBeRecorded) {
   Recorder recorder(settings());
   int allowed = 0;
@@ -208,26 +284,69 @@ TEST_F(ARecorder, LetsAtMostTenFailedLoginsASecondBeRecorded) {
   EXPECT_TRUE(recorder.allow_failed_login(6'000'000'000));
 }
 
-TEST_F(ARecorder, MayBeForkedWhileItWorks) {
+TEST_F(ARecorder, KnowsADatabaseOnceItWasOpenedOrUsedAlsoInAChild) {
   Recorder recorder(settings());
+  EXPECT_FALSE(recorder.knows_database("demo"));
+  recorder.know_database("demo");
+  CallSummary call;
+  call.database = "shop";
+  recorder.count(call, true);
+  call.database = "made up";
+  recorder.count(call, false);
+  const Recorder child(recorder.settings_of_child());
+  EXPECT_TRUE(child.knows_database("demo") && child.knows_database("shop"));
+  EXPECT_FALSE(child.knows_database("made up"));
+  for (int i = 0; i < 500; ++i) recorder.know_database(std::to_string(i));
+  EXPECT_FALSE(recorder.knows_database("499")) << "names are bounded";
+}
+
+TEST_F(ARecorder, MayBeForkedWhileItWorks) {
+  constexpr int kRounds = 40;
+  constexpr int kCalls = 50;
+  auto quick = settings();
+  quick.flush_interval = milliseconds{10};
+  Recorder recorder(quick);
   recorder.start(seconds{2});
-  for (int round = 0; round < 20; ++round) {
-    for (int i = 0; i < 20; ++i) make_call(recorder, "model.parent.read");
+  // Parent and children write at the same time: SQLite in a child must not believe in the parent's locks.
+  std::deque<pid_t> children;
+  const auto wait_for_one = [&] {
+    int status = 0;
+    waitpid(children.front(), &status, 0);
+    EXPECT_EQ(status, 0);
+    children.pop_front();
+  };
+  for (int round = 0; round < kRounds; ++round) {
+    for (int i = 0; i < kCalls; ++i) make_call(recorder, "model.parent.read");
     recorder.before_fork();
     const pid_t child = fork();
     recorder.after_fork();
     if (child == 0) {
-      auto* const own = new Recorder(settings(), recorder.rules());
+      auto* const own = new Recorder(recorder.settings_of_child(), recorder.rules());
       own->start(base::Microseconds{0});
-      make_call(*own, "model.child.read");
-      _exit(own->stop(seconds{10}) ? 0 : 1);
+      for (int i = 0; i < kCalls; ++i) {
+        make_call(*own, "model.child.read");
+        std::this_thread::sleep_for(milliseconds{2});
+      }
+      _exit(own->stop(seconds{10}) && own->status().process.errors == 0 ? 0 : 1);
     }
-    int status = 0;
-    waitpid(child, &status, 0);
-    EXPECT_EQ(WEXITSTATUS(status), 0);
+    children.push_back(child);
+    std::this_thread::sleep_for(milliseconds{15});
+    if (children.size() > 4) wait_for_one();
   }
+  while (!children.empty()) wait_for_one();
   ASSERT_TRUE(recorder.flush(seconds{10}));
-  EXPECT_EQ(stored().total, 20U * 20 + 20);
+  EXPECT_EQ(recorder.status().process.errors, 0U);
+  EXPECT_EQ(stored().total, std::uint64_t{2 * kRounds * kCalls});
+}
+
+TEST_F(ARecorder, LeavesTheStoreAloneInAChildThatWasForkedInTheMiddleOfAWrite) {
+  auto child = settings();
+  child.store_refused = "forked in the middle of a write";
+  Recorder recorder(child);
+  EXPECT_THAT(recorder.start(seconds{2}), HasSubstr("forked in the middle of a write"));
+  make_call(recorder, "model.child.read");
+  EXPECT_FALSE(recorder.stop(milliseconds{100}));
+  EXPECT_FALSE(std::filesystem::exists(folder_ + "/perf.sqlite"));
 }
 
 TEST_F(ARecorder, ReportsTheCallsOfAProcessThatWasKilled) {
@@ -258,7 +377,14 @@ TEST_F(ARecorder, ReportsTheCallsOfAProcessThatWasKilled) {
   ASSERT_EQ(waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOWAIT), 0);
   EXPECT_TRUE(running_calls(folder_).empty());
   auto opened = open_store(url(), OpenMode::kWrite).value();
+  Batch batch;
+  batch.process.emplace();
+  batch.process->host = "host";
+  batch.process->process = child;
+  batch.process->seen = base::utc_now();
+  ASSERT_TRUE(opened.store->append(batch));
   EXPECT_EQ(sweep_scoreboards(folder_, *opened.store).value(), 1U);
+  EXPECT_TRUE(opened.store->info().value().processes.empty()) << "who is dead does not look alive";
   EXPECT_EQ(sweep_scoreboards(folder_, *opened.store).value(), 0U);
   ASSERT_EQ(stored().total, 1U);
   EXPECT_EQ(stored().calls[0].status, CallStatus::kKilled);
@@ -315,6 +441,8 @@ TEST(BindParameters, PutsLiteralsOutsideOfQuotesAndComments) {
   EXPECT_EQ(bind_parameters("SELECT \"a?\" = %s AND b ? 'k' AND %(n)s", {"1", "2"}),
             "SELECT \"a?\" = 1 AND b ? 'k' AND 2");
   EXPECT_EQ(bind_parameters("SELECT ?, ?", {"1"}), "SELECT 1, ?");
+  EXPECT_EQ(bind_parameters("SELECT $$?$$, E'\\'?', :name, a::text", {"1"}),
+            "SELECT $$?$$, E'\\'?', 1, a::text");
   EXPECT_EQ(bind_parameters("SELECT 'open", {"1"}), "SELECT 'open");
 }
 

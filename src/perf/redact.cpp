@@ -144,6 +144,18 @@ std::string cleaned(std::string_view text) {
   return sql::is_clean_utf8(text) ? std::string{text} : sql::clean_utf8(text);
 }
 
+/// The length of "module.Class: " at the beginning, or 0.
+std::size_t class_length(std::string_view error) {
+  const std::size_t colon = error.find(": ");
+  if (colon == std::string_view::npos) return 0;
+  const std::string_view name = error.substr(0, colon);
+  const bool dotted = name.find('.') != std::string_view::npos;
+  const bool is_name = std::all_of(name.begin(), name.end(), [](char c) {
+    return is_lower(c) || is_upper(c) || is_digit(c) || c == '_' || c == '.';
+  });
+  return dotted && is_name ? colon + 2 : 0;
+}
+
 }  // namespace
 
 void KnownSecrets::add_form(std::string form) {
@@ -251,6 +263,12 @@ std::string Redactor::parameters(std::string_view statement, std::span<const std
 std::string Redactor::text(std::string_view text, std::size_t limit, const KnownSecrets& secrets) const {
   const impl::IsSecret is_secret = [this](std::string_view name) { return is_secret_name(name); };
   return limited(impl::scrub_text(impl::remove_known(cleaned(text), secrets), is_secret), limit);
+}
+
+std::string Redactor::error(std::string_view error, std::size_t limit, const KnownSecrets& secrets) const {
+  const std::size_t length = class_length(error);
+  const std::string name = impl::remove_known(std::string{error.substr(0, length)}, secrets);
+  return limited(name + text(error.substr(length), limit, secrets), limit);
 }
 
 }  // namespace headroom::perf

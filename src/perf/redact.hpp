@@ -59,6 +59,10 @@ class Redactor {
   [[nodiscard]] std::string text(std::string_view text, std::size_t limit,
                                  const KnownSecrets& secrets = {}) const;
 
+  /// "module.Class: text" of an exception: the class is no name of a field, whatever words it is made of.
+  [[nodiscard]] std::string error(std::string_view error, std::size_t limit,
+                                  const KnownSecrets& secrets = {}) const;
+
   /// The same for a body that is about to be stored; it stays marked as cut, or is marked when it is cut
   /// here.
   [[nodiscard]] Body body(Body body, std::size_t limit, const KnownSecrets& secrets = {}) const;

@@ -293,6 +293,18 @@ TEST(Text, LosesCredentialsOfEveryCommonForm) {
   EXPECT_THAT(text("row " + kToken + " is gone"), "row *** is gone");
 }
 
+TEST(Error, KeepsItsClassAndTheWordBehindIt) {
+  const Redactor redactor;
+  const std::string sentence = "trytond.res.user.PasswordError: Your password is too short.";
+  EXPECT_EQ(redactor.error(sentence, kNoLimit), sentence);
+  EXPECT_THAT(redactor.error("shop.TokenError: password: hunter2hunter2", kNoLimit),
+              Not(HasSubstr("hunter2")));
+  EXPECT_THAT(redactor.error("password: hunter2hunter2", kNoLimit), Not(HasSubstr("hunter2")));
+  EXPECT_THAT(redactor.error("a password.x, token: hunter2hunter2", kNoLimit), Not(HasSubstr("hunter2")));
+  EXPECT_EQ(redactor.error("shop.Error: too long", 15), "shop.Error: too");
+  EXPECT_EQ(redactor.error("shop.Error: too long", 4), "shop");
+}
+
 TEST(Text, KeepsBacktracesReadable) {
   const std::string trace =
       "  File \"/usr/lib/python3/dist-packages/trytond/model/modelsql.py\", line 1432, in search\n"

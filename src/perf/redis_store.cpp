@@ -130,12 +130,6 @@ void require_short_names(const Batch& batch) {
   }
 }
 
-bool is_user(const std::string& wanted, const std::string& login, const std::optional<std::int64_t>& id) {
-  if (wanted.empty()) return true;
-  const auto pattern = UserPattern::parse(wanted);
-  return pattern.id ? id == pattern.id : login == pattern.login;
-}
-
 /// The filter speaks of more than the indexes know.
 bool needs_summary(const Filter& filter) {
   return !filter.user.empty() || !filter.method.empty() || filter.has != Has::kNothing ||
@@ -147,7 +141,7 @@ bool needs_calls(const Filter& filter) {
 }
 
 bool matches(const CallSummary& call, const Filter& filter) {
-  return (filter.database.empty() || call.database == filter.database) &&
+  return includes_database(filter, call.database) &&
          (filter.session.empty() || call.session == filter.session) &&
          is_user(filter.user, call.user, call.user_id) &&
          (filter.method.empty() || base::glob_match(filter.method, call.method)) &&
@@ -163,6 +157,71 @@ struct Scripts {
   redis::Script statement{std::string(lua::kStatement)};
 };
 
+/// Collects samples out of summaries and sums, and interns what they name.
+class RedisSampler final {
+ public:
+  explicit RedisSampler(std::uint64_t most) : most_(most) {}
+
+  void add(const CallSummary& summary, std::string_view sums) {
+    if (!wants_more()) return;
+    if (samples_.calls.size() == most_) {
+      samples_.complete = false;
+      return;
+    }
+    CallSample call;
+    call.start = summary.start;
+    call.wall = summary.wall;
+    call.sql = summary.sql;
+    call.statements = summary.statements;
+    call.method = method_of(summary.method);
+    call.first_part = samples_.parts.size();
+    read_sums(sums, [&](const std::string& name, std::int64_t number, std::int64_t time) {
+      if (name.empty() || name.front() != 'f') return;
+      samples_.parts.push_back({statement_of(name), static_cast<std::uint32_t>(number), Microseconds(time)});
+    });
+    call.parts = static_cast<std::uint32_t>(samples_.parts.size() - call.first_part);
+    samples_.calls.push_back(call);
+  }
+
+  /// False once it is known that there are more calls than are wanted.
+  [[nodiscard]] bool wants_more() const { return samples_.complete; }
+  [[nodiscard]] const std::vector<std::uint64_t>& fingerprints() const { return fingerprints_; }
+
+  CallSamples finish(const std::map<std::uint64_t, StatementInfo>& known) && {
+    for (const auto fingerprint : fingerprints_) {
+      const auto found = known.find(fingerprint);
+      samples_.statements.push_back(found == known.end() ? StatementInfo{} : found->second);
+      samples_.statements.back().fingerprint = fingerprint;
+    }
+    return std::move(samples_);
+  }
+
+ private:
+  std::uint32_t method_of(const std::string& name) {
+    const auto [found, made] =
+        methods_.try_emplace(name, static_cast<std::uint32_t>(samples_.methods.size()));
+    if (made) samples_.methods.push_back(name);
+    return found->second;
+  }
+
+  std::uint32_t statement_of(const std::string& name) {
+    const auto [found, made] =
+        statements_.try_emplace(name, static_cast<std::uint32_t>(fingerprints_.size()));
+    if (made) {
+      std::uint64_t fingerprint = 0;
+      std::from_chars(name.data() + 1, name.data() + name.size(), fingerprint, 16);
+      fingerprints_.push_back(fingerprint);
+    }
+    return found->second;
+  }
+
+  std::uint64_t most_;
+  CallSamples samples_;
+  std::unordered_map<std::string, std::uint32_t> methods_;
+  std::unordered_map<std::string, std::uint32_t> statements_;
+  std::vector<std::uint64_t> fingerprints_;
+};
+
 using Rollup = std::map<std::string, TotalRow>;  ///< by "m" + method or "f" + fingerprint
 
 class RedisStore final : public Store {
@@ -173,10 +232,14 @@ class RedisStore final : public Store {
   /// Errors: those of `open_store`.
   Result<void> open() {
     return guarded([&] {
-      if (mode_ == OpenMode::kWrite) {
+      if (mode_ != OpenMode::kRead) {
         static_cast<void>(client_.ask({"HSETNX", redis_keys::kAbout, "schema", std::to_string(kSchema)}));
       }
       const auto schema = client_.text({"HGET", redis_keys::kAbout, "schema"});
+      if (mode_ == OpenMode::kChange && !schema) {
+        throw RedisError({ErrorCode::kNotFound, fmt::format("{}: nothing was recorded into this database yet",
+                                                            client_.connection().url().text())});
+      }
       if (schema && parse_number(*schema) > kSchema) {
         throw RedisError(
             {ErrorCode::kProtocol, fmt::format("{}: the store has schema {}, this version reads up to {}",
@@ -202,7 +265,7 @@ class RedisStore final : public Store {
   Result<std::vector<SessionRow>> sessions(const Filter& filter) override {
     return guarded([&] {
       std::vector<SessionRow> rows;
-      for (const auto& database : client_.databases(filter.database)) add_sessions(database, filter, rows);
+      for (const auto& database : client_.databases(filter)) add_sessions(database, filter, rows);
       std::stable_sort(rows.begin(), rows.end(), [](const SessionRow& left, const SessionRow& right) {
         return left.last > right.last;
       });
@@ -248,8 +311,23 @@ class RedisStore final : public Store {
   Result<std::vector<MethodCount>> counts(const Filter& filter) override {
     return guarded([&] {
       std::vector<MethodCount> rows;
-      for (const auto& database : client_.databases(filter.database)) add_hours(database, filter, rows);
+      for (const auto& database : client_.databases(filter)) add_hours(database, filter, rows);
       return rows;
+    });
+  }
+
+  Result<CallSamples> samples(const Filter& filter, std::uint64_t most) override {
+    return guarded([&] {
+      RedisSampler sampler(most);
+      each_match(filter, [&](const std::vector<RedisPlace>& places, const std::vector<CallSummary>& calls) {
+        const auto sums = values(places, "sums");
+        for (std::size_t i = 0; i < calls.size(); ++i) {
+          if (sums[i]) sampler.add(calls[i], *sums[i]);
+        }
+        return sampler.wants_more();
+      });
+      const auto known = statements(sampler.fingerprints());
+      return std::move(sampler).finish(known);
     });
   }
 
@@ -269,6 +347,7 @@ class RedisStore final : public Store {
         info.oldest = std::min(info.oldest.value_or(start), start);
       }
       info.processes = processes();
+      info.evicting = evicting_policy();
       return info;
     });
   }
@@ -327,8 +406,9 @@ class RedisStore final : public Store {
       const auto& summary = call->summary;
       values.text(summary.id);
       values.number(summary.start.time_since_epoch().count());
-      values.text(summary.user);
-      values.text(summary.user_id ? std::to_string(*summary.user_id) : std::string{});
+      const bool names_user = call->parent.empty();  // a task may run as another one than its session's
+      values.text(names_user ? summary.user : std::string{});
+      values.text(names_user && summary.user_id ? std::to_string(*summary.user_id) : std::string{});
       values.text(encode(summary));
       values.text(detail_of(*call));
       values.text(sums_of(*call));
@@ -384,7 +464,7 @@ class RedisStore final : public Store {
     Values values;
     values.text(fmt::format("{}:{}", process.host, process.process));
     values.number(seen);
-    values.text(encode(process));
+    values.text(process.ended ? std::string{} : encode(process));
     values.number(seen - 24 * kHour);
     const std::vector<std::string_view> keys{redis_keys::kProcesses, redis_keys::kSeen};
     pipeline.add_script(scripts_.process, keys, values.views());
@@ -439,7 +519,7 @@ class RedisStore final : public Store {
 
   Rollup stored_rollup(const Filter& filter, char wanted) {
     Rollup rollup;
-    for (const auto& database : client_.databases(filter.database)) {
+    for (const auto& database : client_.databases(filter)) {
       const auto key = filter.session.empty() ? of_database(database, "totals")
                                               : of_session(database, filter.session, "totals");
       for (const auto& [field, text] : client_.pairs({"HGETALL", key})) {
@@ -464,6 +544,7 @@ class RedisStore final : public Store {
           row.time += Microseconds(time);
         });
       }
+      return true;
     });
     return rollup;
   }
@@ -542,7 +623,7 @@ class RedisStore final : public Store {
     return calls;
   }
 
-  /// Calls `use(places, summaries)` with the calls that match, a step at a time.
+  /// Calls `use(places, summaries)` with the calls that match, a step at a time; `use` returns false to stop.
   template <typename Use>
   void each_match(const Filter& filter, Use use) {
     RedisOrder order(client_, filter);
@@ -555,7 +636,7 @@ class RedisStore final : public Store {
         matching_places.push_back(std::move(places[i]));
         matching.push_back(std::move(calls[i]));
       }
-      use(matching_places, matching);
+      if (!use(matching_places, matching)) return;
     }
   }
 
@@ -563,7 +644,7 @@ class RedisStore final : public Store {
   std::vector<RedisPlace> first_places(RedisOrder& order, const Filter& filter) {
     if (filter.rank == 0 || filter.session.empty()) return order.next(kStep);
     std::vector<RedisPlace> places;
-    for (const auto& database : client_.databases(filter.database)) {
+    for (const auto& database : client_.databases(filter)) {
       places.push_back({database, filter.session, rank_text(filter.rank), 0});
     }
     return places;
@@ -583,6 +664,7 @@ class RedisStore final : public Store {
           result.calls.push_back(std::move(call));
         ++result.total;
       }
+      return true;
     });
     return result;
   }
@@ -694,6 +776,8 @@ class RedisStore final : public Store {
       count.sql = Microseconds(number);
     } else if (what == "q") {
       count.statements = positive;
+    } else if (what == "m") {
+      histogram += fmt::format("{}max:{}", histogram.empty() ? "" : ",", positive);
     } else {
       const auto most = std::min<std::uint64_t>(positive, std::numeric_limits<std::uint32_t>::max());
       histogram += fmt::format("{}{}:{}", histogram.empty() ? "" : ",", what, most);
@@ -712,6 +796,25 @@ class RedisStore final : public Store {
     }
     std::reverse(result.begin(), result.end());
     return result;
+  }
+
+  /// Policies that throw away only what expires do no harm: what expires here is a guard against counting
+  /// twice. INFO is asked because CONFIG is often forbidden; a server that does not tell is believed.
+  std::string evicting_policy() {
+    const auto told = client_.connection().run({"INFO", "memory"});
+    if (!told || told->is_error()) return {};
+    const auto policy = info_field(told->text, "maxmemory_policy");
+    const bool bounded = info_field(told->text, "maxmemory") != "0";
+    return bounded && policy.starts_with("allkeys") ? std::string(policy) : std::string();
+  }
+
+  /// The value behind "NAME:" at the start of a line.
+  static std::string_view info_field(std::string_view text, std::string_view name) {
+    const auto front = fmt::format("\n{}:", name);
+    const auto at = text.find(front);
+    if (at == std::string_view::npos) return {};
+    text.remove_prefix(at + front.size());
+    return text.substr(0, text.find_first_of("\r\n"));
   }
 
   RedisClient client_;

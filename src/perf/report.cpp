@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <set>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -20,11 +21,13 @@ struct Entry {
   Result<Report> (*make)(Store&, const ReportRequest&);
   /// What it means that it has no rows.
   std::string_view empty;
+  /// The filter that it knows nothing of.
+  std::string_view refused = {};
 };
 
 constexpr std::array<Entry, 11> kReports{
     {{"session", impl::session_report,
-      "no session was recorded; 'headroom trace add' chooses whose calls are recorded"},
+      "no session was recorded; 'headroom trace add' chooses whose calls are recorded", "method"},
      {"method", impl::method_report, "no call of this session matches"},
      {"table", impl::table_report, "no statement of this session matches"},
      {"call", impl::call_report, "no call of this session matches"},
@@ -36,7 +39,18 @@ constexpr std::array<Entry, 11> kReports{
       "no slow statement was kept; 'headroom trace add --query 0.2' keeps those that take longer"},
      {"repeat", impl::repeat_report, "no statement was repeated so often within one call"},
      {"conflict", impl::conflict_report, "no recorded call was retried or failed over a concurrent write"},
-     {"overview", impl::overview_report, "no call was counted; 'headroom status' says what records"}}};
+     {"overview", impl::overview_report, "no call was counted; 'headroom status' says what records",
+      "user"}}};
+
+/// A filter that is passed over would give an answer to another question.
+Result<void> check_filters(const Entry& entry, const Filter& filter) {
+  const bool refused = (entry.refused == "method" && !filter.method.empty()) ||
+                       (entry.refused == "user" && !filter.user.empty());
+  if (!refused) return {};
+  return fail(ErrorCode::kInvalidArgument,
+              fmt::format("{} cannot be filtered by {}; accepted are since, until, database and {}",
+                          entry.name, entry.refused, entry.refused == "user" ? "method" : "user"));
+}
 
 /// The databases that something is known of: recorded calls, or counts.
 Result<std::set<std::string>> known_databases(Store& store) {
@@ -47,23 +61,29 @@ Result<std::set<std::string>> known_databases(Store& store) {
   const auto counts = store.counts({});
   if (!counts) return fail(counts.error());
   for (const MethodCount& hour : *counts) names.insert(hour.database);
+  names.erase("");  // calls before a database was known
   return names;
 }
 
 /// Asked when nothing was found: a misspelt database looks like one in which nothing happens.
-Result<void> check_database(Store& store, const std::string& database) {
+Result<void> check_database(Store& store, const Filter& filter) {
   constexpr std::size_t kShown = 10;
-  if (database.empty()) return {};
+  if (filter.database.empty() && filter.databases.empty()) return {};
   const auto names = known_databases(store);
   if (!names) return fail(names.error());
-  if (names->empty() || names->contains(database)) return {};
+  const bool found = std::any_of(names->begin(), names->end(),
+                                 [&](const std::string& name) { return includes_database(filter, name); });
+  if (names->empty() || found) return {};
   std::vector<std::string> shown(names->begin(), names->end());
   if (shown.size() > kShown) shown.resize(kShown);
   const std::string more =
       names->size() > kShown ? fmt::format(" and {} more", names->size() - kShown) : std::string();
-  return fail(ErrorCode::kNotFound,
-              fmt::format("unknown database '{}' (a whole name, no glob); there are {}{}", database,
-                          fmt::join(shown, ", "), more));
+  return fail(
+      ErrorCode::kNotFound,
+      fmt::format("{}; there are {}{}",
+                  filter.databases.empty() ? fmt::format("unknown database '{}'", filter.database)
+                                           : fmt::format("no database is or matches '{}'", filter.databases),
+                  fmt::join(shown, ", "), more));
 }
 
 base::Error unknown_session(std::string_view prefix, const std::string& database, std::string_view begin) {
@@ -91,6 +111,52 @@ void prefer_whole_name(std::vector<SessionRow>& candidates, std::string_view nam
   std::erase_if(candidates, [&](const SessionRow& row) { return !is_whole(row); });
 }
 
+/// In the order that was asked for. Calls sort by themselves: there may be too many of them for a table.
+Result<Report> make_sorted(const Entry& entry, Store& store, const ReportRequest& request) {
+  if (request.sort.empty() || entry.name == "call") return entry.make(store, request);
+  ReportRequest all = request;
+  all.page = {};
+  auto report = entry.make(store, all);
+  if (!report) return report;
+  const auto key = impl::parse_sort(request.sort, report->table.columns);
+  if (!key) return fail(key.error());
+  const auto before = [&key](const std::vector<Cell>& left, const std::vector<Cell>& right) {
+    return key->comes_before(left[key->column], right[key->column]);
+  };
+  std::stable_sort(report->table.rows.begin(), report->table.rows.end(), before);
+  cut_to_page(*report, request.page);
+  return report;
+}
+
+/// What restricts the answer, as the user gave it.
+std::vector<std::string> restrictions(const ReportRequest& request) {
+  auto texts = impl::describe_filters(request.filter);
+  if (request.filter.most_repeated_at_least > 0)
+    texts.push_back(fmt::format("at least {} times", request.filter.most_repeated_at_least));
+  if (request.report == "session" && !request.argument.empty())
+    texts.push_back(fmt::format("user '{}'", request.argument));
+  if (request.report == "call" && !request.argument.empty())
+    texts.push_back(fmt::format("method '{}'", request.argument));
+  return texts;
+}
+
+/// Says why there is nothing: because of the filters, when there is something without them.
+Result<std::string> note_of_nothing(const Entry& entry, Store& store, const ReportRequest& request) {
+  const auto texts = restrictions(request);
+  if (texts.empty()) return std::string(entry.empty);
+  ReportRequest wider = request;
+  wider.filter = {};
+  wider.filter.database = request.filter.database;
+  wider.filter.databases = request.filter.databases;
+  wider.page = {0, 1};
+  if (entry.name == "session" || entry.name == "call") wider.argument.clear();
+  const auto all = entry.make(store, wider);
+  if (!all) return fail(all.error());
+  if (all->total == 0) return std::string(entry.empty);
+  return fmt::format("nothing matches {}; without that the report has {} row{}", fmt::join(texts, ", "),
+                     all->total, all->total == 1 ? "" : "s");
+}
+
 }  // namespace
 
 std::string_view name(Format format) {
@@ -107,6 +173,10 @@ std::string_view name(Format format) {
       return "time";
     case Format::kBytes:
       return "bytes";
+    case Format::kNumber:
+      return "number";
+    case Format::kRatio:
+      return "ratio";
   }
   return "text";
 }
@@ -120,12 +190,22 @@ const std::vector<std::string>& report_names() {
   return kNames;
 }
 
+void cut_to_page(Report& report, const Page& page) {
+  auto& rows = report.table.rows;
+  report.total = rows.size();
+  const auto skipped = static_cast<std::ptrdiff_t>(std::min<std::uint64_t>(page.offset, rows.size()));
+  rows.erase(rows.begin(), rows.begin() + skipped);
+  if (page.limit > 0 && rows.size() > page.limit) rows.resize(page.limit);
+}
+
 Result<SessionRow> find_session(Store& store, std::string_view prefix, const Filter& filter) {
   Filter all;
   all.database = filter.database;
+  all.databases = filter.databases;
   std::string_view wanted = prefix;
   if (const std::size_t slash = prefix.rfind('/'); slash != std::string_view::npos) {
     all.database = std::string(prefix.substr(0, slash));
+    all.databases.clear();
     wanted.remove_prefix(slash + 1);
   }
   auto sessions = store.sessions(all);
@@ -133,20 +213,27 @@ Result<SessionRow> find_session(Store& store, std::string_view prefix, const Fil
   std::erase_if(*sessions, [wanted](const SessionRow& row) { return !row.session.starts_with(wanted); });
   prefer_whole_name(*sessions, wanted);
   if (sessions->empty()) {
-    if (const auto known = check_database(store, all.database); !known) return fail(known.error());
+    if (const auto known = check_database(store, all); !known) return fail(known.error());
     return fail(unknown_session(prefix, all.database, wanted));
   }
   if (sessions->size() > 1) return fail(many_candidates(prefix, *sessions));
   return std::move(sessions->front());
 }
 
-Result<Report> make_report(Store& store, const ReportRequest& request) {
+Result<Report> make_report(Store& store, const ReportRequest& asked) {
+  ReportRequest request = asked;
+  if (request.filter.database.find_first_of("*?[") != std::string::npos)
+    request.filter.databases = std::exchange(request.filter.database, {});
   for (const Entry& entry : kReports) {
     if (entry.name != request.report) continue;
-    auto report = entry.make(store, request);
+    if (const auto known = check_filters(entry, request.filter); !known) return fail(known.error());
+    auto report = make_sorted(entry, store, request);
     if (!report || report->total > 0) return report;
-    if (const auto known = check_database(store, request.filter.database); !known) return fail(known.error());
-    if (report->note.empty()) report->note = entry.empty;
+    if (const auto known = check_database(store, request.filter); !known) return fail(known.error());
+    if (!report->note.empty()) return report;
+    auto note = note_of_nothing(entry, store, request);
+    if (!note) return fail(note.error());
+    report->note = *std::move(note);
     return report;
   }
   return fail(ErrorCode::kInvalidArgument,

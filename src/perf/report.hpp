@@ -27,9 +27,11 @@ enum class Format : std::uint8_t {
   kSeconds,
   kTime,
   kBytes,
+  kNumber,  ///< with a fraction
+  kRatio,   ///< a growth: 0.5 is 50 % more
 };
 
-/// "text", "count", "seconds", "time" or "bytes": as the API names it.
+/// "text", "count", "seconds", "time", "bytes", "number" or "ratio": as the API names it.
 [[nodiscard]] std::string_view name(Format format);
 
 /// A terminal that is too narrow does without the second kind, from the last one on.
@@ -41,8 +43,8 @@ struct Column {
   Shown shown = Shown::kAlways;
 };
 
-/// Nothing (shown as "-"), a text, a count or size, a duration, a point in time.
-using Cell = std::variant<std::monostate, std::string, std::int64_t, Microseconds, UtcTime>;
+/// Nothing (shown as "-"), a text, a count or size, a duration, a point in time, a number with a fraction.
+using Cell = std::variant<std::monostate, std::string, std::int64_t, Microseconds, UtcTime, double>;
 
 struct Table {
   std::vector<Column> columns;
@@ -77,6 +79,8 @@ struct ReportRequest {
   /// session: a user; method, table: "t", "n" or "a"; call: a method, exact, or the number of a call to
   /// see it whole; profile, db, io: a call; query: a rank.
   std::string argument;
+  /// A column's name: the smallest first; "-" before it: the largest first. Empty: the report's own order.
+  std::string sort;
   Filter filter;
   /// `limit` 0: all rows of reports that are bounded by themselves, 10,000 calls else.
   Page page;
@@ -86,10 +90,14 @@ struct ReportRequest {
 [[nodiscard]] const std::vector<std::string>& report_names();
 
 /// Makes a report.
-/// Errors: invalid_argument (unknown report, missing session, an argument that is none of those accepted),
+/// Errors: invalid_argument (unknown report, missing session, an argument or column that is none of those
+/// accepted),
 /// not_found (no such session, call or rank), conflict (several sessions begin with the prefix: the message
 /// lists them), those of the store.
 [[nodiscard]] Result<Report> make_report(Store& store, const ReportRequest& request);
+
+/// Leaves the rows of the page in the table, counts all of them in `total`.
+void cut_to_page(Report& report, const Page& page);
 
 /// Finds the one session that `prefix` means. Errors: as make_report.
 [[nodiscard]] Result<SessionRow> find_session(Store& store, std::string_view prefix, const Filter& filter);
@@ -99,5 +107,9 @@ struct ReportRequest {
 [[nodiscard]] std::string to_json(const Table& table);
 /// The same of a report: each of its parts becomes a list under its name in the only row.
 [[nodiscard]] std::string to_json(const Report& report);
+/// A JSON string, with its quotes; bytes that are no UTF-8 become U+FFFD.
+[[nodiscard]] std::string json_text(std::string_view text);
+/// A JSON number of six digits; null when it is not finite.
+[[nodiscard]] std::string json_number(double number);
 
 }  // namespace headroom::perf

@@ -6,13 +6,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 
 #include "perf/memory_store.hpp"
+#include "perf/profile_tree.hpp"
 #include "perf/report_sample.hpp"
 #include "perf/report_text.hpp"
 
@@ -55,9 +58,14 @@ base::Error failure(const ReportRequest& asked) {
 
 std::string in_all_forms(const Report& report) {
   std::ostringstream text;
-  text << "== pipe ==\n" << (report.text.empty() ? to_tsv(report.table) : escape_block(report.text));
-  text << "== terminal ==\n"
-       << (report.text.empty() ? to_aligned(report.table, 100, Color::kOff) : "as the pipe\n");
+  const std::string terminal =
+      report.text.empty() ? to_aligned(report.table, 100, Color::kOff) : escape_block(report.text);
+  const bool has_text_alone = !report.text.empty() && report.parts.empty();
+  text << "== pipe ==\n"
+       << (has_text_alone         ? terminal
+           : report.parts.empty() ? to_tsv(report.table)
+                                  : to_tsv(report));
+  text << "== terminal ==\n" << (has_text_alone ? "as the pipe\n" : terminal);
   text << "== json ==\n" << to_json(report);
   text << "== total " << report.total << " ==\n" << report.note << '\n';
   return text.str();
@@ -179,14 +187,39 @@ TEST(Report, NamesTheDatabasesWhenOneIsUnknown) {
     ReportRequest asked = request(name, std::string(name) == "call" ? "71" : "");
     asked.filter.database = "shp*";
     EXPECT_EQ(failure(asked).code(), ErrorCode::kNotFound) << name;
-    EXPECT_EQ(failure(asked).message(),
-              "unknown database 'shp*' (a whole name, no glob); there are shop, test")
-        << name;
+    EXPECT_EQ(failure(asked).message(), "no database is or matches 'shp*'; there are shop, test") << name;
   }
-  EXPECT_EQ(failure(request("call", "shp/71")).message(),
-            "unknown database 'shp' (a whole name, no glob); there are shop, test");
+  EXPECT_EQ(failure(request("call", "shp/71")).message(), "unknown database 'shp'; there are shop, test");
+  Batch nameless = sample_batch();
+  nameless.counts.front().database.clear();
+  MemoryStore store;
+  ASSERT_TRUE(store.append(nameless));
+  EXPECT_EQ(make_report(store, request("call", "shp/71")).error().message(),
+            "unknown database 'shp'; there are shop, test");
+  ReportRequest named = request("overview");
+  named.filter.database = "shp";
+  EXPECT_EQ(failure(named).message(), "unknown database 'shp'; there are shop, test");
   EXPECT_THAT(failure(request("call", "shop/zz")).message(),
               HasSubstr("no session of database 'shop' begins with 'zz'"));
+}
+
+TEST(Report, TakesAGlobForDatabasesAndWholeNamesAsBefore) {
+  const auto databases = [](const char* wanted) {
+    ReportRequest asked = request("session");
+    asked.filter.database = wanted;
+    std::set<std::string> found;
+    const Report report = make(asked);
+    const auto column = std::ranges::find(report.table.columns, "database", &Column::name);
+    const auto place = static_cast<std::size_t>(column - report.table.columns.begin());
+    for (const auto& row : report.table.rows) found.insert(std::get<std::string>(row.at(place)));
+    return found;
+  };
+  EXPECT_EQ(databases("*"), (std::set<std::string>{"shop", "test"}));
+  EXPECT_EQ(databases("sh?p"), std::set<std::string>{"shop"});
+  EXPECT_EQ(databases("test"), std::set<std::string>{"test"});
+  ReportRequest asked = request("call", "71aa");
+  asked.filter.database = "te*";
+  EXPECT_EQ(make(asked).total, 1U) << "a session's beginning is told apart by a glob too";
 }
 
 TEST(Report, SaysWhatItMeansThatThereIsNothing) {
@@ -214,6 +247,100 @@ TEST(Report, ShowsACallWhole) {
   EXPECT_EQ(call["statements"][0]["tables"], "sale_sale");
   EXPECT_EQ(failure(request("call", "7b", "99")).code(), ErrorCode::kNotFound);
   EXPECT_EQ(failure(request("call", "7b", "0")).code(), ErrorCode::kInvalidArgument);
+}
+
+TEST(Report, SaysWhenNothingIsThereBecauseOfAFilter) {
+  const Report sessions = make(request("session", "", "nouser"));
+  EXPECT_EQ(sessions.note, "nothing matches user 'nouser'; without that the report has 3 rows");
+  ReportRequest profiles = request("profile", "shop/71");
+  profiles.filter.user = "nobody";
+  EXPECT_EQ(make(profiles).note, "nothing matches user 'nobody'; without that the report has 1 row");
+  EXPECT_EQ(make(request("call", "shop/71", "nosuch")).note,
+            "nothing matches method 'nosuch'; without that the report has 3 rows");
+  ReportRequest bodies = request("io", "7b");
+  bodies.filter.user = "nobody";
+  EXPECT_THAT(make(bodies).note, HasSubstr("no bodies were kept")) << "with and without the filter";
+}
+
+TEST(Report, TakesANegativeNumberForNoMethod) {
+  EXPECT_EQ(failure(request("call", "shop/71", "-1")).message(), "call '-1': expected its number, 1 or more");
+}
+
+TEST(Report, RefusesAFilterThatItKnowsNothingOf) {
+  ReportRequest sessions = request("session");
+  sessions.filter.method = "nosuch";
+  EXPECT_EQ(failure(sessions).code(), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(failure(sessions).message(),
+            "session cannot be filtered by method; accepted are since, until, database and user");
+  ReportRequest overview = request("overview");
+  overview.filter.user = "nobody";
+  EXPECT_EQ(failure(overview).code(), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(failure(overview).message(),
+            "overview cannot be filtered by user; accepted are since, until, database and method");
+}
+
+TEST(Report, RefusesAFilterThatIsTheArgumentToo) {
+  ReportRequest sessions = request("session", "", "admin");
+  sessions.filter.user = "bob";
+  EXPECT_EQ(failure(sessions).message(),
+            "the user is given twice: 'admin' as the argument, 'bob' as the filter user");
+  ReportRequest calls = request("call", "shop/71", "model.sale.sale.read");
+  calls.filter.method = "model.*";
+  EXPECT_EQ(failure(calls).code(), ErrorCode::kInvalidArgument);
+}
+
+TEST(Report, FiltersSlowStatementsAndACallThatIsNamedByUser) {
+  ReportRequest slow = request("query", "shop/71");
+  slow.filter.user = "admin";
+  EXPECT_EQ(make(slow).total, 1U);
+  slow.filter.user = "nobody";
+  EXPECT_EQ(make(slow).total, 0U);
+  slow.argument = "1";
+  EXPECT_THAT(failure(slow).message(), HasSubstr("no slow statement 1 that matches user 'nobody'"));
+  ReportRequest call = request("call", "shop/71", "2");
+  call.filter.user = "nobody";
+  call.filter.method = "model.sale.*";
+  EXPECT_EQ(failure(call).code(), ErrorCode::kNotFound);
+  EXPECT_THAT(failure(call).message(),
+              HasSubstr("no call 2 that matches user 'nobody', method 'model.sale.*'"));
+}
+
+TEST(Report, SaysThatTheTimeOfATaskMayBeCountedTwice) {
+  Batch batch = sample_batch();
+  MemoryStore store = sample_store();
+  EXPECT_EQ(make_report(store, request("overview")).value().note, "");
+  batch.calls.clear();
+  batch.counts.resize(1);
+  batch.counts[0].kind = CallKind::kTask;
+  ASSERT_TRUE(store.append(batch));
+  EXPECT_THAT(make_report(store, request("overview")).value().note, HasSubstr("inside a call"));
+}
+
+TEST(Report, ShowsWhichCallsACallRanInsideItself) {
+  Batch batch = sample_batch();
+  CallRecord task = batch.calls[1];
+  task.summary.id = "task";
+  task.summary.kind = CallKind::kTask;
+  task.summary.method = "model.sale.sale.process";
+  task.summary.start += std::chrono::milliseconds{700};
+  task.summary.statements = 961;
+  task.parent = batch.calls[1].summary.id;
+  CallRecord meanwhile = task;
+  meanwhile.summary.id = "meanwhile";
+  meanwhile.parent.clear();
+  batch.calls = {batch.calls[1], task, meanwhile};
+  MemoryStore store;
+  ASSERT_TRUE(store.append(batch));
+  const auto call = nlohmann::json::parse(to_json(make_report(store, request("call", "71", "1")).value()))[0];
+  ASSERT_EQ(call["children"].size(), 1U);
+  EXPECT_EQ(call["children"][0]["#"], 2);
+  EXPECT_EQ(call["children"][0]["method"], "model.sale.sale.process");
+  EXPECT_EQ(call["children"][0]["kind"], "task");
+  EXPECT_EQ(call["children"][0]["db_nb"], 961);
+  const auto child =
+      nlohmann::json::parse(to_json(make_report(store, request("call", "71", "2")).value()))[0];
+  EXPECT_EQ(child["parent"], "shop/71aa/1");
+  EXPECT_EQ(child["children"].size(), 0U);
 }
 
 TEST(Report, ListsTheFirstLineOfTheErrorOfAFailedCall) {
@@ -262,11 +389,68 @@ TEST(Report, ShowsAPageAndCountsTheWhole) {
   EXPECT_TRUE(make(asked).table.rows.empty());
 }
 
+TEST(Report, SortsByAnyColumnBeforeItCutsThePage) {
+  for (const char* report : {"call", "method", "table"}) {
+    const std::string column = std::string(report) == "call" ? "tm" : "number";
+    ReportRequest asked = request(report, "shop/71");
+    asked.sort = column;
+    const Report rising = make(asked);
+    asked.sort = "-" + column;
+    asked.page.limit = 1;
+    const Report falling = make(asked);
+    const auto names = column_names(rising);
+    const auto at = static_cast<std::size_t>(std::find(names.begin(), names.end(), column) - names.begin());
+    ASSERT_GT(rising.table.rows.size(), 1U) << report;
+    const auto least_first = [at](const auto& a, const auto& b) { return a[at] < b[at]; };
+    EXPECT_TRUE(std::is_sorted(rising.table.rows.begin(), rising.table.rows.end(), least_first)) << report;
+    EXPECT_EQ(falling.total, rising.total) << report;
+    EXPECT_EQ(falling.table.rows.at(0)[at], rising.table.rows.back()[at]) << report;
+    asked.sort = "-nothing";
+    EXPECT_THAT(failure(asked).message(), HasSubstr(column)) << report;
+  }
+}
+
+TEST(Report, GivesACallTreeWithItsNodesInParallelLists) {
+  MemoryStore store = sample_store();
+  const Report calls = make(request("profile", "shop/71"));
+  const auto rank = std::get<std::int64_t>(calls.table.rows.at(0)[1]);
+  const auto trees = profile_trees(store, request("profile", "shop/71", std::to_string(rank)));
+  ASSERT_TRUE(trees) << trees.error().message();
+  const auto tree = nlohmann::json::parse(*trees)["profiles"][0];
+  const auto& nodes = tree["nodes"];
+  EXPECT_EQ(tree["kind"], "exact");
+  EXPECT_EQ(nodes["parent"].size(), nodes["self_ns"].size());
+  EXPECT_EQ(nodes["frame"].size(), nodes["calls"].size());
+  EXPECT_EQ(tree["frames"]["function"].size(), tree["frames"]["line"].size());
+  for (std::size_t i = 1; i < nodes["parent"].size(); ++i) EXPECT_LT(nodes["parent"][i], i);
+  EXPECT_THAT(profile_trees(store, request("profile", "shop/71", "1")).error().message(),
+              HasSubstr("without a profile"));
+  EXPECT_EQ(profile_trees(store, request("profile", "shop/71")).error().code(), ErrorCode::kInvalidArgument);
+}
+
 TEST(Report, FindsThePartnerOfACollisionThatWritesTheSameTable) {
   const Report report = make(request("conflict"));
   ASSERT_EQ(report.table.rows.size(), 2U);
   EXPECT_EQ(std::get<std::string>(report.table.rows[0][1]), "sale_sale");
   EXPECT_EQ(std::get<std::string>(report.table.rows[0][7]), "shop/71aa/2");
+}
+
+TEST(Report, LeavesOutOfACollisionWhatIsWrittenOutsideOfItsAttempts) {
+  MemoryStore store;
+  Batch batch = sample_batch();
+  StatementInfo touch;
+  touch.fingerprint = 4711;
+  touch.kind = sql::StatementKind::kUpdate;
+  touch.tables = {"ir_session"};
+  batch.statements.push_back(touch);
+  for (CallRecord& record : batch.calls)
+    record.statements.push_back({4711, 1, Microseconds{1000}, Microseconds{1000}, 1, ""});
+  ASSERT_TRUE(store.append(batch));
+  const auto report = make_report(store, request("conflict"));
+  ASSERT_TRUE(report);
+  ASSERT_EQ(report->table.rows.size(), 2U);
+  EXPECT_EQ(std::get<std::string>(report->table.rows[0][1]), "sale_sale");
+  EXPECT_EQ(std::get<std::string>(report->table.rows[0][9]), "sale_sale");
 }
 
 TEST(Report, NamesNoPartnerWhereNoneOverlaps) {

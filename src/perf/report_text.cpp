@@ -181,10 +181,16 @@ std::string format_text(const std::string& text, Format format, Reader reader) {
   return escape_line(one_frame ? sending_frame(text) : text);
 }
 
+std::string format_number(double number, Format format, Reader reader) {
+  if (reader == Reader::kProgram) return fmt::format("{:.6g}", number);
+  return format == Format::kRatio ? fmt::format("{:+.0f} %", number * 100) : fmt::format("{:.1f}", number);
+}
+
 std::string format_cell(const Cell& cell, Format format, Reader reader) {
   if (const auto* text = std::get_if<std::string>(&cell)) return format_text(*text, format, reader);
   if (const auto* duration = std::get_if<Microseconds>(&cell)) return base::format_seconds(*duration);
   if (const auto* time = std::get_if<UtcTime>(&cell)) return format_time(*time);
+  if (const auto* number = std::get_if<double>(&cell)) return format_number(*number, format, reader);
   if (const auto* number = std::get_if<std::int64_t>(&cell)) {
     const bool size = format == Format::kBytes && reader == Reader::kPerson && *number >= 0;
     return size ? base::format_size(static_cast<std::uint64_t>(*number)) : fmt::format("{}", *number);
@@ -199,7 +205,8 @@ std::string block_cell(const Cell& cell, Format format) {
 }
 
 bool stands_right(Format format) {
-  return format == Format::kCount || format == Format::kSeconds || format == Format::kBytes;
+  return format == Format::kCount || format == Format::kSeconds || format == Format::kBytes ||
+         format == Format::kNumber || format == Format::kRatio;
 }
 
 using Lines = std::vector<std::vector<std::string>>;
@@ -281,6 +288,8 @@ void fit(std::vector<std::size_t>& widths, const std::vector<Column>& columns, s
 std::string_view color_of(std::string_view column, std::string_view value) {
   if (value == "-") return "\x1b[2m";
   if (column == "status" && value != "ok") return "\x1b[31m";
+  if (column == "verdict" && value == "worse") return "\x1b[31m";
+  if (column == "verdict" && value == "better") return "\x1b[32m";
   return {};
 }
 
@@ -357,6 +366,20 @@ std::size_t display_width(std::string_view text) {
     text.remove_prefix(character.length);
   }
   return width;
+}
+
+std::string to_tsv(const Report& report) {
+  std::string result;
+  for (const auto& row : report.table.rows) {
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      const Column& column = report.table.columns[i];
+      result += fmt::format("{}\t{}\n", column.name, format_cell(row[i], column.format, Reader::kProgram));
+    }
+  }
+  for (const Part& part : report.parts) {
+    if (!part.table.rows.empty()) result += fmt::format("\n{}\n{}", part.name, to_tsv(part.table));
+  }
+  return result;
 }
 
 std::string to_tsv(const Table& table) {

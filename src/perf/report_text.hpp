@@ -18,6 +18,10 @@ enum class Color : std::uint8_t { kOff, kOn };
 /// line end.
 [[nodiscard]] std::string to_tsv(const Table& table);
 
+/// A report of one row with its parts, for a pipe: "key TAB value" lines; then for each part that has rows a
+/// line end, its name, and its table as above.
+[[nodiscard]] std::string to_tsv(const Report& report);
+
 /// Aligned columns for a terminal of `width` characters (0: any width). When the lines are too long, columns
 /// that need not be shown are left out, then long texts are cut, then other texts, with an ellipsis; numbers
 /// never are.

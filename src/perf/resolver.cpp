@@ -4,6 +4,8 @@
 #include <unordered_map>
 #include <utility>
 
+#include "sql/token.hpp"
+
 namespace headroom::perf {
 
 namespace {
@@ -26,53 +28,19 @@ std::string join(const Backtrace& backtrace) {
   return text;
 }
 
-/// The end of what starts at `at`: a quoted string, a quoted name or a comment; `at` itself for anything
-/// else.
-std::size_t skip_quoted(std::string_view text, std::size_t at) {
-  const char c = text[at];
-  if (c == '\'' || c == '"') {
-    const auto end = text.find(c, at + 1);
-    return end == std::string_view::npos ? text.size() : end + 1;
-  }
-  const auto two = text.substr(at, 2);
-  if (two == "--") return std::min(text.size(), text.find('\n', at));
-  if (two == "/*") {
-    const auto end = text.find("*/", at);
-    return end == std::string_view::npos ? text.size() : end + 2;
-  }
-  return at;
-}
-
-/// The length of the placeholder at `at`, or 0.
-std::size_t placeholder(std::string_view text, std::size_t at, bool percent_style) {
-  if (!percent_style) return text[at] == '?' ? 1 : 0;
-  const auto two = text.substr(at, 2);
-  if (two == "%s") return 2;
-  if (two != "%(") return 0;
-  const auto end = text.find(")s", at);
-  return end == std::string_view::npos ? 0 : end + 2 - at;
-}
-
 }  // namespace
 
 std::string bind_parameters(std::string_view text, const std::vector<std::string>& parameters) {
-  const bool percent_style =
-      text.find("%s") != std::string_view::npos || text.find("%(") != std::string_view::npos;
   std::string bound;
+  std::size_t copied = 0;
   std::size_t next = 0;
-  for (std::size_t at = 0; at < text.size();) {
-    if (const auto behind = skip_quoted(text, at); behind != at) {
-      bound += text.substr(at, behind - at);
-      at = behind;
-    } else if (const auto length = placeholder(text, at, percent_style);
-               length != 0 && next < parameters.size()) {
-      bound += parameters[next++];
-      at += length;
-    } else {
-      bound += text[at++];
-    }
+  for (const sql::Token& token : sql::tokenize(text)) {
+    if (token.kind != sql::TokenKind::kPlaceholder || next >= parameters.size()) continue;
+    const auto at = static_cast<std::size_t>(token.text.data() - text.data());
+    bound.append(text.substr(copied, at - copied)).append(parameters[next++]);
+    copied = at + token.text.size();
   }
-  return bound;
+  return bound.append(text.substr(copied));
 }
 
 Resolver::Resolver(Settings settings) : settings_(std::move(settings)), redactor_(settings_.secrets) {}
@@ -130,8 +98,8 @@ void Resolver::add(FinishedCall call, Batch& batch) {
   CallRecord record = std::move(call.record);
   record.host = settings_.host;
   record.process = settings_.process;
-  record.error = redactor_.text(record.error, kErrorLimit, secrets);
-  for (auto& attempt : record.attempts) attempt.error = redactor_.text(attempt.error, kErrorLimit, secrets);
+  record.error = redactor_.error(record.error, kErrorLimit, secrets);
+  for (auto& attempt : record.attempts) attempt.error = redactor_.error(attempt.error, kErrorLimit, secrets);
   for (auto* body : {&record.request, &record.response}) {
     if (*body) *body = redactor_.body(std::move(**body), settings_.body_limit, secrets);
   }

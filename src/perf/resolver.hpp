@@ -40,7 +40,7 @@ class Resolver {
   std::unordered_set<std::uint64_t> told_;
 };
 
-/// Puts parameters (SQL literals) in the place of `%s`, `%(name)s` and `?`, outside of quotes. Names are
+/// Puts parameters (SQL literals) in the place of placeholders, as `sql::tokenize` finds them. Names are
 /// taken in order of appearance. What has no parameter stays.
 [[nodiscard]] std::string bind_parameters(std::string_view text, const std::vector<std::string>& parameters);
 

@@ -33,7 +33,7 @@ bool may_match(const std::vector<std::string>& globs, std::string_view method) {
 
 bool names(const UserPattern& pattern, const Subject& subject) {
   if (pattern.id) return pattern.id == subject.user_id;
-  return !subject.login.empty() && pattern.login == subject.login;
+  return !subject.login.empty() && base::glob_match(pattern.login, subject.login);
 }
 
 bool applies(const Rule& rule, const Subject& subject, base::UtcTime now, std::uint64_t dice) {

@@ -15,10 +15,11 @@
 
 namespace headroom::perf {
 
-/// One user named in a rule: digits are an id, "login:42" forces a login, anything else is a login.
+/// One user named in a rule: digits are an id, "login:42" forces a login, anything else is a login. Logins
+/// are globs such as "shop_*".
 struct UserPattern {
   std::optional<std::int64_t> id;
-  std::string login;
+  std::string login;  ///< a glob
 
   [[nodiscard]] static UserPattern parse(std::string_view text);
   [[nodiscard]] std::string text() const;

@@ -42,7 +42,7 @@ Decision naive(const std::vector<Rule>& rules, const Subject& subject, UtcTime n
     bool user = rule.users.empty();
     for (const auto& pattern : rule.users) {
       user = user || (pattern.id ? subject.user_id && *pattern.id == *subject.user_id
-                                 : !subject.login.empty() && subject.login == pattern.login);
+                                 : !subject.login.empty() && base::glob_match(pattern.login, subject.login));
     }
     const bool matches = user && (!rule.expires || now < *rule.expires) &&
                          (rule.database.empty() || base::glob_match(rule.database, subject.database)) &&
@@ -63,7 +63,7 @@ Decision naive(const std::vector<Rule>& rules, const Subject& subject, UtcTime n
 Rule random_rule(std::mt19937_64& random) {
   static const std::vector<std::string> kGlobs = {"*",      "model.*", "model.sale.*",
                                                   "*.read", "none",    "model.?arty.*"};
-  static const std::vector<std::string> kUsers = {"1", "2", "admin", "login:1", "eve"};
+  static const std::vector<std::string> kUsers = {"1", "2", "admin", "login:1", "eve", "a*"};
   const auto some = [&](const std::vector<std::string>& from) {
     std::vector<std::string> chosen;
     for (const auto& one : from) {
@@ -116,6 +116,15 @@ TEST(Rule, users_match_by_id_or_by_login) {
   EXPECT_TRUE(records(rule_for({"login:1"}), {"", "", 2, "1"}));
   EXPECT_TRUE(records(rule_for({"eve", "admin"}), {"", "", 1, "admin"}));
   EXPECT_FALSE(records(rule_for({"admin"}), {"", "", 1, "Admin"}));
+}
+
+TEST(Rule, logins_are_globs_and_ids_are_not) {
+  EXPECT_TRUE(records(rule_for({"*"}), {"", "", 1, "admin"}));
+  EXPECT_TRUE(records(rule_for({"shop_*"}), {"", "", 2, "shop_7"}));
+  EXPECT_TRUE(records(rule_for({"login:4?"}), {"", "", 2, "42"}));
+  EXPECT_FALSE(records(rule_for({"shop_*"}), {"", "", 2, "admin"}));
+  EXPECT_FALSE(records(rule_for({"*"}), {"", "", std::nullopt, ""})) << "nobody is nobody";
+  EXPECT_FALSE(records(rule_for({"1"}), {"", "", 12, "12"}));
 }
 
 TEST(Rule, a_rule_with_users_never_matches_a_stranger) {

@@ -241,6 +241,20 @@ CallRecord killed(const RunningCall& running) {
   return record;
 }
 
+/// Its line in the store goes with it. It beat several times a second and told of itself soon after a beat,
+/// so that what was told later is of another process with its number.
+ProcessInfo farewell(const File& file) {
+  const auto now = base::utc_now();
+  const base::Nanoseconds silent{base::monotonic_ns() - file.header.heartbeat_ns};
+  ProcessInfo process;
+  process.host = file.header.host.get();
+  process.process = static_cast<std::int32_t>(file.header.process);
+  process.seen =
+      std::min(now, now - std::chrono::duration_cast<Microseconds>(silent) + std::chrono::seconds(5));
+  process.ended = true;
+  return process;
+}
+
 /// Renames the file of a dead process, so that this process alone reports it. Empty when another was faster.
 std::string claim(const std::string& path) {
   const std::string marker = fmt::format(".claimed-{}", getpid());
@@ -409,12 +423,11 @@ base::Result<std::size_t> sweep_scoreboards(const std::string& folder, Store& st
       if (!file || life_of(**file) != Life::kDead) continue;
       for (const auto& running : calls_in(**file, (*file)->header.heartbeat_ns))
         batch.calls.push_back(killed(running));
+      batch.process = farewell(**file);
     }
     const std::string claimed = claim(path);
     if (claimed.empty()) continue;
-    if (!batch.calls.empty()) {
-      if (const auto written = store.append(batch); !written) return base::fail(written.error());
-    }
+    if (const auto written = store.append(batch); !written) return base::fail(written.error());
     stored += batch.calls.size();
     ::unlink(claimed.c_str());
   }

@@ -133,6 +133,17 @@ TEST_F(SqliteFileTest, a_missing_file_is_made_for_writing_only) {
   EXPECT_TRUE(open(OpenMode::kRead));
 }
 
+TEST_F(SqliteFileTest, a_store_that_is_changed_must_be_there) {
+  const auto refused = open(OpenMode::kChange);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), ErrorCode::kNotFound);
+  EXPECT_THAT(contents(folder()), IsEmpty());
+  ASSERT_TRUE(open(OpenMode::kWrite));
+  auto changed = open(OpenMode::kChange);
+  ASSERT_TRUE(changed);
+  EXPECT_TRUE(changed->control->add_rule(Rule{}));
+}
+
 TEST_F(SqliteFileTest, the_umask_does_not_decide_who_reads_it) {
   const auto deep = folder() + "/new/state";
   EXPECT_TRUE(in_process([&] {

@@ -126,6 +126,9 @@ class SqliteStore final : public Store {
   Result<std::vector<MethodCount>> counts(const Filter& filter) override {
     return file_.run([&](SqliteDatabase& database) { return read_counts(database, filter); });
   }
+  Result<CallSamples> samples(const Filter& filter, std::uint64_t most) override {
+    return file_.run([&](SqliteDatabase& database) { return read_samples(database, filter, most); });
+  }
   Result<StoreInfo> info() override {
     return file_.run([&](SqliteDatabase& database) { return read_info(database); });
   }

@@ -13,6 +13,7 @@
 #include "base/result.hpp"
 #include "perf/record.hpp"
 #include "perf/rule.hpp"
+#include "perf/samples.hpp"
 
 namespace headroom::perf {
 
@@ -20,7 +21,8 @@ using base::Result;
 
 /// Which calls a report speaks of. Empty fields do not restrict.
 struct Filter {
-  std::string database;
+  std::string database;          ///< exact
+  std::string databases;         ///< a glob, or exact as it stands
   std::string session;           ///< exact
   std::string user;              ///< login, or digits for an id
   std::string method;            ///< glob
@@ -30,6 +32,17 @@ struct Filter {
   std::uint32_t most_repeated_at_least = 0;
   std::uint64_t rank = 0;  ///< the call of this rank (with `session`); 0 is all
 };
+
+/// Whether calls of this database are in, as far as their database goes.
+[[nodiscard]] bool includes_database(const Filter& filter, std::string_view database);
+
+/// Whether a filter's user, which is digits for an id, else a login, is this one. An empty one is everybody.
+[[nodiscard]] inline bool is_user(std::string_view wanted, std::string_view login,
+                                  std::optional<std::int64_t> user_id) {
+  if (wanted.empty()) return true;
+  const auto pattern = UserPattern::parse(wanted);
+  return pattern.id ? pattern.id == user_id : pattern.login == login;
+}
 
 /// Which part of a long list. `limit` 0 is no limit where the report is bounded by itself, else 1,000.
 struct Page {
@@ -87,7 +100,9 @@ struct StoreInfo {
   std::uint64_t calls = 0;
   std::uint64_t bytes = 0;
   std::optional<UtcTime> oldest;
-  std::vector<ProcessInfo> processes;  ///< seen within the last hour, newest first
+  /// The policy by which the server throws any key away when its memory is full; empty when it throws none.
+  std::string evicting;
+  std::vector<ProcessInfo> processes;  ///< not ended, seen within the last hour, newest first
 };
 
 /// Records: written in batches, read by the reports.
@@ -113,6 +128,8 @@ class Store {
   /// The always-on counts of everybody, hours within [since, until) of the filter; its database and method
   /// apply.
   [[nodiscard]] virtual Result<std::vector<MethodCount>> counts(const Filter& filter) = 0;
+  /// The first `most` calls that match, reduced to what comparisons need. Cost: about 2 us a call in SQLite.
+  [[nodiscard]] virtual Result<CallSamples> samples(const Filter& filter, std::uint64_t most) = 0;
   [[nodiscard]] virtual Result<StoreInfo> info() = 0;
 };
 
@@ -148,10 +165,13 @@ struct OpenStore {
   std::unique_ptr<StoreControl> control;
 };
 
-enum class OpenMode : std::uint8_t { kRead, kWrite };
+enum class OpenMode : std::uint8_t {
+  kRead,    ///< needs no right to write
+  kChange,  ///< writes, but only into a store that is there
+  kWrite,   ///< makes a SQLite file that is missing (mode 0660)
+};
 
 /// Opens "sqlite:///absolute/path", "redis://...", "rediss://..." or "unix://...".
-/// kRead needs no right to write. kWrite makes a SQLite file that is missing (mode 0660).
 /// Errors: invalid_argument (names the schemes accepted), not_found, protocol (foreign, corrupt or newer
 /// file: left untouched), unavailable, denied.
 [[nodiscard]] Result<OpenStore> open_store(std::string_view url, OpenMode mode);

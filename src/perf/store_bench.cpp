@@ -31,6 +31,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/glob.hpp"
+#include "perf/diff.hpp"
 #include "perf/store.hpp"
 
 namespace headroom::perf {
@@ -170,6 +171,7 @@ class Bench final {
     }
     reports();
     pages();
+    comparisons();
     return std::move(rows_);
   }
 
@@ -283,6 +285,26 @@ class Bench final {
     filter = session();
     filter.most_repeated_at_least = 30;
     page("page of 100 calls, repeated, first", 50, filter, 0);
+  }
+
+  /// Two sides of a tenth of the calls each: 100,000 of a million.
+  void compare_tenths(GroupBy by) {
+    const auto calls = workload_.calls() / 10;
+    const auto side = [&](std::uint64_t from) {
+      Selection selection{"tenth", session()};
+      selection.filter.since = workload_.start_of(from);
+      selection.filter.until = workload_.start_of(from + calls);
+      return selection;
+    };
+    measure(fmt::format("diff by {}, two sides of {} calls", name(by), calls), 1000, [&] {
+      const Diff answer = value_of(diff(*store_, side(0), side(5 * calls), {by, Measure::kTime, 0.1}));
+      expect(answer.sides[0].calls > calls * 9 / 10 && answer.sides[0].calls <= calls, "calls compared");
+      expect(!answer.is_worse() && answer.whole.verdict == Verdict::kSame, "two equal sides");
+    });
+  }
+
+  void comparisons() {
+    for (const GroupBy by : {GroupBy::kMethod, GroupBy::kTable, GroupBy::kFingerprint}) compare_tenths(by);
   }
 
   const Settings& settings_;

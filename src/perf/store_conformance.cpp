@@ -103,6 +103,7 @@ std::vector<StatementInfo> random_infos() {
 Filter random_filter(Lcg& random) {
   Filter filter;
   if (random.below(3) == 0) filter.database = random.below(2) == 0 ? "one" : "two";
+  if (random.below(4) == 0) filter.databases = random.below(2) == 0 ? "*n*" : "tw?";
   if (random.below(2) == 0) filter.session = fmt::format("s{}", random.below(4));
   if (random.below(4) == 0) filter.user = random.below(2) == 0 ? "user2" : "2";
   if (random.below(3) == 0) filter.method = random.below(2) == 0 ? "model.*.read" : "common.db.login";
@@ -118,10 +119,52 @@ bool passes(const CallSummary& call, const Filter& filter) {
     return filter.user == call.user || filter.user == fmt::to_string(*call.user_id);
   };
   return (filter.database.empty() || filter.database == call.database) &&
+         (filter.databases.empty() || base::glob_match(filter.databases, call.database)) &&
          (filter.session.empty() || filter.session == call.session) && (filter.user.empty() || is_user()) &&
          (filter.method.empty() || base::glob_match(filter.method, call.method)) &&
          (!filter.since || call.start >= *filter.since) && (!filter.until || call.start < *filter.until) &&
          includes(call.has, filter.has) && call.most_repeated >= filter.most_repeated_at_least;
+}
+
+// What samples keep of a call, as text.
+
+std::string text_of(std::vector<std::string> parts, const std::string& method, const CallSample& call) {
+  std::sort(parts.begin(), parts.end());
+  return fmt::format("{} {} {} {} {}: {}", method, call.start.time_since_epoch().count(), call.wall.count(),
+                     call.sql.count(), call.statements, fmt::join(parts, " "));
+}
+
+std::string part_text(std::uint64_t fingerprint, std::uint32_t count, Microseconds time,
+                      const std::vector<std::string>& tables) {
+  return fmt::format("{}x{}={}[{}]", fingerprint, count, time.count(), fmt::join(tables, ","));
+}
+
+std::vector<std::string> texts_of(const CallSamples& samples) {
+  std::vector<std::string> texts;
+  for (const auto& call : samples.calls) {
+    std::vector<std::string> parts;
+    for (const auto& part : samples.parts_of(call)) {
+      const auto& statement = samples.statements.at(part.statement);
+      parts.push_back(part_text(statement.fingerprint, part.count, part.time, statement.tables));
+    }
+    texts.push_back(text_of(parts, samples.methods.at(call.method), call));
+  }
+  return texts;
+}
+
+std::vector<std::string> texts_of(const Batch& batch) {
+  std::map<std::uint64_t, std::vector<std::string>> tables;
+  for (const auto& info : batch.statements) tables[info.fingerprint] = info.tables;
+  std::vector<std::string> texts;
+  for (const auto& record : batch.calls) {
+    const auto& summary = record.summary;
+    std::vector<std::string> parts;
+    for (const auto& one : record.statements)
+      parts.push_back(part_text(one.fingerprint, one.count, one.time, tables[one.fingerprint]));
+    texts.push_back(text_of(parts, summary.method,
+                            {summary.start, summary.wall, summary.sql, 0, summary.statements, 0, 0}));
+  }
+  return texts;
 }
 
 using NamedTotals = std::map<std::string, std::pair<std::uint64_t, std::int64_t>>;
@@ -450,6 +493,17 @@ TEST_P(StoreConformance, a_session_shows_its_user_once_one_call_knows_it) {
   EXPECT_EQ(value_of(store().sessions({})).at(0).user, "admin");
 }
 
+TEST_P(StoreConformance, a_session_keeps_its_user_when_a_task_inside_a_call_runs_as_another) {
+  auto task = plain_call("task", 2);
+  task.parent = "a";
+  task.summary.user.clear();
+  task.summary.user_id = 0;
+  append({plain_call("a", 1), task});
+  const auto row = value_of(store().sessions({})).at(0);
+  EXPECT_EQ(row.user, "admin");
+  EXPECT_EQ(row.calls, 2U);
+}
+
 TEST_P(StoreConformance, every_filter_restricts_calls_and_totals) {
   auto match = with_statement(plain_call("match", 10), 5, 2, 30);
   match.summary.database = "one";
@@ -517,6 +571,60 @@ TEST_P(StoreConformance, random_calls_give_what_a_naive_recount_gives) {
   }
 }
 
+TEST_P(StoreConformance, samples_are_the_calls_of_the_filter_with_their_statements) {
+  const auto seed = std::random_device{}();
+  SCOPED_TRACE(fmt::format("seed {}", seed));
+  Lcg random{std::mt19937_64(seed)};
+  std::vector<CallRecord> all;
+  for (int i = 0; i < 200; ++i) all.push_back(random_call(random, i));
+  append(all, random_infos());
+  for (int round = 0; round < 30; ++round) {
+    const auto filter = random_filter(random);
+    const auto most = 1 + random.below(100);
+    const auto samples = value_of(store().samples(filter, most));
+    EXPECT_EQ(samples.complete, calls(filter).total <= most);
+    EXPECT_EQ(texts_of(samples), texts_of(value_of(store().load(ids(filter, {0, most})))));
+  }
+}
+
+TEST_P(StoreConformance, a_glob_means_databases_by_pattern_or_by_their_very_name) {
+  std::vector<MethodCount> counts;
+  for (const char* database : {"shop_a", "shop_b", "test", "[ab]", "a"}) {
+    auto call = plain_call(database, 1);
+    call.summary.database = database;
+    counts.push_back(count_of("m", 500000, 1));
+    counts.back().database = database;
+    append({call});
+  }
+  Batch batch;
+  batch.counts = counts;
+  ASSERT_TRUE(store().append(batch));
+  const auto found = [&](const char* glob) {
+    Filter filter;
+    filter.databases = glob;
+    const auto all = ids(filter);
+    EXPECT_THAT(value_of(store().sessions(filter)), SizeIs(all.size()));
+    EXPECT_THAT(value_of(store().counts(filter)), SizeIs(all.size()));
+    EXPECT_EQ(calls(filter, {0, 1}).total, all.size());
+    std::uint64_t number = 0;
+    for (const auto& row : value_of(store().totals(filter, GroupBy::kMethod))) number += row.number;
+    EXPECT_EQ(number, all.size());
+    return std::set<std::string>(all.begin(), all.end());
+  };
+  using Names = std::set<std::string>;
+  EXPECT_EQ(found("shop_*"), (Names{"shop_a", "shop_b"}));
+  EXPECT_EQ(found("[ab]"), (Names{"[ab]", "a"}));
+  EXPECT_EQ(found("test"), Names{"test"});
+  EXPECT_EQ(found("x*"), Names{});
+  Filter both;
+  both.database = "test";
+  both.databases = "shop_*";
+  EXPECT_THAT(ids(both), testing::IsEmpty());
+  EXPECT_EQ(calls(both).total, 0U);
+  EXPECT_THAT(value_of(store().totals(both, GroupBy::kMethod)), testing::IsEmpty());
+  EXPECT_THAT(value_of(store().counts(both)), testing::IsEmpty());
+}
+
 TEST_P(StoreConformance, pages_put_together_are_the_whole_list) {
   const auto seed = std::random_device{}();
   SCOPED_TRACE(fmt::format("seed {}", seed));
@@ -573,6 +681,8 @@ TEST_P(StoreConformance, counts_of_the_same_hour_are_added_up) {
   EXPECT_EQ(counts[0].sql, Microseconds(20));
   EXPECT_EQ(counts[0].statements, 6U);
   EXPECT_EQ(counts[0].histogram.count(), 5U);
+  EXPECT_EQ(counts[0].histogram.longest(), Microseconds(100));
+  EXPECT_EQ(counts[0].histogram.quantile(0.99), Microseconds(100));
   EXPECT_EQ(counts[0].hour, 500000);
   filter = {};
   filter.since = UtcTime(std::chrono::hours(500001));
@@ -593,7 +703,9 @@ TEST_P(StoreConformance, counts_keep_databases_and_kinds_apart) {
 
 TEST_P(StoreConformance, the_newest_entry_of_a_process_replaces_older_ones) {
   const auto now = base::utc_now();
-  ProcessInfo process{"app1", 7, "uwsgi", "1.0", now, now, 10, 5, 1, 2, "oops", 3};
+  ProcessInfo process{"app1", 7, "uwsgi", "1.0", now, now, 10, 5, 1, 2, "oops", 3, {}};
+  process.rules.resize(1);
+  process.rules[0].methods = {"model.sale.*"};
   const auto put = [&](UtcTime seen, std::uint64_t number) {
     Batch batch;
     process.seen = seen;
@@ -613,6 +725,26 @@ TEST_P(StoreConformance, the_newest_entry_of_a_process_replaces_older_ones) {
   EXPECT_EQ(processes[1].calls, 20U);
   EXPECT_EQ(processes[1].last_error, "oops");
   EXPECT_EQ(processes[1].rules_version, 3U);
+  ASSERT_THAT(processes[1].rules, SizeIs(1));
+  EXPECT_EQ(processes[1].rules[0].methods, std::vector<std::string>{"model.sale.*"});
+}
+
+TEST_P(StoreConformance, a_process_that_has_ended_is_forgotten_but_not_a_later_one_of_its_number) {
+  const auto now = base::utc_now();
+  Batch batch;
+  const auto put = [&](UtcTime seen, bool ended) {
+    batch.process.emplace();
+    batch.process->host = "app1";
+    batch.process->process = 7;
+    batch.process->seen = seen;
+    batch.process->ended = ended;
+    ASSERT_TRUE(store().append(batch));
+  };
+  put(now, false);
+  put(now - std::chrono::seconds(1), true);
+  EXPECT_THAT(value_of(store().info()).processes, SizeIs(1));
+  put(now + std::chrono::seconds(1), true);
+  EXPECT_THAT(value_of(store().info()).processes, IsEmpty());
 }
 
 TEST_P(StoreConformance, info_tells_how_much_there_is_since_when) {

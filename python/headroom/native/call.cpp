@@ -68,12 +68,22 @@ std::optional<std::int64_t> cpu_clock() {
   return base::thread_cpu_ns();
 }
 
-/// Resident memory of the process, from a descriptor that stays open.
+/// A descriptor of the process's memory that stays open. The one of a parent tells of the parent.
+int memory_descriptor() {
+  static int descriptor = -1;  // both guarded by the interpreter's lock
+  static std::uint32_t owner = 0;
+  if (descriptor >= 0 && owner == fork_generation()) return descriptor;
+  if (descriptor >= 0) ::close(descriptor);
+  owner = fork_generation();
+  descriptor = ::open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+  return descriptor;
+}
+
+/// Resident memory of the process.
 std::int64_t resident_bytes() {
-  static const int descriptor = ::open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
   static const std::int64_t page = sysconf(_SC_PAGESIZE);
   std::array<char, 64> text{};
-  const ssize_t size = pread(descriptor, text.data(), text.size(), 0);
+  const ssize_t size = pread(memory_descriptor(), text.data(), text.size(), 0);
   if (size <= 0) return -1;
   const char* const begin = text.data();
   const char* const end = begin + size;
@@ -147,6 +157,7 @@ void close_call(CallObject* self, int http_status) {
     if (open->call.recording()) end.memory = resident_bytes();
     const bool failed_login = open->call.summary().kind == CallKind::kLogin && !open->call.verified();
     end.keep_failed_login = failed_login && own->allow_failed_login(end.now_ns);
+    end.database_exists = !end.keep_failed_login || own->knows_database(open->call.summary().database);
     stop_profilers(*open);
     auto finished = open->call.end(end);
     own->count(open->call.summary(), open->call.verified());
@@ -195,15 +206,17 @@ PyObject* begin(PyObject*, PyObject* arguments, PyObject* keywords) {
     start.cpu_ns = cpu_clock();
     start.now_ns = base::monotonic_ns();
     perf::CallLimits limits;
-    // Redaction and the escapes of JSON shorten a body, so more is kept than will be stored.
-    limits.body = std::max(limits.body, 4 * own->settings().body_limit);
+    // Redaction and the escapes of JSON shorten a body, so more is kept than will be stored; but a call with
+    // both of its bodies always fits into the buffer.
+    const auto& settings = own->settings();
+    limits.body = std::min(std::max(limits.body, 4 * settings.body_limit), settings.buffer_limit / 4);
     auto open = std::make_unique<OpenCall>(perf::ActiveCall(std::move(start), limits));
     open->generation = fork_generation();
     if (own->scoreboard() != nullptr) open->slot = own->scoreboard()->open();
     show(*open);
     const CurrentCall around;
     if (OpenCall* const parent = around.get()) {
-      open->call.set_parent(parent->call.summary().id);
+      open->call.run_inside(parent->call);
       self->parent = Py_NewRef(around.object());
     }
     self->open = open.release();
@@ -267,11 +280,18 @@ PyObject* call_describe(PyObject* self, PyObject* const* arguments, Py_ssize_t n
   Py_RETURN_NONE;
 }
 
+/// Nothing for what is no number, or one that no user has.
+std::optional<std::int64_t> number_of(PyObject* object) {
+  if (PyLong_Check(object) == 0) return std::nullopt;
+  int overflow = 0;
+  const long long number = PyLong_AsLongLongAndOverflow(object, &overflow);
+  PyErr_Clear();
+  return overflow == 0 ? std::optional<std::int64_t>(number) : std::nullopt;
+}
+
 PyObject* call_claim(PyObject* self, PyObject* const* arguments, Py_ssize_t number) {
   if (number != 3) return PyErr_Format(PyExc_TypeError, "claim(user_id, login, session)");
-  std::optional<std::int64_t> user_id;
-  if (PyLong_Check(arguments[0])) user_id = PyLong_AsLongLong(arguments[0]);
-  PyErr_Clear();
+  const auto user_id = number_of(arguments[0]);
   guarded([&] {
     if (OpenCall* const open = open_of(self)) {
       const auto rules = recorder()->rules();
@@ -283,11 +303,10 @@ PyObject* call_claim(PyObject* self, PyObject* const* arguments, Py_ssize_t numb
 }
 
 PyObject* call_verify(PyObject* self, PyObject* const* arguments, Py_ssize_t number) {
-  if (number != 2 || PyLong_Check(arguments[0]) == 0) {
-    return PyErr_Format(PyExc_TypeError, "verify(user_id: int, login)");
+  if (number != 2 || (PyLong_Check(arguments[0]) == 0 && arguments[0] != Py_None)) {
+    return PyErr_Format(PyExc_TypeError, "verify(user_id: int or None, login)");
   }
-  const std::int64_t user_id = PyLong_AsLongLong(arguments[0]);
-  PyErr_Clear();
+  const auto user_id = number_of(arguments[0]);
   guarded([&] {
     if (OpenCall* const open = open_of(self)) {
       const auto rules = recorder()->rules();

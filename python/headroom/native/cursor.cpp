@@ -1,7 +1,8 @@
 // Cursors that record. `cursor_class(base)` makes a Python class over the application's cursor class whose
 // methods are C functions: they read the clock, call the base's method, and tell the current call. A
 // statement stays open on its cursor until the next one, because fetching is part of it (SQLite does its work
-// there).
+// there). A cursor that is its own iterator fetches in `__next__`; psycopg 3's is none, there `__iter__` is a
+// generator, whose steps are timed from outside.
 //
 // Cost: a statement of a call that is not recorded costs two clock readings and some additions; a recorded
 // one also a look-up of its text. Nothing is parsed, copied or formatted here, but for statements that a rule
@@ -44,11 +45,12 @@ enum Method : std::size_t {
   kFetchMany,
   kFetchAll,
   kNext,
+  kIter,
   kMethods,
 };
 constexpr std::array<const char*, kMethods> kNames{"execute",   "executemany", "callproc", "copy_from",
                                                    "copy_to",   "copy_expert", "copy",     "fetchone",
-                                                   "fetchmany", "fetchall",    "__next__"};
+                                                   "fetchmany", "fetchall",    "__next__", "__iter__"};
 
 /// What is known of one class made by cursor_class. Never freed: classes live as long as the process.
 struct CursorClass {
@@ -85,6 +87,7 @@ PyObject* name_query = nullptr;
 PyObject* name_connection = nullptr;
 PyObject* name_in_transaction = nullptr;
 PyObject* name_isolation_level = nullptr;
+PyObject* name_execute = nullptr;
 
 StateObject* state_of(const CursorClass& cls, PyObject* cursor) {
   PyObject** const place = reinterpret_cast<PyObject**>(reinterpret_cast<char*>(cursor) + cls.state_offset);
@@ -196,23 +199,32 @@ bool begins_transaction(std::string_view text) {
   });
 }
 
+/// Whether sqlite3 would get as far as opening a transaction: it prepares the statement first, which changes
+/// nothing. What it refuses, the cursor's own method is to refuse.
+bool can_be_prepared(PyObject* connection, PyObject* statement) {
+  if (PyCallable_Check(connection) == 0) return true;
+  const Ref prepared(PyObject_CallOneArg(connection, statement));
+  PyErr_Clear();
+  return static_cast<bool>(prepared);
+}
+
 /// Does what sqlite3 would do next, so that the wait can be told from the statement. Returns false when it
-/// failed, with the same error that the statement would have raised.
-bool begin_sqlite(const CursorClass& cls, PyObject* cursor) {
+/// failed, with the same error that the statement would have raised. The cursor itself stays as it is.
+bool begin_sqlite(PyObject* cursor, PyObject* statement) {
   const Ref connection(PyObject_GetAttr(cursor, name_connection));
   const Ref open(connection ? PyObject_GetAttr(connection.get(), name_in_transaction) : nullptr);
   const Ref level(open.get() == Py_False ? PyObject_GetAttr(connection.get(), name_isolation_level)
                                          : nullptr);
   PyErr_Clear();
-  if (!level || PyUnicode_Check(level.get()) == 0) return true;
+  if (!level || PyUnicode_Check(level.get()) == 0 || !can_be_prepared(connection.get(), statement))
+    return true;
   const Ref begin(PyUnicode_FromFormat("BEGIN %U", level.get()));
-  PyObject* const text = begin.get();
   const auto before = base::monotonic_ns();
   {
     const CurrentCall call;
     if (const OpenCall* const own = call.get()) own->doing(perf::Activity::kLock, before);
   }
-  const Ref done(text != nullptr ? call_base(cls.methods[kExecute], cursor, {&text, 1, nullptr}) : nullptr);
+  const Ref done(begin ? PyObject_CallMethodOneArg(connection.get(), name_execute, begin.get()) : nullptr);
   const CurrentCall call;
   const auto after = base::monotonic_ns();
   if (OpenCall* const own = call.get()) {
@@ -275,7 +287,7 @@ PyObject* run(Method method, PyObject* cursor, PyTypeObject* defining, const Arg
   PyObject* const statement = arguments.get(0, {"query", "sql", "statement"});
   std::string_view text = has_text ? statement_text(statement, cursor, holder) : std::string_view();
   if (!has_text) text = made_up = made_up_text(method, arguments);
-  if (cls.dialect == Dialect::kSqlite && begins_transaction(text) && !begin_sqlite(cls, cursor))
+  if (cls.dialect == Dialect::kSqlite && begins_transaction(text) && !begin_sqlite(cursor, statement))
     return nullptr;
 
   const auto begin = base::monotonic_ns();
@@ -292,38 +304,38 @@ PyObject* run(Method method, PyObject* cursor, PyTypeObject* defining, const Arg
   return result;
 }
 
-/// The next row; StopIteration is set when there is none, as __next__ has to.
+/// The next row; StopIteration is set when there is none, as __next__ has to. The slot of a base that is
+/// written in Python would look `__next__` up in the cursor's own class, and find ours.
 PyObject* base_next(const CursorClass& cls, PyObject* cursor) {
+  if (!Py_IS_TYPE(cls.methods[kNext], &PyWrapperDescr_Type))
+    return PyObject_CallOneArg(cls.methods[kNext], cursor);
   PyObject* const row = cls.base->tp_iternext(cursor);
   if (row == nullptr && PyErr_Occurred() == nullptr) PyErr_SetNone(PyExc_StopIteration);
   return row;
 }
 
-PyObject* base_fetch(const CursorClass& cls, Method method, PyObject* cursor, const Arguments& arguments) {
-  return method == kNext ? base_next(cls, cursor) : call_base(cls.methods[method], cursor, arguments);
-}
-
 /// How many rows a fetch gave.
 std::int64_t rows_in(Method method, PyObject* result) {
   if (result == nullptr) return 0;
-  if (method == kNext) return 1;
+  if (method == kNext || method == kIter) return 1;
   if (method == kFetchOne) return result != Py_None ? 1 : 0;
   const Py_ssize_t size = PyObject_Size(result);
   PyErr_Clear();
   return std::max<Py_ssize_t>(size, 0);
 }
 
-PyObject* fetch(Method method, PyObject* cursor, PyTypeObject* defining, const Arguments& arguments) {
-  const CursorClass& cls = class_of(defining);
+/// Calls `base_fetch()`, and tells the statement that the cursor ran last how long it took.
+template <typename Fetch>
+PyObject* timed_fetch(const CursorClass& cls, Method method, PyObject* cursor, Fetch base_fetch) {
   StateObject* const state = state_of(cls, cursor);
   const CurrentCall current;
   OpenCall* const open = current.get();
   if (open == nullptr || state == nullptr || state->call != current.object()) {
-    return base_fetch(cls, method, cursor, arguments);
+    return base_fetch();
   }
   const auto begin = base::monotonic_ns();
   if (cls.dialect == Dialect::kSqlite) open->doing(perf::Activity::kFetch, begin);
-  PyObject* const result = base_fetch(cls, method, cursor, arguments);
+  PyObject* const result = base_fetch();
   const auto end = base::monotonic_ns();
   const ErrorAside aside;
   if (current.get() != open) return result;  // closed meanwhile
@@ -336,12 +348,70 @@ PyObject* fetch(Method method, PyObject* cursor, PyTypeObject* defining, const A
   return result;
 }
 
+PyObject* fetch(Method method, PyObject* cursor, PyTypeObject* defining, const Arguments& arguments) {
+  const CursorClass& cls = class_of(defining);
+  return timed_fetch(cls, method, cursor, [&] {
+    return method == kNext ? base_next(cls, cursor) : call_base(cls.methods[method], cursor, arguments);
+  });
+}
+
+/// What `__iter__` of a cursor gave that is no iterator itself, and the cursor.
+struct RowsObject {
+  PyObject_HEAD PyObject* cursor;
+  PyObject* rows;
+  const CursorClass* cls;
+};
+
+PyTypeObject* rows_type = nullptr;
+
+/// Null without an error is the end, as for every `tp_iternext`.
+PyObject* rows_next(PyObject* self) {
+  const auto& own = *reinterpret_cast<RowsObject*>(self);
+  return timed_fetch(*own.cls, kIter, own.cursor, [&] { return Py_TYPE(own.rows)->tp_iternext(own.rows); });
+}
+
+int rows_traverse(PyObject* self, visitproc visit, void* arg) {
+  Py_VISIT(Py_TYPE(self));
+  Py_VISIT(reinterpret_cast<RowsObject*>(self)->cursor);
+  Py_VISIT(reinterpret_cast<RowsObject*>(self)->rows);
+  return 0;
+}
+
+int rows_clear(PyObject* self) {
+  Py_CLEAR(reinterpret_cast<RowsObject*>(self)->cursor);
+  Py_CLEAR(reinterpret_cast<RowsObject*>(self)->rows);
+  return 0;
+}
+
+void rows_dealloc(PyObject* self) {
+  PyTypeObject* const type = Py_TYPE(self);
+  PyObject_GC_UnTrack(self);
+  rows_clear(self);
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
+PyObject* iterate(PyObject* cursor, PyTypeObject* defining, const Arguments& arguments) {
+  const CursorClass& cls = class_of(defining);
+  Ref rows(call_base(cls.methods[kIter], cursor, arguments));
+  if (!rows || PyIter_Check(rows.get()) == 0) return rows.release();
+  auto* const made = PyObject_GC_New(RowsObject, rows_type);
+  if (made == nullptr) return nullptr;
+  made->cursor = Py_NewRef(cursor);
+  made->rows = rows.release();
+  made->cls = &cls;
+  PyObject_GC_Track(reinterpret_cast<PyObject*>(made));
+  return reinterpret_cast<PyObject*>(made);
+}
+
 template <Method M>
 PyObject* method_entry(PyObject* self, PyTypeObject* defining, PyObject* const* values, Py_ssize_t number,
                        PyObject* keywords) {
   const Arguments arguments{values, number, keywords};
   if constexpr (M < kFetchOne) {
     return run(M, self, defining, arguments);
+  } else if constexpr (M == kIter) {
+    return iterate(self, defining, arguments);
   } else {
     return fetch(M, self, defining, arguments);
   }
@@ -374,6 +444,7 @@ bool find_state(CursorClass& cls) {
 bool add_methods(CursorClass& cls) {
   static auto definitions = make_definitions(std::make_index_sequence<kMethods>());
   for (std::size_t i = 0; i < kMethods; ++i) {
+    if (i == kIter && cls.methods[kNext] != nullptr) continue;  // it gives itself
     Ref original(PyObject_GetAttrString(reinterpret_cast<PyObject*>(cls.base), kNames[i]));
     if (!original) {
       PyErr_Clear();
@@ -423,6 +494,19 @@ PyType_Slot state_slots[] = {
 PyType_Spec state_spec = {"headroom._native.CursorState", sizeof(StateObject), 0,
                           Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, state_slots};
 
+PyType_Slot rows_slots[] = {
+    {Py_tp_iter, reinterpret_cast<void*>(PyObject_SelfIter)},
+    {Py_tp_iternext, reinterpret_cast<void*>(rows_next)},
+    {Py_tp_traverse, reinterpret_cast<void*>(rows_traverse)},
+    {Py_tp_clear, reinterpret_cast<void*>(rows_clear)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(rows_dealloc)},
+    {0, nullptr},
+};
+
+PyType_Spec rows_spec = {"headroom._native.CursorRows", sizeof(RowsObject), 0,
+                         Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                         rows_slots};
+
 PyMethodDef functions[] = {
     {"cursor_class", method(cursor_class), METH_FASTCALL, "A subclass of a cursor class that records."},
     {nullptr, nullptr, 0, nullptr},
@@ -436,8 +520,10 @@ bool add_cursor_class(PyObject* module) {
   name_connection = PyUnicode_InternFromString("connection");
   name_in_transaction = PyUnicode_InternFromString("in_transaction");
   name_isolation_level = PyUnicode_InternFromString("isolation_level");
+  name_execute = PyUnicode_InternFromString("execute");
   state_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&state_spec));
-  return state_type != nullptr && PyModule_AddFunctions(module, functions) == 0;
+  rows_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&rows_spec));
+  return state_type != nullptr && rows_type != nullptr && PyModule_AddFunctions(module, functions) == 0;
 }
 
 }  // namespace headroom::native

@@ -18,7 +18,10 @@ class CallTree;
 /// control, as it does for any wait. Functions that were running when it started belong to the root.
 /// Each resumption of a generator is a call.
 ///
-/// Errors of `start`: conflict when the thread has a profile function already (it is left alone);
+/// A call within a call (a task that runs inside of the request that queued it) has a profile of its own, and
+/// stands in the one around it as well.
+///
+/// Errors of `start`: conflict when the thread has a profile function of somebody else (it is left alone);
 /// unsupported on a CPython whose frames are unknown.
 /// Guarantees: no profile function of anybody else is ever replaced or removed; at most `node_limit`
 /// nodes, what is beyond is counted and its time goes to the caller.

@@ -4,20 +4,15 @@
 #include <string>
 
 #include "interpreter_layout.hpp"
+#include "python.hpp"
 
 namespace headroom::native {
 
 namespace {
 
-std::string text_of(PyObject* text) {
-  if (text == nullptr || !PyUnicode_Check(text)) return "?";
-  Py_ssize_t size = 0;
-  const char* bytes = PyUnicode_AsUTF8AndSize(text, &size);
-  if (bytes == nullptr) {  // a lone surrogate
-    PyErr_Clear();
-    return "?";
-  }
-  return {bytes, static_cast<std::size_t>(size)};
+std::string name_of(PyObject* text) {
+  const std::string_view name = text_of(text);
+  return name.empty() ? "?" : std::string(name);
 }
 
 /// Identifiers in code objects are interned, so comparing pointers is comparing names.
@@ -56,9 +51,9 @@ PyTypeObject* model_of(PyFrameObject* frame, const PyCodeObject* code) {
 
 perf::Frame frame_of(PyCodeObject* code, PyTypeObject* model) {
   perf::Frame frame;
-  frame.function = model == nullptr ? text_of(qualified_name(code))
-                                    : std::string(model->tp_name) + ":" + text_of(code->co_name);
-  frame.file = text_of(code->co_filename);
+  frame.function = model == nullptr ? name_of(qualified_name(code))
+                                    : std::string(model->tp_name) + ":" + name_of(code->co_name);
+  frame.file = name_of(code->co_filename);
   frame.line = code->co_firstlineno > 0 ? static_cast<std::uint32_t>(code->co_firstlineno) : 0;
   return frame;
 }
@@ -75,7 +70,7 @@ perf::Frame frame_of_builtin(const PyCFunctionObject* function) {
   }
   PyObject* module = function->m_module;
   if (module != nullptr && PyUnicode_Check(module))
-    return {"<built-in " + text_of(module) + "." + name + ">", "~", 0};
+    return {"<built-in " + name_of(module) + "." + name + ">", "~", 0};
   return {"<built-in " + name + ">", "~", 0};
 }
 

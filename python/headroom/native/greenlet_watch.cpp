@@ -20,9 +20,10 @@ struct WatchObject {
   std::vector<Followed>* followed;
 };
 
+/// The one that was followed last: its profile stands within the others.
 PyObject* followed_object(const WatchObject& watch, const PyObject* greenlet) {
-  for (const Followed& each : *watch.followed) {
-    if (each.greenlet == greenlet) return each.object;
+  for (auto each = watch.followed->rbegin(); each != watch.followed->rend(); ++each) {
+    if (each->greenlet == greenlet) return each->object;
   }
   return nullptr;
 }

@@ -6,6 +6,8 @@
 
 #include <optional>
 
+#include <fmt/format.h>
+
 #include "call.hpp"
 #include "cursor.hpp"
 #include "hook.hpp"
@@ -22,9 +24,24 @@ T value_or(const py::dict& settings, const char* key, T fallback) {
   return settings.contains(key) && !settings[key].is_none() ? settings[key].cast<T>() : fallback;
 }
 
+/// A number within bounds; the adapter keeps to them, so another is its mistake.
+template <typename T>
+T bounded(const py::dict& settings, const char* key, T least, T most) {
+  const auto number = settings[key].cast<double>();
+  if (number >= static_cast<double>(least) && number <= static_cast<double>(most))
+    return static_cast<T>(number);
+  throw py::value_error(fmt::format("start: {} is {}, but it takes {} to {}", key, number, least, most));
+}
+
+std::size_t bytes_or(const py::dict& settings, const char* key, std::size_t least, std::size_t most,
+                     std::size_t fallback) {
+  return settings.contains(key) && !settings[key].is_none() ? bounded(settings, key, least, most) : fallback;
+}
+
 std::optional<base::Microseconds> seconds(const py::dict& settings, const char* key) {
   if (!settings.contains(key) || settings[key].is_none()) return std::nullopt;
-  return base::Microseconds{static_cast<std::int64_t>(settings[key].cast<double>() * 1e6)};
+  constexpr std::chrono::duration<double> kLongest = perf::RecorderSettings::kLongestTime;
+  return base::Microseconds{static_cast<std::int64_t>(bounded(settings, key, 0.0, kLongest.count()) * 1e6)};
 }
 
 perf::Rule to_rule(const py::dict& settings) {
@@ -61,8 +78,8 @@ perf::RecorderSettings to_settings(const py::dict& settings) {
   to.role = value_or(settings, "role", std::string());
   to.version = value_or(settings, "version", std::string());
   to.secrets = value_or(settings, "secrets", std::vector<std::string>{});
-  to.body_limit = value_or(settings, "body_limit", to.body_limit);
-  to.buffer_limit = value_or(settings, "buffer_limit", to.buffer_limit);
+  to.body_limit = bytes_or(settings, "body_limit", 0, to.kLargestBody, to.body_limit);
+  to.buffer_limit = bytes_or(settings, "buffer_limit", to.kLeastBuffer, to.kLargestBuffer, to.buffer_limit);
   to.flush_interval = seconds(settings, "flush_interval").value_or(to.flush_interval);
   to.coroutine = value_or(settings, "coroutine", false);
   if (settings.contains("rules")) {
@@ -100,6 +117,10 @@ bool stop(double timeout) {
   return own == nullptr || own->stop(timeout_of(timeout));
 }
 
+void database_opened(const std::string& name) {
+  if (auto* const own = recorder()) own->know_database(name);
+}
+
 py::dict status() {
   py::dict answer;
   auto* const own = recorder();
@@ -126,6 +147,7 @@ PYBIND11_MODULE(_native, module) {
   module.def("start", start, py::arg("settings"));
   module.def("flush", flush, py::arg("timeout"));
   module.def("stop", stop, py::arg("timeout"));
+  module.def("database_opened", database_opened, py::arg("name"));
   module.def("status", status);
   if (!add_call_type(module.ptr()) || !add_hooks(module.ptr()) || !add_cursor_class(module.ptr())) {
     throw py::error_already_set();

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "python.hpp"
+#include "sql/token.hpp"
 
 namespace headroom::native {
 
@@ -11,9 +12,23 @@ namespace {
 constexpr std::size_t kLongest = 1'000;
 constexpr std::size_t kMost = 1'000;
 
+bool is_blank(char c) {
+  return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/// What is kept of a long text. It is redacted later, and no search would find a secret that the cut went
+/// through: so the word at the cut goes, as far as a secret may be long.
+std::string_view beginning_of(std::string_view text) {
+  constexpr std::size_t kLongestSecret = 512;
+  if (text.size() <= kLongest) return text;
+  std::size_t end = kLongest;
+  while (end > kLongest - kLongestSecret && !is_blank(text[end - 1])) --end;
+  return text.substr(0, end);
+}
+
 std::string quote(std::string_view text) {
   std::string quoted = "'";
-  for (const char c : text.substr(0, kLongest)) {
+  for (const char c : beginning_of(text)) {
     if (c == '\'') quoted += '\'';
     quoted += c;
   }
@@ -68,22 +83,13 @@ std::string literal(PyObject* value, int depth) {
   return quote(text_form(value));
 }
 
-bool name_character(char c) {
-  return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
 /// The names in `%(name)s` and `:name`, in order of appearance.
 std::vector<std::string> names_in(std::string_view text) {
   std::vector<std::string> names;
-  for (std::size_t i = 0; i + 1 < text.size() && names.size() < kMost; ++i) {
-    const bool percent = text[i] == '%' && text[i + 1] == '(';
-    const bool colon = text[i] == ':' && name_character(text[i + 1]) && (i == 0 || text[i - 1] != ':');
-    if (!percent && !colon) continue;
-    const std::size_t from = i + (percent ? 2 : 1);
-    std::size_t to = from;
-    while (to < text.size() && (percent ? text[to] != ')' : name_character(text[to]))) ++to;
-    names.emplace_back(text.substr(from, to - from));
-    i = to;
+  for (const sql::Token& token : sql::tokenize(text)) {
+    if (token.kind != sql::TokenKind::kPlaceholder || names.size() >= kMost) continue;
+    const bool percent = token.text.starts_with("%(");
+    names.emplace_back(percent ? token.text.substr(2, token.text.find(')') - 2) : token.text.substr(1));
   }
   return names;
 }

@@ -28,8 +28,7 @@ void after_fork_in_child() {
   ++generation;
   if (auto* const scoreboard = parents->scoreboard()) scoreboard->abandon();
   guarded([&] {
-    perf::RecorderSettings settings = parents->settings();
-    auto* const own = new perf::Recorder(std::move(settings), parents->rules());
+    auto* const own = new perf::Recorder(parents->settings_of_child(), parents->rules());
     the_recorder = own;
     own->start(base::Microseconds{0});
   });

@@ -1,16 +1,23 @@
 // One thread, all sessions. It sleeps to absolute points of the monotonic clock, the same points for every
 // session with the same period, takes the lock, reads the stack of each session that is due, and sleeps
-// again. It ends by itself when it finds no session, so nobody waits for it. The lock is held for one round
-// of samples at most.
+// again. The lock is held for one round of samples at most.
+//
+// Calls of some milliseconds follow one another, so the thread and the names that it read linger for seconds
+// after the last session: making a thread, mapping its stack and reading some hundred names anew would cost
+// more than the samples of such a call. It sleeps meanwhile, and a session that wants it earlier wakes it.
+// Then it ends by itself, so nobody waits for it. Names that are kept over calls must be doubted: the code
+// that they belong to may be gone, and other code be in its place. Each is compared with its object when a
+// call begins after a pause, and every 10 ms.
 //
 // A fork copies the lock in an unknown state and loses the thread: the fork handlers hold the lock over the
-// fork and empty the child's list. The service is never destroyed, because its thread may still run when the
-// process leaves main.
+// fork, empty the child's list and make its semaphore anew. The service is never destroyed, because its
+// thread may still run when the process leaves main.
 
 #include "sampling_profiler.hpp"
 
 #include <fmt/format.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -43,6 +50,8 @@ using base::Result;
 constexpr int kAttempts = 3;
 constexpr std::int64_t kShortestPeriod = 100'000;
 constexpr std::int64_t kLongestPeriod = 1'000'000'000;
+constexpr std::int64_t kLinger = 5'000'000'000;
+constexpr std::int64_t kNamesHold = 10'000'000;
 
 /// Finds a node again without comparing strings.
 struct NodeKey {
@@ -215,7 +224,10 @@ class SamplingService {
     if (!running_) {
       if (auto started = start_thread(); !started) return started;
     }
+    if (sessions_.empty()) names_hold_until_ns_ = 0;
+    ends_at_ns_ = kNever;
     sessions_.push_back(session);
+    if (session->due_ns < wakes_at_ns_) wake();
     return {};
   }
 
@@ -225,7 +237,20 @@ class SamplingService {
   }
 
  private:
-  SamplingService() { pthread_atfork(&before_fork, &after_fork_in_parent, &after_fork_in_child); }
+  SamplingService() {
+    sem_init(&wanted_, 0, 0);
+    pthread_atfork(&before_fork, &after_fork_in_parent, &after_fork_in_child);
+    Py_AtExit(&at_exit);  // where there is no room for it, the thread ends a little later
+  }
+
+  /// The interpreter's memory goes now.
+  static void at_exit() {
+    SamplingService& service = instance();
+    const std::scoped_lock lock(service.mutex_);
+    service.sessions_.clear();
+    service.ends_at_ns_ = kAtOnce;
+    if (service.running_) service.wake();
+  }
 
   static void before_fork() { instance().mutex_.lock(); }
   static void after_fork_in_parent() { instance().mutex_.unlock(); }
@@ -234,6 +259,7 @@ class SamplingService {
     service.sessions_.clear();
     service.running_ = false;
     service.reader_.forget();
+    sem_init(&service.wanted_, 0, 0);
     service.mutex_.unlock();
   }
 
@@ -251,14 +277,15 @@ class SamplingService {
     }
     pthread_detach(thread);
     running_ = true;
+    wakes_at_ns_ = 0;  // looks before it sleeps
     return {};
   }
 
   static void* run(void* service) {
     pthread_setname_np(pthread_self(), "headroom-sample");
     ask_for_punctual_wakeups();
-    std::int64_t next_ns = 0;
-    while (static_cast<SamplingService*>(service)->round(next_ns)) sleep_until(next_ns);
+    auto& own = *static_cast<SamplingService*>(service);
+    for (auto next_ns = own.round(); next_ns != kNever; next_ns = own.round()) own.sleep_until(next_ns);
     return nullptr;
   }
 
@@ -272,39 +299,65 @@ class SamplingService {
     syscall(SYS_sched_setattr, 0, &attributes, 0U);
   }
 
-  static void sleep_until(std::int64_t time_ns) {
+  /// Or until it is woken.
+  void sleep_until(std::int64_t time_ns) {
     const timespec time{time_ns / 1'000'000'000, time_ns % 1'000'000'000};
-    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, nullptr) == EINTR) {
-    }
+    sem_clockwait(&wanted_, CLOCK_MONOTONIC, &time);
   }
 
-  /// Samples what is due and tells when the next is; false when there is nothing to sample any more.
-  bool round(std::int64_t& next_ns) {
+  /// Under the lock. At most once for each sleep, so that no wakes gather.
+  void wake() {
+    wakes_at_ns_ = 0;
+    sem_post(&wanted_);
+  }
+
+  /// Samples what is due and tells when to look again; kNever when the thread is to end.
+  std::int64_t round() {
     const std::scoped_lock lock(mutex_);
-    if (sessions_.empty()) {
-      reader_.forget();
-      running_ = false;
-      return false;
-    }
-    next_ns = std::numeric_limits<std::int64_t>::max();
+    wakes_at_ns_ = sessions_.empty() ? linger(clock_ns(CLOCK_MONOTONIC)) : sample_sessions();
+    return wakes_at_ns_;
+  }
+
+  std::int64_t linger(std::int64_t now_ns) {
+    if (ends_at_ns_ == kNever) ends_at_ns_ = now_ns + kLinger;
+    if (now_ns < ends_at_ns_) return ends_at_ns_;
+    reader_.forget();
+    running_ = false;
+    return kNever;
+  }
+
+  std::int64_t sample_sessions() {
+    ends_at_ns_ = kNever;
+    std::int64_t next_ns = kNever;
     for (const auto& session : sessions_) {
       const std::int64_t now_ns = clock_ns(CLOCK_MONOTONIC);
       if (session->due_ns <= now_ns) sample(*session, now_ns);
       next_ns = std::min(next_ns, session->due_ns);
     }
-    return true;
+    return next_ns;
   }
 
   void sample(SamplingSession& session, std::int64_t now_ns) {
     try {
+      if (now_ns >= names_hold_until_ns_) {
+        reader_.doubt_names();
+        names_hold_until_ns_ = now_ns + kNamesHold;
+      }
       session.sample(reader_, now_ns);
     } catch (const std::bad_alloc&) {
       session.thread_gone = true;  // keeps what it has; the application needs the memory more
     }
   }
 
+  static constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
+  static constexpr std::int64_t kAtOnce = 0;
+
   std::mutex mutex_;
+  sem_t wanted_{};  ///< posted when somebody wants the thread before the time it sleeps to
   bool running_ = false;
+  std::int64_t wakes_at_ns_ = kNever;
+  std::int64_t ends_at_ns_ = kNever;  ///< while there is no session
+  std::int64_t names_hold_until_ns_ = 0;
   std::vector<std::shared_ptr<SamplingSession>> sessions_;
   StackReader reader_;
 };

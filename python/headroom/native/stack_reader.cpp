@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <optional>
+#include <utility>
 
 namespace headroom::native {
 
@@ -14,6 +16,7 @@ constexpr std::size_t kMostNames = 4096;
 constexpr std::uintptr_t kPage = 4096;
 constexpr Py_ssize_t kLongestText = 4096;
 constexpr Py_ssize_t kLongestTable = 1 << 20;
+constexpr std::size_t kMostCompared = 16 << 10;
 
 void append_utf8(std::string& out, std::uint32_t c) {
   if (c > 0x10ffff || (c >= 0xd800 && c < 0xe000)) c = '?';
@@ -35,44 +38,48 @@ void append_utf8(std::string& out, std::uint32_t c) {
   out += static_cast<char>(0x80U | (c & 0x3fU));
 }
 
-std::uint32_t character(const std::byte* from, unsigned kind) {
+std::uint32_t character(const char* from, unsigned kind) {
   std::uint32_t value = 0;
   std::memcpy(&value, from, kind);  // little endian, as everything else here
   return value;
 }
 
-/// A str by checked reads; nullopt when it is none, or longer than a name can be.
-std::optional<std::string> read_text(const PyObject* text) {
+/// A str by checked reads; nullopt when it is none, or longer than a name can be. Its characters, with the
+/// zero that ends them, are added to the source.
+std::optional<std::string> read_text(const PyObject* text, NameSource& source) {
   const auto head = read_object<PyASCIIObject>(text);
   if (!head || head->ob_base.ob_type != &PyUnicode_Type || head->state.compact == 0) return std::nullopt;
   const unsigned kind = head->state.kind;
   if (head->length < 0 || head->length > kLongestText || (kind != 1 && kind != 2 && kind != 4))
     return std::nullopt;
   const std::size_t offset = head->state.ascii != 0 ? sizeof(PyASCIIObject) : sizeof(PyCompactUnicodeObject);
-  std::vector<std::byte> data(static_cast<std::size_t>(head->length) * kind);
-  if (!data.empty() && !read_memory(reinterpret_cast<const char*>(text) + offset, data.data(), data.size())) {
+  const std::size_t size = static_cast<std::size_t>(head->length) * kind;
+  std::string data(size + 1, '\0');
+  if (!read_memory(reinterpret_cast<const char*>(text) + offset, data.data(), data.size()))
     return std::nullopt;
-  }
+  source.add(reinterpret_cast<const char*>(text) + offset, data);
   std::string out;
-  for (std::size_t i = 0; i < data.size(); i += kind) append_utf8(out, character(&data[i], kind));
+  for (std::size_t i = 0; i < size; i += kind) append_utf8(out, character(&data[i], kind));
   return out;
 }
 
-std::vector<LineRange> read_lines(const PyObject* table, std::uint32_t first_line) {
+std::vector<LineRange> read_lines(const PyObject* table, std::uint32_t first_line, NameSource& source) {
   const auto head = read_object<PyVarObject>(table);
   if (!head || head->ob_base.ob_type != &PyBytes_Type) return {};
   if (head->ob_size <= 0 || head->ob_size > kLongestTable) return {};
-  std::vector<unsigned char> bytes(static_cast<std::size_t>(head->ob_size));
+  std::string bytes(static_cast<std::size_t>(head->ob_size), '\0');
   const char* from = reinterpret_cast<const char*>(table) + offsetof(PyBytesObject, ob_sval);
   if (!read_memory(from, bytes.data(), bytes.size())) return {};
-  return decode_location_table(bytes, first_line);
+  source.add(from, std::string_view(bytes).substr(0, kMostCompared));
+  return decode_location_table({reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size()},
+                               first_line);
 }
 
-bool read_takes_self(const PyCodeObject& code) {
+bool read_takes_self(const PyCodeObject& code, NameSource& source) {
   if (code.co_argcount < 1) return false;
   const auto names = read_object<PyTupleObject>(code.co_localsplusnames);
   if (!names || names->ob_base.ob_base.ob_type != &PyTuple_Type || names->ob_base.ob_size < 1) return false;
-  const auto first = read_text(names->ob_item[0]);
+  const auto first = read_text(names->ob_item[0], source);
   return first == "self" || first == "cls";
 }
 
@@ -102,6 +109,29 @@ std::optional<std::int64_t> unit_of(const InterpreterFrame& frame, const PyCodeO
 }
 
 }  // namespace
+
+void NameSource::add(const void* from, std::string_view bytes) {
+  places_.push_back({from, nullptr, bytes.size()});
+  bytes_ += bytes;
+}
+
+void NameSource::seal() {
+  hash_ = std::hash<std::string>{}(bytes_);
+  bytes_ = {};
+}
+
+bool NameSource::is_unchanged() const {
+  std::vector<MemoryBlock> blocks = places_;
+  std::size_t size = 0;
+  for (const MemoryBlock& block : blocks) size += block.size;
+  std::string bytes(size, '\0');
+  char* to = bytes.data();
+  for (MemoryBlock& block : blocks) {
+    block.to = to;
+    to += block.size;
+  }
+  return !blocks.empty() && read_memory(blocks) && std::hash<std::string>{}(bytes) == hash_;
+}
 
 std::vector<FramePlace> StackReader::own_stack() {
   std::vector<FramePlace> places;
@@ -175,26 +205,42 @@ bool StackReader::name_codes() {
   return true;
 }
 
+template <typename Entry>
+bool StackReader::holds(Entry& entry) const {
+  if (entry.checked == round_of_checks_) return true;
+  if (!entry.source.is_unchanged()) return false;
+  entry.checked = round_of_checks_;
+  return true;
+}
+
 const CodeName* StackReader::name_code(const PyCodeObject* code, const CodeHead& head) {
-  const PyCodeObject& fields = head.get();
-  if (fields.ob_base.ob_base.ob_type != &PyCode_Type) return nullptr;
+  if (head.get().ob_base.ob_base.ob_type != &PyCode_Type) return nullptr;
   const auto known = codes_.find(code);
-  if (known != codes_.end() && same_code(known->second.head.get(), fields)) return &known->second.name;
-  auto name = read_text(fields.co_name);
-  auto qualified = read_text(fields.co_qualname);
-  auto file = read_text(fields.co_filename);
-  if (!name || !qualified || !file) return nullptr;
-  CodeEntry& entry = codes_[code];
+  if (known != codes_.end() && same_code(known->second.head.get(), head.get()) && holds(known->second))
+    return &known->second.name;
+  auto entry = read_code(head);
+  if (!entry) return nullptr;
+  entry->name.id = next_id_++;
+  entry->checked = round_of_checks_;
+  return &codes_.insert_or_assign(code, std::move(*entry)).first->second.name;
+}
+
+std::optional<StackReader::CodeEntry> StackReader::read_code(const CodeHead& head) {
+  const PyCodeObject& fields = head.get();
+  CodeEntry entry;
   entry.head = head;
-  entry.name = {.id = next_id_++,
-                .name = std::move(*name),
-                .qualified_name = std::move(*qualified),
-                .file = std::move(*file),
-                .first_line = static_cast<std::uint32_t>(std::max(fields.co_firstlineno, 0)),
-                .takes_self = read_takes_self(fields),
-                .lines = {}};
-  entry.name.lines = read_lines(fields.co_linetable, entry.name.first_line);
-  return &entry.name;
+  auto name = read_text(fields.co_name, entry.source);
+  auto qualified = read_text(fields.co_qualname, entry.source);
+  auto file = read_text(fields.co_filename, entry.source);
+  if (!name || !qualified || !file) return std::nullopt;
+  entry.name.name = std::move(*name);
+  entry.name.qualified_name = std::move(*qualified);
+  entry.name.file = std::move(*file);
+  entry.name.first_line = static_cast<std::uint32_t>(std::max(fields.co_firstlineno, 0));
+  entry.name.takes_self = read_takes_self(fields, entry.source);
+  entry.name.lines = read_lines(fields.co_linetable, entry.name.first_line, entry.source);
+  entry.source.seal();
+  return entry;
 }
 
 bool StackReader::find_arguments() {
@@ -238,22 +284,25 @@ const ModelName* StackReader::model_of(const Argument& argument) {
   const PyTypeObject& head = argument.type.get();
   const PyTypeObject* metaclass = head.ob_base.ob_base.ob_type;
   if (metaclass == &PyType_Type || (head.tp_flags & Py_TPFLAGS_HEAPTYPE) == 0) return nullptr;
-  const auto known = types_.find(type);
-  if (known != types_.end() && same_type(known->second.head.get(), head)) {
-    return known->second.name.id == 0 ? nullptr : &known->second.name;
+  auto known = types_.find(type);
+  if (known == types_.end() || !same_type(known->second.head.get(), head) || !holds(known->second)) {
+    known = types_.insert_or_assign(type, read_type(type, argument.type)).first;
   }
-  TypeEntry& entry = types_[type];
-  entry.head = argument.type;
-  entry.name = read_model_name(type);
-  return entry.name.id == 0 ? nullptr : &entry.name;
+  return known->second.name.id == 0 ? nullptr : &known->second.name;
 }
 
-ModelName StackReader::read_model_name(const PyTypeObject* type) {
+StackReader::TypeEntry StackReader::read_type(const PyTypeObject* type, const TypeHead& head) {
   const auto* field = reinterpret_cast<const char*>(type) + offsetof(PyHeapTypeObject, ht_name);
+  TypeEntry entry;
+  entry.head = head;
+  entry.checked = round_of_checks_;
   const PyObject* text = nullptr;
-  auto name = read_memory(field, &text, sizeof(void*)) ? read_text(text) : std::nullopt;
-  if (!name || name->find('.') == std::string::npos) return {};
-  return {next_id_++, std::move(*name)};
+  if (!read_memory(field, &text, sizeof(void*))) return entry;
+  entry.source.add(field, {reinterpret_cast<const char*>(&text), sizeof(void*)});
+  const auto name = read_text(text, entry.source);
+  entry.source.seal();
+  if (name && name->find('.') != std::string::npos) entry.name = {next_id_++, *name};
+  return entry;
 }
 
 bool StackReader::describe(std::vector<SampledFrame>& frames) {

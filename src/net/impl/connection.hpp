@@ -15,7 +15,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_set>
+#include <vector>
 
 #include "net/access.hpp"
 #include "net/router.hpp"
@@ -25,6 +27,7 @@
 namespace headroom::net {
 
 class Connection;
+class WebSocketConnection;
 
 /// The state of one server. Threads: the I/O thread, except `stats`, `context` (post) and `pool`.
 struct ServerCore {
@@ -35,6 +38,18 @@ struct ServerCore {
         observe(std::move(options.observe)),
         pool(limits.workers, limits.queue) {}
 
+  [[nodiscard]] bool is_empty() const { return open.empty() && sockets.empty(); }
+  /// The last one that is gone ends the wait for them.
+  void left() {
+    if (stopping && is_empty()) stop_timer.cancel();
+  }
+  /// Takes a socket in until it has ended, and looks at its deadlines now and then.
+  void take_in(std::shared_ptr<WebSocketConnection> socket);
+  void take_out(const std::shared_ptr<WebSocketConnection>& socket);
+  void close_sockets();
+  void cut_sockets();
+  void tick();
+
   Router router;
   Limits limits;
   Gate gate;
@@ -42,8 +57,12 @@ struct ServerCore {
   ServerStats stats;
   bool stopping = false;
   std::unordered_set<Connection*> open;
+  std::unordered_set<std::shared_ptr<WebSocketConnection>> sockets;
+  /// Into which all sockets read, one after the other: none keeps a buffer while it is idle.
+  std::vector<char> read_space;
   boost::asio::io_context context{1};
   boost::asio::steady_timer stop_timer{context};
+  boost::asio::steady_timer tick_timer{context};
   /// Last: its threads post to `context` until they are joined.
   WorkerPool pool;
 };
@@ -98,16 +117,19 @@ class Connection : public std::enable_shared_from_this<Connection> {
   boost::asio::awaitable<bool> read_body(Parser& parser, Exchange& exchange);
   boost::asio::awaitable<bool> respond(Exchange& exchange, Response response);
   boost::asio::awaitable<bool> refuse(Exchange& exchange, boost::system::error_code error);
-  boost::asio::awaitable<bool> write(const std::string& head, const std::string& body);
+  boost::asio::awaitable<bool> write(const std::string& head, std::string_view body);
   boost::asio::awaitable<Response> handle(Exchange& exchange);
   boost::asio::awaitable<Response> handle_on_worker(Exchange& exchange);
+  boost::asio::awaitable<bool> upgrade(Exchange& exchange);
   boost::asio::awaitable<void> linger();
 
   /// Fills the exchange from the head; the response is a refusal.
   std::optional<Response> take_head(const Parser& parser, Exchange& exchange);
+  /// Bounds the body by the route; the response is a refusal.
+  std::optional<Response> limit_body(Parser& parser, const Exchange& exchange);
   /// Decides by host, token and route; the response is a refusal.
   std::optional<Response> admit(Exchange& exchange, Match match);
-  void observe(const Exchange& exchange, const Response& response) const;
+  void observe(const Exchange& exchange, int status, std::size_t bytes_out) const;
 
   ServerCore& core_;
   boost::beast::basic_stream<boost::asio::generic::stream_protocol> stream_;

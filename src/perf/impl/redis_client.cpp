@@ -26,7 +26,7 @@ constexpr std::size_t kRankDigits = 10;
 }  // namespace
 
 void require_write(OpenMode mode) {
-  if (mode == OpenMode::kWrite) return;
+  if (mode != OpenMode::kRead) return;
   throw RedisError({ErrorCode::kDenied, "the store was opened for reading"});
 }
 
@@ -83,11 +83,16 @@ std::int64_t RedisClient::integer(std::initializer_list<std::string_view> comman
   return or_throw(ask(command).as_integer());
 }
 
-std::vector<std::string> RedisClient::databases(const std::string& wanted) {
-  if (!wanted.empty()) return {wanted};
+std::vector<std::string> RedisClient::databases(const Filter& filter) {
+  if (!filter.database.empty()) {
+    if (!includes_database(filter, filter.database)) return {};
+    return {filter.database};
+  }
   auto reply = ask({"SMEMBERS", redis_keys::kDatabases});
   std::vector<std::string> names;
-  for (auto& element : reply.elements) names.push_back(std::move(element.text));
+  for (auto& element : reply.elements) {
+    if (includes_database(filter, element.text)) names.push_back(std::move(element.text));
+  }
   std::sort(names.begin(), names.end());
   return names;
 }
@@ -107,7 +112,7 @@ RedisOrder::RedisOrder(RedisClient& client, const Filter& filter)
   const auto from =
       filter.since ? std::to_string(filter.since->time_since_epoch().count()) : std::string("-inf");
   until_ = filter.until ? fmt::format("({}", filter.until->time_since_epoch().count()) : "+inf";
-  for (auto& database : client.databases(filter.database)) {
+  for (auto& database : client.databases(filter)) {
     auto key = session_.empty() ? redis_keys::of_database(database, "order")
                                 : redis_keys::of_session(database, session_, "order");
     sources_.push_back({std::move(database), std::move(key), from, 0, {}, false});

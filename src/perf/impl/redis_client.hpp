@@ -77,8 +77,8 @@ class RedisClient final {
   [[nodiscard]] std::optional<std::string> text(std::initializer_list<std::string_view> command);
   [[nodiscard]] std::int64_t integer(std::initializer_list<std::string_view> command);
 
-  /// The databases that the filter names: that one, or all.
-  [[nodiscard]] std::vector<std::string> databases(const std::string& wanted = {});
+  /// The databases that the filter includes; one that it names exactly need not exist.
+  [[nodiscard]] std::vector<std::string> databases(const Filter& filter = {});
   /// Bytes of everything, as the scripts account for it.
   [[nodiscard]] std::uint64_t bytes();
 

@@ -15,9 +15,9 @@
 //   headroom:perf:{d:NAME}:ids         hash    id of a call -> rank:session
 //   headroom:perf:{d:NAME}:totals      hash    nmMETHOD, tmMETHOD, ntTABLE, ttTABLE, nfHEX, tfHEX: number and
 //   time headroom:perf:{d:NAME}:hours       zset    hours that have counts headroom:perf:{d:NAME}:hour:H hash
-//   n:KIND:METHOD, e:, t:, s:, q:, BUCKET:KIND:METHOD headroom:perf:{d:NAME}:sent:T:H    string  a token that
-//   says that counts arrived; expires headroom:perf:{d:NAME}:s:SESSION:  about (hash), order (zset), calls,
-//   details, sums, totals (hashes); see append.lua
+//   n:KIND:METHOD, e:, t:, s:, q:, m:, BUCKET:KIND:METHOD headroom:perf:{d:NAME}:sent:T:H    string  a token
+//   that says that counts arrived; expires headroom:perf:{d:NAME}:s:SESSION:  about (hash), order (zset),
+//   calls, details, sums, totals (hashes); see append.lua
 
 #include <array>
 #include <string>

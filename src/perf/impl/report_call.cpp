@@ -16,8 +16,11 @@ namespace {
 using base::fail;
 
 constexpr std::uint64_t kMostCalls = 10'000;
+constexpr std::uint64_t kMostSorted = 200'000;
 /// Errors are no part of a summary: their records have to be loaded, whose profiles may be large.
 constexpr std::size_t kMostErrors = 1'000;
+/// Calls of a session that began while another of its calls ran, looked at for those which that one ran.
+constexpr std::uint64_t kMostDuring = 500;
 
 std::string details_text(Has has) {
   std::string text;
@@ -103,9 +106,51 @@ Result<std::map<std::string, std::string>> first_error_lines(Store& store,
   return lines;
 }
 
+std::uint64_t most_rows(const ReportRequest& request) {
+  return request.page.limit > 0 ? request.page.limit : kMostCalls;
+}
+
+/// What a call is sorted by, beside its place in the list.
+struct SortedCall {
+  Cell key;
+  std::size_t index = 0;
+};
+
+/// The page of the calls in the order asked for. Only summaries are held, and of them the first kMostSorted.
+Result<CallPage> sorted_page(Store& store, const ReportRequest& request, const Filter& filter) {
+  const auto key = parse_sort(request.sort, kCallColumns);
+  if (!key) return fail(key.error());
+  auto all = gather_calls(store, filter, 0, kMostSorted);
+  if (!all) return fail(all.error());
+  std::vector<SortedCall> order;
+  for (const CallSummary& call : all->calls) {
+    order.push_back({call_row(call, std::string(name(call.status)))[key->column], order.size()});
+  }
+  std::stable_sort(order.begin(), order.end(), [&key](const SortedCall& left, const SortedCall& right) {
+    return key->comes_before(left.key, right.key);
+  });
+  CallPage page;
+  page.total = all->total;
+  const std::uint64_t most = most_rows(request);
+  for (std::uint64_t i = request.page.offset; i < order.size() && page.calls.size() < most; ++i) {
+    page.calls.push_back(std::move(all->calls[order[i].index]));
+  }
+  return page;
+}
+
+Result<CallPage> page_of_calls(Store& store, const ReportRequest& request, const Filter& filter) {
+  if (!request.sort.empty()) return sorted_page(store, request, filter);
+  return gather_calls(store, filter, request.page.offset, most_rows(request));
+}
+
+void note_unsorted(Report& report, const ReportRequest& request) {
+  if (request.sort.empty() || report.total <= kMostSorted) return;
+  report.note = fmt::format("the first {} of {} calls were sorted; --since, --until and --method narrow them",
+                            kMostSorted, report.total);
+}
+
 Result<Report> list_calls(Store& store, const ReportRequest& request, const Filter& filter) {
-  const std::uint64_t most = request.page.limit > 0 ? request.page.limit : kMostCalls;
-  const auto page = gather_calls(store, filter, request.page.offset, most);
+  const auto page = page_of_calls(store, request, filter);
   if (!page) return fail(page.error());
   auto errors = first_error_lines(store, page->calls);
   if (!errors) return fail(errors.error());
@@ -117,6 +162,7 @@ Result<Report> list_calls(Store& store, const ReportRequest& request, const Filt
     report.note =
         fmt::format("{} of {} calls; --limit and --offset show others", page->calls.size(), page->total);
   }
+  note_unsorted(report, request);
   return report;
 }
 
@@ -167,6 +213,33 @@ Part attempts_part(const CallRecord& record) {
   for (const Attempt& attempt : record.attempts) {
     part.table.rows.push_back({count(++number), attempt.duration, count(attempt.statements), attempt.error});
   }
+  return part;
+}
+
+/// The calls that this one ran inside itself. They stand in its session (see ActiveCall::run_inside) and
+/// began while it ran, so that few have to be asked for their parent.
+Result<Part> children_part(Store& store, const CallSummary& call) {
+  Filter during;
+  during.database = call.database;
+  during.session = call.session;
+  during.since = call.start;
+  during.until = call.start + call.wall + Microseconds{1};
+  const auto page = gather_calls(store, during, 0, kMostDuring);
+  if (!page) return fail(page.error());
+  Part part{"children", {}};
+  part.table.columns = {{"#", Format::kCount},     {"method", Format::kText},   {"kind", Format::kText},
+                        {"tm", Format::kSeconds},  {"db_nb", Format::kCount},   {"db_tm", Format::kSeconds},
+                        {"status", Format::kText}, {"repeated", Format::kCount}};
+  const auto visited = visit_records(store, page->calls, [&](const Records&, const CallRecord& record) {
+    const CallSummary& child = record.summary;
+    if (record.parent == call.id) {
+      part.table.rows.push_back({count(child.rank), child.method, std::string(name(child.kind)), child.wall,
+                                 count(child.statements), child.sql, std::string(name(child.status)),
+                                 count(child.most_repeated)});
+    }
+    return true;
+  });
+  if (!visited) return fail(visited.error());
   return part;
 }
 
@@ -238,18 +311,23 @@ Result<Report> one_call(Store& store, const ReportRequest& request) {
   const CallRecord& record = records->calls().front();
   auto parent = parent_cell(store, record.parent);
   if (!parent) return fail(parent.error());
+  auto children = children_part(store, record.summary);
+  if (!children) return fail(children.error());
   Report report;
   report.table.columns = kCallColumns;
   report.table.rows.push_back(call_row(record.summary, record.error));
   add_record_cells(report, record, *parent);
-  report.parts = {attempts_part(record), statements_part(*records, by_time(record.statements))};
+  report.parts = {attempts_part(record), std::move(*children),
+                  statements_part(*records, by_time(record.statements))};
   report.text = call_text(report);
   report.total = 1;
   return report;
 }
 
-/// No method is digits alone, so that a number in its place can only mean a call.
+/// No method is digits alone, so that a number in its place can only mean a call; one with a sign is a wrong
+/// one.
 bool is_number(std::string_view text) {
+  if (text.starts_with('-') || text.starts_with('+')) text.remove_prefix(1);
   return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
@@ -259,7 +337,10 @@ Result<Report> call_report(Store& store, const ReportRequest& request) {
   if (is_number(request.argument)) return one_call(store, request);
   auto filter = session_filter(store, request);
   if (!filter) return fail(filter.error());
-  if (!request.argument.empty()) filter->method = request.argument;
+  if (!request.argument.empty()) {
+    if (!filter->method.empty()) return fail(given_twice("method", request.argument, filter->method));
+    filter->method = request.argument;
+  }
   return list_calls(store, request, *filter);
 }
 

@@ -4,6 +4,11 @@
 // is inferred: of the calls of the same database that ran at the same time and write a table that the loser
 // writes too, the one that overlaps it longest is shown as the probable partner. Only traced calls can be
 // partners, and an overlap is no proof: the column's name says "probable".
+//
+// Nor does it say which table it was about; those that the loser writes are candidates. Every attempt came as
+// far as the statement that failed it, so a statement that ran fewer times than there were attempts is not
+// the one: what a call writes before its first attempt, such as trytond's touch of `ir_session`, drops out.
+// A call that failed at its only attempt shows all that it writes.
 
 #include <algorithm>
 #include <map>
@@ -29,9 +34,10 @@ constexpr Microseconds kLongestPartner = std::chrono::seconds{120};
 constexpr std::uint64_t kMostCandidates = 1'000;
 constexpr std::size_t kMostLoaded = 50;
 
-std::set<std::string> written_tables(const Records& records, const CallRecord& record) {
+std::set<std::string> tables_written_by(const Records& records, const CallRecord& record, std::size_t times) {
   std::set<std::string> tables;
   for (const StatementTotal& total : record.statements) {
+    if (total.count < times) continue;
     const StatementInfo* statement = records.statement(total.fingerprint);
     if (statement == nullptr || statement->tables.empty()) continue;
     const bool writes = statement->kind == sql::StatementKind::kInsert ||
@@ -40,6 +46,12 @@ std::set<std::string> written_tables(const Records& records, const CallRecord& r
     if (writes) tables.insert(statement->tables.front());
   }
   return tables;
+}
+
+/// Where each attempt failed at another statement, all that the call writes.
+std::set<std::string> written_tables(const Records& records, const CallRecord& record) {
+  auto tables = tables_written_by(records, record, record.attempts.size());
+  return tables.empty() ? tables_written_by(records, record, 1) : tables;
 }
 
 struct Partner {

@@ -121,7 +121,8 @@ Result<CallPage> number_slow(Store& store, const Filter& session, Visit visit) {
 
 bool passes(const CallSummary& call, const Filter& filter) {
   return (filter.method.empty() || base::glob_match(filter.method, call.method)) &&
-         (!filter.since || call.start >= *filter.since) && (!filter.until || call.start < *filter.until);
+         is_user(filter.user, call.user, call.user_id) && (!filter.since || call.start >= *filter.since) &&
+         (!filter.until || call.start < *filter.until);
 }
 
 std::string slow_text(const NumberedSlow& entry) {
@@ -156,14 +157,14 @@ Result<Report> one_slow(Store& store, const ReportRequest& request, const Filter
   std::optional<NumberedSlow> found;
   const auto page = number_slow(store, filter, [&](const NumberedSlow& entry) {
     if (entry.number != *rank) return true;
-    found = entry;
+    if (passes(entry.call, filter)) found = entry;
     return false;
   });
   if (!page) return fail(page.error());
   if (!found) {
     return fail(ErrorCode::kNotFound,
-                fmt::format("session {}/{} has no slow statement {}; 'headroom query {}' lists them",
-                            filter.database, filter.session, *rank, request.session));
+                fmt::format("session {}/{} has no slow statement {}{}; 'headroom query {}' lists them",
+                            filter.database, filter.session, *rank, that_matches(filter), request.session));
   }
   Report report;
   report.table.columns = {{"method", Format::kText},  call_column(),

@@ -24,6 +24,26 @@ Result<Filter> session_filter(Store& store, const ReportRequest& request) {
   return filter;
 }
 
+std::vector<std::string> describe_filters(const Filter& filter) {
+  std::vector<std::string> texts;
+  if (!filter.user.empty()) texts.push_back(fmt::format("user '{}'", filter.user));
+  if (!filter.method.empty()) texts.push_back(fmt::format("method '{}'", filter.method));
+  if (filter.since) texts.push_back(fmt::format("since {}", base::to_iso(*filter.since)));
+  if (filter.until) texts.push_back(fmt::format("until {}", base::to_iso(*filter.until)));
+  return texts;
+}
+
+std::string that_matches(const Filter& filter) {
+  const auto texts = describe_filters(filter);
+  return texts.empty() ? std::string() : fmt::format(" that matches {}", fmt::join(texts, ", "));
+}
+
+base::Error given_twice(std::string_view what, std::string_view argument, std::string_view filter) {
+  return {ErrorCode::kInvalidArgument,
+          fmt::format("the {0} is given twice: '{1}' as the argument, '{2}' as the filter {0}", what,
+                      argument, filter)};
+}
+
 Result<std::uint64_t> parse_rank(std::string_view what, std::string_view text) {
   std::uint64_t rank = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), rank);
@@ -37,16 +57,15 @@ Result<std::uint64_t> parse_rank(std::string_view what, std::string_view text) {
 Result<CallSummary> find_call(Store& store, const Filter& session, std::string_view text) {
   const auto rank = parse_rank("call", text);
   if (!rank) return fail(rank.error());
-  Filter filter;
-  filter.database = session.database;
-  filter.session = session.session;
+  Filter filter = session;
   filter.rank = *rank;
   auto page = store.calls(filter, Page{0, 1});
   if (!page) return fail(page.error());
   if (page->calls.empty()) {
-    return fail(ErrorCode::kNotFound,
-                fmt::format("session {}/{} has no call {}; 'headroom call {}' lists its calls",
-                            session.database, session.session, *rank, session.session));
+    return fail(
+        ErrorCode::kNotFound,
+        fmt::format("session {}/{} has no call {}{}; 'headroom call {}' lists its calls", session.database,
+                    session.session, *rank, that_matches(session), session.session));
   }
   return std::move(page->calls.front());
 }
@@ -109,12 +128,18 @@ std::string Records::text(std::uint64_t fingerprint) const {
   return known == nullptr ? std::string() : known->normalized;
 }
 
-void cut_to_page(Report& report, const Page& page) {
-  auto& rows = report.table.rows;
-  report.total = rows.size();
-  const auto skipped = static_cast<std::ptrdiff_t>(std::min<std::uint64_t>(page.offset, rows.size()));
-  rows.erase(rows.begin(), rows.begin() + skipped);
-  if (page.limit > 0 && rows.size() > page.limit) rows.resize(page.limit);
+Result<SortKey> parse_sort(std::string_view text, const std::vector<Column>& columns) {
+  SortKey key;
+  key.descending = text.starts_with('-');
+  const std::string_view name = key.descending ? text.substr(1) : text;
+  std::vector<std::string_view> names;
+  for (const Column& column : columns) {
+    if (column.name == name) return key.column = names.size(), key;
+    names.push_back(column.name);
+  }
+  return fail(ErrorCode::kInvalidArgument,
+              fmt::format("sort '{}': expected one of {}, with '-' before it for the largest first", text,
+                          fmt::join(names, ", ")));
 }
 
 }  // namespace headroom::perf::impl

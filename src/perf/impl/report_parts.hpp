@@ -27,7 +27,17 @@ Result<Report> overview_report(Store& store, const ReportRequest& request);
 /// The request's filter with the database and session that `request.session` means.
 Result<Filter> session_filter(Store& store, const ReportRequest& request);
 
-/// The one call that `text` (a rank) names. Errors: invalid_argument (no number), not_found.
+/// "user 'bob'", "method 'model.*'", "since ...", "until ...": those that restrict within a database and
+/// session.
+std::vector<std::string> describe_filters(const Filter& filter);
+/// " that matches user 'bob', ..."; empty when nothing restricts.
+std::string that_matches(const Filter& filter);
+
+/// The error for a filter that is also given as the report's argument.
+base::Error given_twice(std::string_view what, std::string_view argument, std::string_view filter);
+
+/// The one call that `text` (a rank) names, if it matches the filter. Errors: invalid_argument (no number),
+/// not_found.
 Result<CallSummary> find_call(Store& store, const Filter& session, std::string_view text);
 
 /// A positive decimal number, as calls and slow statements are named. Errors: invalid_argument ("call 'x':
@@ -76,8 +86,18 @@ Result<void> visit_records(Store& store, const std::vector<CallSummary>& calls, 
   return {};
 }
 
-/// Leaves the rows of the page in the table, counts all of them in `total`.
-void cut_to_page(Report& report, const Page& page);
+/// What a list is ordered by.
+struct SortKey {
+  std::size_t column = 0;
+  bool descending = false;
+
+  [[nodiscard]] bool comes_before(const Cell& left, const Cell& right) const {
+    return descending ? right < left : left < right;
+  }
+};
+
+/// Reads "time" or "-time". Errors: invalid_argument (the message lists the columns).
+Result<SortKey> parse_sort(std::string_view text, const std::vector<Column>& columns);
 
 /// A count as a cell.
 template <typename Integer>

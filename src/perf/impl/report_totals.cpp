@@ -126,7 +126,15 @@ std::vector<MethodCount> add_up(const std::vector<MethodCount>& hours) {
   return result;
 }
 
+/// Whether a task ran inside a call is known of recorded calls, not of counts.
+void note_tasks(Report& report, const std::vector<MethodCount>& hours) {
+  const auto is_task = [](const MethodCount& hour) { return hour.kind == CallKind::kTask; };
+  if (std::none_of(hours.begin(), hours.end(), is_task)) return;
+  report.note = "a task that ran inside a call, as without a queue worker, is in that call's time too";
+}
+
 std::vector<Cell> overview_row(const MethodCount& method) {
+  const auto longest = method.histogram.longest();
   return {method.method,
           method.time,
           count(method.count),
@@ -135,6 +143,7 @@ std::vector<Cell> overview_row(const MethodCount& method) {
           method.histogram.quantile(0.5),
           method.histogram.quantile(0.95),
           method.histogram.quantile(0.99),
+          longest ? Cell(*longest) : Cell(),
           count(method.statements),
           method.sql,
           std::string(name(method.kind)),
@@ -145,7 +154,10 @@ std::vector<Cell> overview_row(const MethodCount& method) {
 
 Result<Report> session_report(Store& store, const ReportRequest& request) {
   Filter filter = request.filter;
-  if (!request.argument.empty()) filter.user = request.argument;
+  if (!request.argument.empty()) {
+    if (!filter.user.empty()) return fail(given_twice("user", request.argument, filter.user));
+    filter.user = request.argument;
+  }
   const auto sessions = store.sessions(filter);
   if (!sessions) return fail(sessions.error());
   Report report;
@@ -180,11 +192,13 @@ Result<Report> overview_report(Store& store, const ReportRequest& request) {
                           {"p50", Format::kSeconds, Shown::kWhereItFits},
                           {"p95", Format::kSeconds},
                           {"p99", Format::kSeconds},
+                          {"max", Format::kSeconds, Shown::kWhereItFits},
                           {"db_nb", Format::kCount, Shown::kWhereItFits},
                           {"db_tm", Format::kSeconds, Shown::kWhereItFits},
                           {"kind", Format::kText, Shown::kWhereItFits},
                           {"database", Format::kText, Shown::kWhereItFits}};
   for (const MethodCount& method : add_up(*hours)) report.table.rows.push_back(overview_row(method));
+  note_tasks(report, *hours);
   cut_to_page(report, request.page);
   return report;
 }

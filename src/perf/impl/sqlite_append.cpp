@@ -87,6 +87,7 @@ class Appender final {
   void add_call(const Prepared& prepared);
   void add_count(const MethodCount& count);
   void set_process(const ProcessInfo& process);
+  void forget_process(const ProcessInfo& process);
   /// Writes the sums over all that was added.
   void finish();
 
@@ -283,7 +284,8 @@ void Appender::add_call(const Prepared& prepared) {
   const auto start = call.start.time_since_epoch().count();
   in.first = in.calls == 0 ? start : std::min(in.first, start);
   in.last = in.calls == 0 ? start : std::max(in.last, start);
-  if (call.user_id || !call.user.empty()) in.account = account_n;
+  const bool names_user = call.user_id || !call.user.empty();
+  if (names_user && prepared.record->parent.empty()) in.account = account_n;  // a task may run as another one
   ++in.calls;
   ++in.last_rank;
   in.time += call.wall.count();
@@ -376,6 +378,7 @@ void Appender::write_count(const MethodCount& count) {
 }
 
 void Appender::set_process(const ProcessInfo& process) {
+  if (process.ended) return forget_process(process);
   const auto bytes = encode(process);
   database_
       .prepared(
@@ -385,6 +388,15 @@ void Appender::set_process(const ProcessInfo& process) {
       .bind(2, std::int64_t{process.process})
       .bind(3, process.seen.time_since_epoch().count())
       .bind_blob(4, bytes)
+      .run();
+}
+
+/// Not one that was seen later: another process may have got the same number.
+void Appender::forget_process(const ProcessInfo& process) {
+  database_.prepared("DELETE FROM process WHERE host = ?1 AND process = ?2 AND seen <= ?3")
+      .bind(1, process.host)
+      .bind(2, std::int64_t{process.process})
+      .bind(3, process.seen.time_since_epoch().count())
       .run();
 }
 

@@ -45,12 +45,11 @@ Enum checked(std::int64_t value, Enum last) {
 /// Conditions joined by AND, with the values for their question marks.
 class Where final {
  public:
-  template <typename Value>
-  void add(std::string_view condition, Value value) {
-    add(condition);
-    values_.emplace_back(std::move(value));
+  template <typename... Value>
+  void add(std::string_view condition, Value... values) {
+    sql_.append(sql_.empty() ? " WHERE " : " AND ").append(condition);
+    (values_.emplace_back(std::move(values)), ...);
   }
-  void add(std::string_view condition) { sql_.append(sql_.empty() ? " WHERE " : " AND ").append(condition); }
   /// "column IN (select WHERE ...)", with the conditions of `inner`.
   void add_in(std::string_view column, std::string_view select, Where inner) {
     add(fmt::format("{} IN ({}{})", column, select, inner.sql_));
@@ -87,9 +86,15 @@ class Where final {
 // The filter, as conditions on the tables
 // -------------------------------------------------------------------------
 
+void restrict_database(const Filter& filter, Where& where) {
+  if (!filter.database.empty()) where.add("database = ?", filter.database);
+  if (!filter.databases.empty())
+    where.add("(database = ? OR headroom_glob(?, database))", filter.databases, filter.databases);
+}
+
 Where session_key(const Filter& filter) {
   Where where;
-  if (!filter.database.empty()) where.add("database = ?", filter.database);
+  restrict_database(filter, where);
   if (!filter.session.empty()) where.add("token = ?", filter.session);
   return where;
 }
@@ -335,6 +340,70 @@ CallSummary summary_of(const SqliteStatement& row) {
   return call;
 }
 
+// Samples
+// -------------------------------------------------------------------------------------------------------
+
+/// Numbers of rows to indices of a list, in the order of their first use. Rows are numbered from 1 without
+/// large gaps, up to a bound that a damaged file must not exceed.
+class RowIndex final {
+ public:
+  std::uint32_t of(std::int64_t n) {
+    if (n < 0 || n > kMaxRow) raise_malformed("a row's number");
+    const auto at = static_cast<std::size_t>(n);
+    if (at >= indices_.size()) indices_.resize(std::max(at + 1, indices_.size() * 2), kNone);
+    if (indices_[at] == kNone) {
+      indices_[at] = static_cast<std::uint32_t>(rows_.size());
+      rows_.push_back(n);
+    }
+    return indices_[at];
+  }
+  [[nodiscard]] const std::vector<std::int64_t>& rows() const { return rows_; }
+
+ private:
+  static constexpr std::int64_t kMaxRow = 1 << 24;
+  static constexpr std::uint32_t kNone = ~std::uint32_t{0};
+  std::vector<std::uint32_t> indices_;
+  std::vector<std::int64_t> rows_;
+};
+
+/// Reads calls one after the other and interns what they name.
+class Sampler final {
+ public:
+  void add(const SqliteStatement& row) {
+    CallSample call;
+    call.start = utc(row.integer(0));
+    call.method = methods_.of(row.integer(1));
+    call.wall = Microseconds(row.integer(2));
+    call.sql = Microseconds(row.integer(3));
+    call.statements = static_cast<std::uint32_t>(row.integer(4));
+    call.first_part = samples_.parts.size();
+    PackedTotals totals(row.bytes(5));
+    for (PackedTotal total; totals.next(total);)
+      samples_.parts.push_back({statements_.of(total.statement), total.count, total.time});
+    call.parts = static_cast<std::uint32_t>(samples_.parts.size() - call.first_part);
+    samples_.calls.push_back(call);
+  }
+
+  CallSamples finish(SqliteDatabase& database) && {
+    auto& find = database.prepared("SELECT name FROM method WHERE n = ?1");
+    for (const auto n : methods_.rows()) {
+      const SqliteCursor cursor(find.bind(1, n));
+      if (!cursor->step()) raise_malformed("a method has no name");
+      samples_.methods.push_back(cursor->text(0));
+    }
+    for (const auto n : statements_.rows()) samples_.statements.push_back(read_statement(database, n));
+    return std::move(samples_);
+  }
+
+  [[nodiscard]] std::uint64_t size() const { return samples_.calls.size(); }
+  void cut() { samples_.complete = false; }
+
+ private:
+  CallSamples samples_;
+  RowIndex methods_;
+  RowIndex statements_;
+};
+
 // Records
 // -------------------------------------------------------------------------------------------------------
 
@@ -478,6 +547,24 @@ CallPage read_calls(SqliteDatabase& database, const Filter& filter, const Page& 
   return answer;
 }
 
+CallSamples read_samples(SqliteDatabase& database, const Filter& filter, std::uint64_t most) {
+  const SqliteTransaction transaction(database, SqliteTransaction::Kind::kRead);
+  const auto where = call_key(database, filter);
+  const auto tie = where.of_one_session() ? "" : ", n";
+  auto read =
+      where.prepare(database, "SELECT start, method, wall, sql_time, statement_count, statements FROM call",
+                    fmt::format(" ORDER BY start, rank{}", tie));
+  Sampler sampler;
+  while (read.step()) {
+    if (sampler.size() == most) {
+      sampler.cut();
+      break;
+    }
+    sampler.add(read);
+  }
+  return std::move(sampler).finish(database);
+}
+
 Batch read_records(SqliteDatabase& database, const std::vector<std::string>& ids) {
   const SqliteTransaction transaction(database, SqliteTransaction::Kind::kRead);
   Loader loader(database);
@@ -490,7 +577,7 @@ std::vector<MethodCount> read_counts(SqliteDatabase& database, const Filter& fil
   // An hour is in when it begins within [since, until).
   if (filter.since) where.add("hour * 3600000000 >= ?", microseconds(*filter.since));
   if (filter.until) where.add("hour * 3600000000 < ?", microseconds(*filter.until));
-  if (!filter.database.empty()) where.add("database = ?", filter.database);
+  restrict_database(filter, where);
   restrict_method(filter, where);
   auto read =
       where.prepare(database,

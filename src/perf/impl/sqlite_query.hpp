@@ -16,6 +16,7 @@ namespace headroom::perf {
 [[nodiscard]] CallPage read_calls(SqliteDatabase& database, const Filter& filter, const Page& page);
 [[nodiscard]] Batch read_records(SqliteDatabase& database, const std::vector<std::string>& ids);
 [[nodiscard]] std::vector<MethodCount> read_counts(SqliteDatabase& database, const Filter& filter);
+[[nodiscard]] CallSamples read_samples(SqliteDatabase& database, const Filter& filter, std::uint64_t most);
 /// The processes seen since, newest first.
 [[nodiscard]] std::vector<ProcessInfo> read_processes(SqliteDatabase& database, UtcTime since);
 

@@ -192,9 +192,21 @@ void check_identity(SqliteDatabase& database, std::span<const char* const> steps
 /// Without locks, journal or -wal: the check itself changes nothing. Not by a descriptor of our own, for
 /// closing it would drop this process's locks on the file (the POSIX rule), which another connection of ours
 /// may hold.
+///
+/// Without locks it may also look while another process copies its -wal into the file: the first page tells a
+/// size that the file has not got yet, which SQLite calls malformed. Such a copy takes some milliseconds.
 void check_untouched(const std::filesystem::path& path, std::span<const char* const> steps) {
-  SqliteDatabase database(sqlite_uri(path.string(), "immutable=1"), SQLITE_OPEN_READONLY);
-  check_identity(database, steps);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+  for (;;) {
+    try {
+      SqliteDatabase database(sqlite_uri(path.string(), "immutable=1"), SQLITE_OPEN_READONLY);
+      return check_identity(database, steps);
+    } catch (const SqliteError& error) {
+      const bool may_be_halfway = error.sqlite_code() == SQLITE_CORRUPT;
+      if (!may_be_halfway || std::chrono::steady_clock::now() > deadline) throw;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
 }
 
 void configure(SqliteDatabase& database, OpenMode mode) {

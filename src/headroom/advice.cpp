@@ -1,0 +1,76 @@
+#include "headroom/advice.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <memory>
+
+#include "headroom/commands.hpp"
+#include "headroom/output.hpp"
+#include "headroom/question_options.hpp"
+#include "sql/statement.hpp"
+
+namespace headroom::cli {
+
+using base::fail;
+using base::Result;
+
+namespace {
+
+constexpr std::size_t kMostPlans = 5;
+constexpr std::chrono::seconds kPlanTimeout{2};
+
+/// What the plans of the dearest slow statements read from one end to the other.
+void look_at_plans(perf::AdviceMaterial& material, const Databases& databases) {
+  for (const perf::SlowOfDatabase& statement : perf::dearest_slow_statements(material, kMostPlans)) {
+    const auto url = databases.find(statement.database);
+    if (url == databases.end()) continue;
+    const auto plan = sql::explain(url->second, question_of(statement.slow.sql), {false, kPlanTimeout});
+    const sql::PlanNode* scan = plan ? sql::worst_scan(*plan) : nullptr;
+    if (scan == nullptr) continue;
+    // Without the values: an index serves any, and not everybody who reads advice may see them.
+    material.scans[statement.slow.fingerprint] = {scan->relation, sql::analyze(scan->condition).normalized};
+  }
+}
+
+}  // namespace
+
+Result<perf::Report> make_advice(perf::Store& store, const AdviceRequest& request,
+                                 const Databases& databases) {
+  perf::Filter filter = request.filter;
+  if (!request.session.empty()) {
+    const auto session = perf::find_session(store, request.session, filter);
+    if (!session) return fail(session.error());
+    filter.database = session->database;
+    filter.session = session->session;
+  }
+  auto material = perf::gather_advice(store, filter);
+  if (!material) return fail(material.error());
+  look_at_plans(*material, databases);
+  return perf::advice_report(*material, perf::advise(*material), request.page);
+}
+
+void add_advice_command(CLI::App& app, Invocation& invocation) {
+  CLI::App* command =
+      app.add_subcommand("advice", "What is worth changing: findings in plain words, most saving first");
+  command->group("Questions");
+  command->footer(
+      "Examples:\n  headroom advice 71\n  headroom advice --since 2h --database shop\n"
+      "  headroom advice 71 --limit 3 --json");
+  auto request = std::make_shared<AdviceRequest>();
+  auto range = std::make_shared<RangeOptions>();
+  command->add_option("session", request->session, "any unique beginning of a session; all calls without it");
+  add_filter_options(*command, request->filter, request->page);
+  add_range_options(*command, *range);
+  command->callback([&invocation, request, range] {
+    invocation.run = [request, range](Invocation& run) -> Result<Exit> {
+      if (const auto read = read_range(*range, request->filter); !read) return fail(read.error());
+      const auto store = open_chosen_store(run, perf::OpenMode::kRead);
+      if (!store) return fail(store.error());
+      const auto report = make_advice(*store->store, *request, run.configuration.perf.databases);
+      if (!report) return fail(report.error());
+      return print_report(run.options, *report);
+    };
+  });
+}
+
+}  // namespace headroom::cli

@@ -1,0 +1,20 @@
+#pragma once
+
+// The routes under /api/perf that answer questions over many calls: what changed, what is worth changing,
+// plans, files for other tools. docs/api.md describes them for their users.
+
+#include "headroom/configuration.hpp"
+#include "headroom/serve_stores.hpp"
+#include "net/router.hpp"
+
+namespace headroom::cli {
+
+/// Lifetime: what it refers to outlives the router.
+struct QuestionContext {
+  StorePool& read;
+  const Configuration& configuration;
+};
+
+void add_question_api(net::Router& router, const QuestionContext& context);
+
+}  // namespace headroom::cli

@@ -1,0 +1,174 @@
+#include "headroom/top_screen.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <utility>
+
+#include "base/clock.hpp"
+
+namespace headroom::cli {
+namespace {
+
+using perf::Cell;
+using perf::Format;
+using perf::Shown;
+
+constexpr std::string_view kKeys =
+    "q quit   sort methods by: t time  n number  a average  e errors   space pause";
+
+Cell count(std::size_t number) {
+  return static_cast<std::int64_t>(number);
+}
+
+perf::Table running_table(const LiveView& view) {
+  perf::Table table;
+  table.columns = {{"age", Format::kSeconds},
+                   {"doing", Format::kText},
+                   {"since", Format::kSeconds, Shown::kWhereItFits},
+                   {"user", Format::kText},
+                   {"database", Format::kText, Shown::kWhereItFits},
+                   {"method", Format::kText},
+                   {"process", Format::kCount, Shown::kWhereItFits},
+                   {"statement", Format::kLongText, Shown::kWhereItFits}};
+  for (const perf::RunningCall& call : view.running) {
+    table.rows.push_back({call.summary.wall, std::string(perf::name(call.activity)), call.activity_age,
+                          call.summary.user, call.summary.database, call.summary.method,
+                          count(static_cast<std::size_t>(call.process)),
+                          call.activity == perf::Activity::kCode ? Cell() : Cell(call.statement)});
+  }
+  return table;
+}
+
+/// One decimal is what a rate over some seconds is worth.
+double rounded(double number) {
+  return std::round(number * 10) / 10;
+}
+
+void sort_methods(std::vector<perf::MethodRate>& methods, TopOrder order) {
+  const auto by = [&](auto member) { std::ranges::stable_sort(methods, std::greater{}, member); };
+  if (order == TopOrder::kTime) by(&perf::MethodRate::busy);
+  if (order == TopOrder::kNumber) by(&perf::MethodRate::per_second);
+  if (order == TopOrder::kAverage) by(&perf::MethodRate::average);
+  if (order == TopOrder::kErrors) by(&perf::MethodRate::errors);
+}
+
+perf::Table method_table(std::vector<perf::MethodRate> methods, TopOrder order) {
+  sort_methods(methods, order);
+  perf::Table table;
+  table.columns = {{"calls/s", Format::kNumber},
+                   {"at once", Format::kNumber},
+                   {"avg", Format::kSeconds},
+                   {"sql", Format::kSeconds, Shown::kWhereItFits},
+                   {"errors", Format::kCount, Shown::kWhereItFits},
+                   {"database", Format::kText, Shown::kWhereItFits},
+                   {"method", Format::kText}};
+  for (const perf::MethodRate& rate : methods) {
+    table.rows.push_back({rounded(rate.per_second), rounded(rate.busy), rate.average, rate.sql_average,
+                          count(rate.errors), rate.database, rate.method});
+  }
+  return table;
+}
+
+perf::Table call_table(const std::vector<perf::CallSummary>& calls) {
+  perf::Table table;
+  table.columns = {
+      {"time", Format::kSeconds}, {"sql", Format::kSeconds, Shown::kWhereItFits},  {"number", Format::kCount},
+      {"user", Format::kText},    {"session", Format::kText, Shown::kWhereItFits}, {"#", Format::kCount},
+      {"method", Format::kText}};
+  for (const perf::CallSummary& call : calls) {
+    table.rows.push_back({call.wall, call.sql, count(call.statements), call.user, call.session.substr(0, 8),
+                          count(call.rank), call.method});
+  }
+  return table;
+}
+
+std::string headline(const LiveView& view) {
+  std::string line =
+      fmt::format("headroom  {}  {} running", base::to_iso(view.at).substr(11, 8), view.running_total);
+  if (!view.running.empty())
+    line += fmt::format(", the oldest for {} s", base::format_seconds(view.running.front().summary.wall));
+  line += fmt::format("   {:.1f} calls/s   {} records dropped", view.per_second, view.drops);
+  if (!view.problem.empty()) line += "   store: " + perf::escape_line(view.problem);
+  return line;
+}
+
+/// Cut between characters to what fits, as no table is narrower than its numbers. Holds no escape sequences
+/// yet.
+std::string cut(std::string line, std::size_t width) {
+  while (!line.empty() && perf::display_width(line) > width) {
+    do {
+      line.pop_back();
+    } while (!line.empty() && (static_cast<unsigned char>(line.back()) & 0xc0U) == 0x80U);
+  }
+  return line;
+}
+
+class Screen {
+ public:
+  Screen(const ScreenSize& size, perf::Color color) : size_(size), color_(color) {}
+
+  void add(std::string line) {
+    if (left() > 0) lines_.push_back(cut(std::move(line), size_.width));
+  }
+
+  /// A title, the header and as many rows as `share` of what is left allows; nothing when that is no row.
+  void add_table(std::string title, perf::Table table, double share) {
+    const auto allowed = static_cast<std::size_t>(static_cast<double>(left()) * share);
+    if (allowed < 4) return;
+    if (table.rows.size() > allowed - 3) table.rows.resize(allowed - 3);
+    add("");
+    add(std::move(title));
+    if (table.rows.empty()) return;
+    const std::string text = perf::to_aligned(table, size_.width, perf::Color::kOff);
+    for (std::size_t from = 0; from < text.size() && left() > 0;) {
+      const std::size_t end = std::min(text.find('\n', from), text.size());
+      std::string line = cut(text.substr(from, end - from), size_.width);
+      lines_.push_back(from == 0 ? emphasized(line) : line);
+      from = end + 1;
+    }
+  }
+
+  [[nodiscard]] std::vector<std::string> take() { return std::move(lines_); }
+
+ private:
+  [[nodiscard]] std::string emphasized(const std::string& line) const {
+    return color_ == perf::Color::kOn ? "\x1b[1m" + line + "\x1b[0m" : line;
+  }
+  [[nodiscard]] std::size_t left() const {
+    constexpr std::size_t kNoEnd = 10'000;
+    const std::size_t height = size_.height == 0 ? kNoEnd : size_.height;
+    return height - std::min(height, lines_.size());
+  }
+
+  ScreenSize size_;
+  perf::Color color_;
+  std::vector<std::string> lines_;
+};
+
+}  // namespace
+
+std::optional<TopOrder> top_order(char key) {
+  if (key == 't') return TopOrder::kTime;
+  if (key == 'n') return TopOrder::kNumber;
+  if (key == 'a') return TopOrder::kAverage;
+  if (key == 'e') return TopOrder::kErrors;
+  return std::nullopt;
+}
+
+std::vector<std::string> top_lines(const LiveView& view, TopOrder order, const ScreenSize& size,
+                                   perf::Color color) {
+  Screen screen(size, color);
+  screen.add(headline(view));
+  if (size.height != 0) screen.add(std::string(kKeys));
+  screen.add_table(view.running.empty() ? "nothing runs" : "running", running_table(view), 0.4);
+  screen.add_table(view.methods.empty() ? "no method was called in the last seconds" : "busiest methods",
+                   method_table(view.methods, order), 0.6);
+  screen.add_table(view.calls.empty() ? "no call was recorded in the last minute" : "recorded",
+                   call_table(view.calls), 1);
+  return screen.take();
+}
+
+}  // namespace headroom::cli

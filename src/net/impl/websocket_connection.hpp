@@ -1,0 +1,75 @@
+#pragma once
+
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "net/websocket.hpp"
+
+namespace headroom::net {
+
+struct ServerCore;
+
+/// The socket behind a WebSocket. Threads: the I/O thread.
+class WebSocketConnection final : public WebSocket, public std::enable_shared_from_this<WebSocketConnection> {
+ public:
+  using Socket = boost::asio::generic::stream_protocol::socket;
+
+  WebSocketConnection(ServerCore& core, Socket socket, std::shared_ptr<const WebSocketRoute> route,
+                      const Request& request);
+
+  /// Makes the handler, and takes the bytes that came behind the request.
+  void start(const Request& request, std::string_view early);
+  void send(wire::Frame frame) override;
+  void close(wire::CloseCode code, std::string_view reason) override;
+  [[nodiscard]] const Caller& caller() const override { return caller_; }
+
+  /// Looks at the deadlines.
+  void tick(std::int64_t now_ns);
+  /// Ends it whatever it does.
+  void cut() { finish(wire::CloseCode::kAbnormal); }
+
+ private:
+  enum class State : std::uint8_t { kOpen, kClosing, kClosed };
+
+  void open_handler(const Request& request);
+  void wait_to_read();
+  void read_some();
+  void take(std::string_view bytes);
+  void handle(wire::Event& event);
+  void answer_close(const wire::Event& event);
+  void queue(wire::Frame frame);
+  void flush();
+  /// Sends what the kernel takes; false when it takes no more, or the socket ended.
+  bool write_some();
+  void advance(std::size_t size);
+  void wait_to_write();
+  void close_slow();
+  void finish(wire::CloseCode code);
+
+  ServerCore& core_;
+  Socket socket_;
+  std::shared_ptr<const WebSocketRoute> route_;
+  std::unique_ptr<WebSocketHandler> handler_;
+  Caller caller_;
+  std::string session_;  ///< the cookie's id: when the session ends, so does the socket
+  wire::FrameReader reader_;
+
+  std::vector<wire::Frame> queue_;
+  std::size_t first_ = 0;  ///< of `queue_`: what stands before it is sent
+  std::size_t sent_of_first_ = 0;
+  std::size_t queued_bytes_ = 0;
+
+  std::int64_t received_ns_;
+  std::int64_t progress_ns_ = 0;  ///< when the client last took something, or the queue began
+  std::int64_t closing_ns_ = 0;
+  State state_ = State::kOpen;
+  bool writing_ = false;  ///< waits until the kernel takes more
+  bool pinged_ = false;
+  bool answered_ = false;  ///< the peer's close frame came: once ours is sent, it is over
+  wire::CloseCode peer_code_ = wire::CloseCode::kAbnormal;
+};
+
+}  // namespace headroom::net

@@ -1,0 +1,349 @@
+// The passes, one kind of finding each. To add one: a function here, its name in the list at the end, a test
+// before and after in advice_test.cpp.
+
+#include "perf/impl/advice_passes.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <tuple>
+
+#include <fmt/format.h>
+
+namespace headroom::perf::impl {
+
+namespace {
+
+constexpr std::uint32_t kLeastRepeats = 5;
+constexpr Microseconds kSameRequestWithin = std::chrono::seconds{5};
+constexpr std::uint64_t kLeastCalls = 5;
+constexpr Microseconds kHealthyCommit = std::chrono::milliseconds{10};
+constexpr Microseconds kSlowCommit = std::chrono::milliseconds{50};
+constexpr std::size_t kCallsShown = 5;
+
+/// Collects what becomes one finding. A call may add to it more than once, in a row.
+class Group final {
+ public:
+  void add(const AdviceCall& call, Microseconds cost, Microseconds saving) {
+    cost_ += cost;
+    saving_ += saving;
+    if (calls_.empty() || calls_.back().second != &call) calls_.emplace_back(Microseconds{0}, &call);
+    calls_.back().first += cost;
+  }
+
+  [[nodiscard]] std::uint64_t number() const { return calls_.size(); }
+  [[nodiscard]] Microseconds cost() const { return cost_; }
+  [[nodiscard]] Microseconds saving() const { return saving_; }
+  [[nodiscard]] Microseconds mean() const { return cost_ / std::max<std::int64_t>(1, std::ssize(calls_)); }
+
+  /// A finding with its figures and calls; the words are still missing.
+  [[nodiscard]] Finding finding(std::string kind, std::string method) const {
+    Finding finding;
+    finding.kind = std::move(kind);
+    finding.method = std::move(method);
+    finding.cost = cost_;
+    finding.saving = saving_;
+    finding.number = calls_.size();
+    auto dearest = calls_;
+    std::stable_sort(dearest.begin(), dearest.end(),
+                     [](const auto& left, const auto& right) { return left.first > right.first; });
+    for (const auto& [cost, call] : dearest) {
+      if (finding.calls.size() == kCallsShown) break;
+      finding.calls.push_back(fmt::format("{} {}", call->summary.session, call->summary.rank));
+    }
+    return finding;
+  }
+
+ private:
+  Microseconds cost_{0};
+  Microseconds saving_{0};
+  std::vector<std::pair<Microseconds, const AdviceCall*>> calls_;
+};
+
+const StatementInfo* info_of(const AdviceMaterial& material, std::uint64_t fingerprint) {
+  const auto found = material.statements.find(fingerprint);
+  return found == material.statements.end() ? nullptr : &found->second;
+}
+
+void describe_statement(const AdviceMaterial& material, std::uint64_t fingerprint, Finding& finding) {
+  finding.fingerprint = fingerprint;
+  const StatementInfo* info = info_of(material, fingerprint);
+  if (info == nullptr) return;
+  finding.statement = info->normalized;
+  if (!info->tables.empty()) finding.table = info->tables.front();
+}
+
+/// "a select on party_party", as far as that is known.
+std::string words_for(const AdviceMaterial& material, std::uint64_t fingerprint) {
+  const StatementInfo* info = info_of(material, fingerprint);
+  if (info == nullptr) return "one statement";
+  if (info->tables.empty()) return fmt::format("one {}", sql::name(info->kind));
+  return fmt::format("one {} on {}", sql::name(info->kind), info->tables.front());
+}
+
+std::string milliseconds(Microseconds duration) {
+  return fmt::format("{:.4g} ms", static_cast<double>(duration.count()) / 1e3);
+}
+
+/// "once", "12 times"
+std::string times(std::uint64_t number) {
+  return number == 1 ? "once" : fmt::format("{} times", number);
+}
+
+std::string calls(std::uint64_t number) {
+  return number == 1 ? "1 call" : fmt::format("{} calls", number);
+}
+
+bool writes(const StatementInfo* info) {
+  if (info == nullptr) return true;  // it may
+  switch (info->kind) {
+    case sql::StatementKind::kSelect:
+    case sql::StatementKind::kSet:
+    case sql::StatementKind::kTransaction:
+      return false;
+    default:
+      return true;
+  }
+}
+
+bool is_work(const StatementInfo* info) {
+  return info == nullptr ||
+         (info->kind != sql::StatementKind::kTransaction && info->kind != sql::StatementKind::kSet);
+}
+
+/// Calls by method, in a fixed order.
+template <typename Use>
+std::map<std::string, Group> group_by_method(const AdviceMaterial& material, Use use) {
+  std::map<std::string, Group> groups;
+  for (const AdviceCall& call : material.calls) use(groups[call.summary.method], call);
+  std::erase_if(groups, [](const auto& entry) { return entry.second.number() == 0; });
+  return groups;
+}
+
+// Passes
+// --------------------------------------------------------------------------------------------------------
+
+/// N+1: a call that sends the same statement again and again.
+void find_repeated_statements(const AdviceMaterial& material, std::vector<Finding>& findings) {
+  struct Repeated {
+    Group group;
+    StatementTotal most;
+  };
+  std::map<std::tuple<std::string, std::uint64_t>, Repeated> groups;
+  for (const AdviceCall& call : material.calls) {
+    for (const StatementTotal& total : call.statements) {
+      if (total.count < kLeastRepeats || !is_work(info_of(material, total.fingerprint))) continue;
+      Repeated& repeated = groups[{call.summary.method, total.fingerprint}];
+      repeated.group.add(call, total.time, total.time - total.longest);
+      if (total.count > repeated.most.count) repeated.most = total;
+    }
+  }
+  for (const auto& [key, repeated] : groups) {
+    const auto& [method, fingerprint] = key;
+    Finding finding = repeated.group.finding("repeated_statement", method);
+    describe_statement(material, fingerprint, finding);
+    finding.backtrace = repeated.most.backtrace;
+    finding.words = fmt::format("{} sends {} up to {} in one call (N+1), in {}.", method,
+                                words_for(material, fingerprint), times(repeated.most.count),
+                                calls(repeated.group.number()));
+    finding.remedy =
+        "Read the records in one list, so that one statement fetches them all; in Tryton: browse the ids "
+        "together, and set a getter for many records at once.";
+    finding.basis = "one statement for all is taken to cost as much as the slowest of those it replaces";
+    findings.push_back(std::move(finding));
+  }
+}
+
+/// The client asks the same thing again within seconds, and nothing was written by it.
+void find_repeated_calls(const AdviceMaterial& material, std::vector<Finding>& findings) {
+  std::map<std::tuple<std::string, std::string, std::uint64_t>, const AdviceCall*> last;
+  std::map<std::string, Group> groups;
+  for (const AdviceCall& call : material.calls) {
+    const bool reads = std::none_of(
+        call.statements.begin(), call.statements.end(),
+        [&](const StatementTotal& total) { return writes(info_of(material, total.fingerprint)); });
+    if (call.request == 0 || !reads || call.summary.status != CallStatus::kOk) continue;
+    const AdviceCall*& before = last[{call.summary.session, call.summary.method, call.request}];
+    if (before != nullptr && call.summary.start - before->summary.start <= kSameRequestWithin)
+      groups[call.summary.method].add(call, call.summary.wall, call.summary.wall);
+    before = &call;
+  }
+  for (const auto& [method, group] : groups) {
+    Finding finding = group.finding("repeated_call", method);
+    finding.words = fmt::format("{} was called {} with the same arguments as less than {} s before.", method,
+                                times(group.number()), kSameRequestWithin / std::chrono::seconds{1});
+    finding.remedy =
+        "Keep the answer in the client, or ask once for all that is needed; a view that refreshes itself "
+        "is a usual cause.";
+    finding.basis = "the whole time of each repetition";
+    findings.push_back(std::move(finding));
+  }
+}
+
+/// A method whose calls go on missing the application's caches.
+void find_cache_misses(const AdviceMaterial& material, std::vector<Finding>& findings) {
+  struct Split {
+    Group with;
+    Group without;
+    std::uint64_t misses = 0;
+    std::uint64_t hits = 0;
+  };
+  std::map<std::string, Split> methods;
+  for (const AdviceCall& call : material.calls) {
+    Split& split = methods[call.summary.method];
+    (call.cache_misses > 0 ? split.with : split.without).add(call, call.summary.wall, {});
+    split.misses += call.cache_misses;
+    split.hits += call.cache_hits;
+  }
+  for (const auto& [method, split] : methods) {
+    if (split.with.number() < kLeastCalls || split.misses <= split.hits / 4) continue;
+    Finding finding = split.with.finding("cache_misses", method);
+    const bool known = split.without.number() >= 3 && split.with.mean() > split.without.mean();
+    finding.cost =
+        known ? (split.with.mean() - split.without.mean()) * static_cast<std::int64_t>(split.with.number())
+              : Microseconds{0};
+    finding.saving = known ? std::optional(finding.cost) : std::nullopt;
+    finding.words = fmt::format("{} misses the application's caches in {}: {} misses against {} hits.",
+                                method, calls(split.with.number()), split.misses, split.hits);
+    finding.remedy =
+        "Something clears the cache, or each process fills its own: look for writes that clear it, raise its "
+        "size, or share it between the processes.";
+    finding.basis = known ? "the calls that missed took that much longer than those that did not"
+                          : "no saving can be told: hardly a call went without a miss";
+    findings.push_back(std::move(finding));
+  }
+}
+
+/// The database takes long to make a transaction last.
+void find_slow_commits(const AdviceMaterial& material, std::vector<Finding>& findings) {
+  const auto groups = group_by_method(material, [](Group& group, const AdviceCall& call) {
+    const Microseconds commit = call.summary.commit;
+    if (commit >= kSlowCommit) group.add(call, commit, commit - kHealthyCommit);
+  });
+  for (const auto& [method, group] : groups) {
+    Finding finding = group.finding("slow_commit", method);
+    finding.words = fmt::format("Commits of {} took {} on average in {}.", method, milliseconds(group.mean()),
+                                calls(group.number()));
+    finding.remedy =
+        "Look at the disk of the database (fsync, write cache), at deferred constraints and triggers, and at "
+        "synchronous replicas.";
+    finding.basis = fmt::format("a healthy commit is taken to cost {}", milliseconds(kHealthyCommit));
+    findings.push_back(std::move(finding));
+  }
+}
+
+/// Work that was done again because another transaction was in the way.
+void find_retries(const AdviceMaterial& material, std::vector<Finding>& findings) {
+  std::map<std::string, std::uint64_t> lost_attempts;
+  const auto groups = group_by_method(material, [&](Group& group, const AdviceCall& call) {
+    Microseconds lost{0};
+    for (const Attempt& attempt : call.attempts) {
+      if (attempt.error.empty() || call.attempts.size() < 2) continue;
+      lost += attempt.duration;
+      ++lost_attempts[call.summary.method];
+    }
+    if (lost > Microseconds{0}) group.add(call, lost, lost);
+  });
+  for (const auto& [method, group] : groups) {
+    Finding finding = group.finding("retries", method);
+    finding.words = fmt::format("{} lost {} to concurrent writes in {} and was run again.", method,
+                                times(lost_attempts[method]), calls(group.number()));
+    finding.remedy =
+        "'headroom conflict' names the tables and the probable partner: make both transactions shorter, or "
+        "write the contended row last.";
+    finding.basis = "the time of the attempts that failed";
+    findings.push_back(std::move(finding));
+  }
+}
+
+/// One kind of waiting, and what is said of it.
+struct WaitKind {
+  std::string_view name;
+  Microseconds CallSummary::*wait;
+  std::string_view what_for;
+  std::string_view remedy;
+};
+
+void find_waits(const AdviceMaterial& material, const WaitKind& kind, std::vector<Finding>& findings) {
+  const auto groups = group_by_method(material, [&](Group& group, const AdviceCall& call) {
+    const Microseconds wait = call.summary.*kind.wait;
+    if (wait >= std::chrono::milliseconds{5}) group.add(call, wait, wait);
+  });
+  for (const auto& [method, group] : groups) {
+    Finding finding = group.finding(std::string(kind.name), method);
+    finding.words = fmt::format("{} waited {} on average for {}, in {}.", method, milliseconds(group.mean()),
+                                kind.what_for, calls(group.number()));
+    finding.remedy = kind.remedy;
+    finding.basis = "the whole wait";
+    findings.push_back(std::move(finding));
+  }
+}
+
+void find_connection_waits(const AdviceMaterial& material, std::vector<Finding>& findings) {
+  find_waits(material,
+             {"connection_wait", &CallSummary::connection_wait, "a connection to the database",
+              "Let the pool keep more connections, or shorten the calls that hold them."},
+             findings);
+}
+
+void find_lock_waits(const AdviceMaterial& material, std::vector<Finding>& findings) {
+  find_waits(material,
+             {"lock_wait", &CallSummary::lock_wait, "SQLite's write lock",
+              "SQLite lets one transaction write at a time: shorten them, or move to PostgreSQL."},
+             findings);
+}
+
+/// Statements over the rule's threshold, by fingerprint; with their plan where one was looked at.
+void find_slow_statements(const AdviceMaterial& material, std::vector<Finding>& findings) {
+  struct Slow {
+    Group group;
+    const SlowStatement* longest = nullptr;
+    std::string method;
+    std::uint64_t executions = 0;
+  };
+  std::map<std::uint64_t, Slow> groups;
+  for (const AdviceCall& call : material.calls) {
+    for (const SlowStatement& statement : call.slow) {
+      Slow& slow = groups[statement.fingerprint];
+      slow.group.add(call, statement.duration, {});
+      ++slow.executions;
+      if (slow.longest != nullptr && slow.longest->duration >= statement.duration) continue;
+      slow.longest = &statement;
+      slow.method = call.summary.method;
+    }
+  }
+  for (const auto& [fingerprint, slow] : groups) {
+    Finding finding = slow.group.finding("slow_statement", slow.method);
+    describe_statement(material, fingerprint, finding);
+    finding.saving = std::nullopt;
+    finding.backtrace = slow.longest->backtrace;
+    finding.words = fmt::format("{} sends {} that is slow: {}, at worst {}.", slow.method,
+                                words_for(material, fingerprint), times(slow.executions),
+                                milliseconds(slow.longest->duration));
+    finding.remedy = "'headroom explain' shows its plan, once [perf.databases] names the database.";
+    finding.basis = "no saving can be told without its plan";
+    const auto scan = material.scans.find(fingerprint);
+    if (scan != material.scans.end()) {
+      const std::string& condition = scan->second.condition;
+      finding.kind = "missing_index";
+      finding.table = scan->second.table;
+      finding.words += fmt::format(" Its plan reads the whole table {}{}.", scan->second.table,
+                                   condition.empty() ? "" : " for " + condition);
+      finding.remedy = fmt::format(
+          "An index on {} that serves {} would spare the reading.", scan->second.table,
+          condition.empty() ? "what the statement asks, if it does not ask for all rows," : condition);
+      finding.basis = "no saving can be told before the index is there; half of the cost is a guess";
+    }
+    findings.push_back(std::move(finding));
+  }
+}
+
+}  // namespace
+
+const std::vector<AdvicePass>& advice_passes() {
+  static const std::vector<AdvicePass> kPasses{
+      find_repeated_statements, find_repeated_calls, find_cache_misses,   find_slow_commits, find_retries,
+      find_connection_waits,    find_lock_waits,     find_slow_statements};
+  return kPasses;
+}
+
+}  // namespace headroom::perf::impl
