@@ -222,12 +222,50 @@ def test_a_profile_function_set_in_between_is_not_removed(profilers):
     assert result.paths()[('tree', 'branch', 'leaf')] == 2
 
 
-def test_a_second_profile_on_the_thread_is_refused(profilers):
-    profiler = profilers.Exact()
-    with pytest.raises(RuntimeError, match='open already'):
-        profilers.Exact()
-    profiler.stop()
+def test_a_second_profile_on_the_thread_stands_within_the_first(profilers):
+    def inner():
+        profiler = profilers.Exact()
+        tree()
+        return profiler.stop()
+
+    outer = profilers.Exact()
+    leaf()
+    nested = Tree(inner())
+    leaf()
+    whole = Tree(outer.stop())
     assert sys.getprofile() is None
+    assert nested.paths()[('tree', 'branch', 'leaf')] == 2 and nested.calls('leaf') == 3
+    inside = '%s.<locals>.inner' % test_a_second_profile_on_the_thread_stands_within_the_first.__name__
+    assert whole.paths()[(inside, 'tree', 'branch', 'leaf')] == 2 and whole.paths()[('leaf',)] == 2
+
+
+def test_a_profile_that_ends_before_the_one_within_it_leaves_it_alone(profilers):
+    outer, nested = profilers.Exact(), profilers.Exact()
+    tree()
+    assert Tree(outer.stop()).calls('leaf') == 3
+    leaf()
+    assert Tree(nested.stop()).calls('leaf') == 4
+    assert sys.getprofile() is None
+
+
+def test_the_outer_profile_goes_on_when_another_thread_ended_the_inner_one(profilers):
+    shared, ready, dropped, whole = [], threading.Event(), threading.Event(), []
+
+    def work():
+        outer = profilers.Exact()
+        shared.append(profilers.Exact())
+        ready.set()
+        dropped.wait()
+        tree()
+        whole.append(Tree(outer.stop()))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    ready.wait()
+    shared.pop().stop()
+    dropped.set()
+    thread.join()
+    assert whole[0].calls('branch') == 1 and whole[0].calls('leaf') == 3
 
 
 def test_after_the_end_the_thread_is_as_before(profilers):
@@ -303,6 +341,14 @@ for number, done in zip(range(5, 15), calls):
     assert done.value.wall() >= number * 0.001
 assert greenlet.gettrace() is before and 'switch' in previous
 assert sys.getprofile() is None
+def nests():
+    outer, inner = profilers.Exact(), profilers.Exact()
+    gevent.sleep(0.01)
+    leaf()
+    return conftest.Tree(inner.stop()).calls('leaf'), conftest.Tree(outer.stop()).calls('leaf')
+nested = [gevent.spawn(nests) for _ in range(5)] + [gevent.spawn(foreign)]
+gevent.joinall(nested, raise_error=True)
+assert [each.value for each in nested[:5]] == [(1, 1)] * 5, nested
 open_profiles = []
 def waits():
     open_profiles.append(profilers.Exact())

@@ -1,8 +1,10 @@
+import gc
 import os
 import subprocess
 import sys
 import threading
 import time
+import types
 
 from conftest import PoolMeta, Tree, module_path
 
@@ -39,6 +41,12 @@ def known_workload(seconds):
 
 def sampled(profilers, function, *arguments):
     profiler = profilers.Sampling()
+    function(*arguments)
+    return Tree(profiler.stop())
+
+
+def sampled_at(profilers, period_ns, function, *arguments):
+    profiler = profilers.Sampling(period_ns)
     function(*arguments)
     return Tree(profiler.stop())
 
@@ -231,12 +239,73 @@ def native_threads_become(count):
     return native_threads() == count
 
 
-def test_one_thread_serves_all_and_ends_with_the_last(profilers):
+def test_one_thread_serves_all_and_ends_after_the_last(profilers):
     several = [profilers.Sampling() for _ in range(5)]
     assert native_threads_become(1)
     for profiler in several:
         profiler.stop()
     assert native_threads_become(0)
+    assert sampled(profilers, spin, 0.1).cpu('spin') > 0.07
+
+
+def sampling_thread():
+    for task in os.listdir('/proc/self/task'):
+        with open(f'/proc/self/task/{task}/comm') as file:
+            if file.read().strip() == 'headroom-sample':
+                return task
+
+
+def test_calls_that_follow_one_another_share_the_thread(profilers):
+    profiler = profilers.Sampling()
+    thread = sampling_thread()
+    profiler.stop()
+    assert thread is not None
+    for _ in range(20):
+        result = sampled(profilers, spin, 0.05)
+        assert result.cpu('spin') > 0.03
+        assert sampling_thread() == thread
+
+
+def test_a_fork_while_the_thread_lingers_leaves_a_child_that_can_sample(profilers):
+    profilers.Sampling().stop()
+    time.sleep(0.01)
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            first, second = sampled(profilers, spin, 0.1), sampled(profilers, spin, 0.1)
+            code = 0 if min(first.cpu('spin'), second.cpu('spin')) > 0.07 else 2
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_code_at_the_place_of_freed_code_gets_its_own_name(profilers):
+    places, reused = set(), 0
+    for number in range(300):
+        name = ''.join(['made_', str(number).zfill(4)])
+        made = types.FunctionType(spin.__code__.replace(co_name=name, co_qualname=name), globals())
+        place = (id(made.__code__), id(name))
+        reused += place in places
+        places.add(place)
+        names = sampled_at(profilers, 100_000, made, 0.003).names()
+        assert {each for each in names if each.startswith('made_')} <= {name}
+        del made, name
+    assert reused > 0, 'the allocator never gave the same places again: nothing was tested'
+
+
+def test_a_class_at_the_place_of_a_freed_one_gets_its_own_name(profilers):
+    places, reused = set(), 0
+    for number in range(300):
+        name = ''.join(['model.', str(number).zfill(4)])
+        made = PoolMeta('Made', (), {'__name__': name, '__slots__': (), 'work': lambda self: spin(0.003)})
+        reused += id(made) in places
+        places.add(id(made))
+        names = sampled_at(profilers, 100_000, made().work).names()
+        assert {each.split(':')[0] for each in names if each.startswith('model.')} <= {name}
+        del made, name
+        gc.collect()
+    assert reused > 0, 'the allocator never gave the same places again: nothing was tested'
 
 
 def run(program, **environment):

@@ -11,6 +11,7 @@ journal = []
 started = []
 stopped = []
 flushed = []
+opened = []
 error_classes = {}
 recording = False
 wants_io = False
@@ -39,6 +40,10 @@ def stop(timeout):
 def flush(timeout):
     flushed.append(timeout)
     return True
+
+
+def database_opened(name):
+    opened.append(name)
 
 
 def status():

@@ -278,6 +278,11 @@ def test_a_database_that_does_not_exist_is_one_call(client, journal):
     assert only(journal)["database"] == "elsewhere" and not journal[0]["verified"]
 
 
+def test_only_a_database_that_was_opened_is_known_to_exist(client, journal, server):
+    client.rpc("common.db.login", "admin", {"password": "wrong"}, database="nowhere", headers={})
+    assert set(fake_native.opened) == {server.name}
+
+
 def test_static_files_are_counted_apart(client, journal):
     response = client.http.get("/page.html")
     assert response.data == b"<p>static</p>"

@@ -48,6 +48,24 @@ def test_the_middleware_beside_the_cache_class_changes_nothing(first, configurat
     run(first + "\n" + CHECK, configuration(BOTH))
 
 
+def test_a_start_that_fails_is_tried_again(configuration):
+    said = run("""
+        import trytond.cache, fake_native
+        from trytond.pool import Pool
+        start = fake_native.start
+        def fail(settings):
+            fake_native.start = start
+            raise RuntimeError("out of memory")
+        fake_native.start = fail
+        Pool.start()
+        assert not fake_native.started
+        Pool.start()
+        Pool.start()
+        print(len(fake_native.started), logged[0])
+        """, configuration())
+    assert said.startswith("1 ('ERROR', 'attaching to trytond failed"), said
+
+
 @pytest.mark.parametrize("module", ["trytond.cron", "trytond.worker", "trytond.pool"])
 def test_a_process_that_imports_the_cache_from_inside_the_start_of_the_pool_is_hooked_before_its_first_database(
         module, configuration):
@@ -59,6 +77,7 @@ def test_a_process_that_imports_the_cache_from_inside_the_start_of_the_pool_is_h
             Pool("nowhere").init()
         except OSError:
             pass
+        assert not fake_native.opened
         print(fake_native.started[0]["version"])
         """ % module, configuration())
     assert "cron" in said and "not hooked" not in said

@@ -3,7 +3,7 @@ import gzip
 
 import fake_native
 import pytest
-from headroom.adapters.base import Middleware
+from headroom.adapters.exchange import Middleware
 
 
 def get(application, method="GET", **environ):
@@ -216,7 +216,7 @@ def test_a_long_body_is_kept_up_to_a_bound_with_its_true_size(journal, rules):
 
 
 def test_the_beginning_of_a_compressed_body_never_passes_for_the_whole():
-    from headroom.adapters.base import decoded
+    from headroom.adapters.exchange import decoded
     packed = gzip.compress(b"the answer" * 1000)
     assert decoded(packed, "gzip", len(packed)) == (b"the answer" * 1000, 10_000)
     beginning, size = decoded(packed[:40], "gzip", len(packed))

@@ -1,6 +1,7 @@
 """Section [perf] of trytond.conf."""
 import configparser
 import logging
+import re
 
 import pytest
 
@@ -63,15 +64,48 @@ def test_sizes_are_bytes_or_carry_a_unit(text, size):
 
 
 @pytest.mark.parametrize("line, named", [
-    ("query = soon", "query"), ("body_limit = -1", "body_limit"), ("one_in = 0", "one_in"),
-    ("broker = mysql://x", "broker"), ("broker = sqlite://relative.db", "broker"), ("state = here", "state"),
-    ("users = ,", "users"), ("users = login:", "users"), ("colour = red", "colour"), ("database = a, b", "database")])
+    ("query = soon", "query"), ("query = 25h", "query"), ("query = 99999999999999999999h", "query"),
+    ("query = %sh" % ("9" * 400), "query"), ("body_limit = -1", "body_limit"), ("body_limit = 17m", "body_limit"),
+    ("body_limit = 99999999999999g", "body_limit"), ("body_limit = %s" % ("9" * 5000), "body_limit"),
+    ("buffer_limit = 0", "buffer_limit"), ("buffer_limit = 63k", "buffer_limit"), ("buffer_limit = 2g", "buffer_limit"),
+    ("io = ,", "io"), ("io = *, model.[a", "io"), ("broker = mysql://x", "broker"),
+    ("broker = sqlite://relative.db", "broker"), ("state = here", "state"), ("colour = red", "colour"),
+    ("profil = *", "profil")])
 def test_a_wrong_value_is_one_line_in_the_log_and_the_key_is_ignored(line, named, caplog):
     values = read("methods = *\n" + line)
     assert len(complaints(caplog)) == 1
     assert "[perf] %s" % named in complaints(caplog)[0]
     assert values["rules"] == [{"methods": ["*"]}]
     assert values["broker"] == "sqlite:///var/lib/headroom/perf.sqlite"
+
+
+@pytest.mark.parametrize("glob", ["*", "model.sale.*", "m?del", "[a-z]*", "[!abc]", "[]]", "[!]a]", "a]", "[a][b]"])
+def test_every_form_of_a_glob_is_accepted(glob):
+    assert read("users = %s\nmethods = %s\n" % (glob, glob))["rules"] == [{"users": [glob], "methods": [glob]}]
+
+
+@pytest.mark.parametrize("glob", ["[", "a[b", "[]", "[!]", "[a][b"])
+def test_a_glob_that_matches_nothing_is_refused(glob, caplog):
+    assert "io" not in read("users = *\nio = %s\n" % glob)["rules"][0]
+    assert "is not closed" in complaints(caplog)[0]
+
+
+@pytest.mark.parametrize("line, named", [
+    ("users = admin, login:", "users"), ("users = ,", "users"), ("users = [a", "users"),
+    ("database = a, b", "database"), ("database = [a", "database"), ("one_in = 0", "one_in"),
+    ("slower_than = 2sec", "slower_than"), ("user = admin", "user"), ("one-in = 100", "one-in"),
+    ("databases = shop", "databases")])
+def test_a_restriction_that_is_not_understood_records_nobody_instead_of_everybody(line, named, caplog):
+    values = read("methods = *\nio = *\n" + line)
+    assert values["rules"] == []
+    assert len(complaints(caplog)) == 1
+    assert re.match(r"\[perf\] %s\b.*the rule of this section.*records nobody" % named, complaints(caplog)[0])
+
+
+@pytest.mark.parametrize("methods", [",", "[a"])
+def test_methods_that_are_not_understood_do_not_leave_all_calls_of_the_users(methods, caplog):
+    assert read("users = *\nmethods = %s\n" % methods)["rules"] == []
+    assert len(complaints(caplog)) == 1
 
 
 def test_the_password_of_a_broker_is_never_logged(caplog):

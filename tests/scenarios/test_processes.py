@@ -10,14 +10,19 @@ def of_kind(recorder, kind):
     return [call for call in recorder.calls('') if call.kind == kind]
 
 
-def test_a_task_without_a_worker_is_a_call_of_its_own(servers, backend):
-    recorder = Recorder(servers, methods='*')
+def test_a_task_without_a_worker_is_a_call_of_its_own_in_the_session_of_the_call_that_ran_it(servers, backend):
+    recorder = Recorder(servers, methods=THING + 'enqueue')
     tryton = servers.tryton(backend, recorder=recorder.section)
     tryton.client(tryton.serve()).call(THING + 'enqueue', [6, 7])
     task, = wait_until(lambda: of_kind(recorder, 'task'), 20, 'the task')
     assert shapes_of(task) == [6, 7]
     # The task runs inside the request that left it, so that call ends later.
-    assert [shapes_of(call) for call in recorder.wait_for_calls(1, method_prefix=THING + 'enqueue')] == [[]]
+    call, = recorder.wait_for_calls(1, method_prefix=THING + 'enqueue')
+    assert shapes_of(call) == []
+    session = recorder.only_session()['session']
+    assert (call.session, task.session) == (session, session)
+    whole, = recorder.report('call', session, str(call.rank))
+    assert [(child['#'], child['kind']) for child in whole['children']] == [(task.rank, 'task')]
 
 
 def test_tasks_of_the_worker_are_recorded(servers):

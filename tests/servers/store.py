@@ -13,7 +13,7 @@ KINDS = ('rpc', 'login', 'task', 'cron', 'route', 'report', 'wizard', 'bus', 'st
 STATUSES = ('ok', 'user_error', 'warning', 'concurrency', 'exception', 'http_error', 'killed')
 _CALLS = """
 SELECT call.id, session.database, session.token, method.name, account.login, call.kind, call.status, call.attempts,
-  call.http_status, call.statement_count, call.statements
+  call.http_status, call.statement_count, call.statements, call.rank
 FROM call JOIN session ON session.n = call.session JOIN method ON method.n = call.method
   JOIN account ON account.n = call.account ORDER BY call.n"""
 
@@ -32,6 +32,8 @@ class StoredCall:
     statement_count: int
     #: How often it ran each statement, by normalised text.
     statements: Counter
+    #: Its number in the session.
+    rank: int
 
     def of_table(self, table):
         """Only the statements whose text names the table."""
@@ -47,9 +49,9 @@ def stored_calls(path, method_prefix=''):
 
 
 def _call(row, texts):
-    identity, database, session, method, user, kind, status, attempts, http_status, count, blob = row
+    identity, database, session, method, user, kind, status, attempts, http_status, count, blob, rank = row
     return StoredCall(identity, database, session, method, user, KINDS[kind], STATUSES[status], attempts, http_status,
-        count, _statements(blob, texts))
+        count, _statements(blob, texts), rank)
 
 
 def _statements(blob, texts):

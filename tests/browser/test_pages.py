@@ -1,0 +1,33 @@
+"""The pages as a user works with them; each test is a Node program beside this file."""
+
+
+def test_a_slow_sale_is_followed_from_the_session_list_to_the_line_of_code(browse):
+    browse('slow_sale.mjs')
+
+
+def test_people_sign_in_and_are_refused(browse):
+    browse('sign_in.mjs')
+
+
+def test_a_rule_is_switched_and_the_next_call_appears_live(browse):
+    browse('rules_live.mjs')
+
+
+def test_two_sessions_are_compared(browse):
+    browse('compare.mjs')
+
+
+def test_the_keyboard_alone_is_enough(browse):
+    browse('keyboard.mjs')
+
+
+def test_every_page_is_accessible_and_fits_in_both_themes_and_widths(browse):
+    browse('look.mjs')
+
+
+def test_what_applications_send_is_shown_as_text(browse):
+    browse('hostile.mjs')
+
+
+def test_a_hundred_thousand_rows_scroll(browse):
+    browse('many_rows.mjs')

@@ -1,0 +1,108 @@
+"""What the browser looks at: a real trytond, a user who works in it while a rule records, and `headroom serve`."""
+import sqlite3
+import subprocess
+import time
+
+from servers import executable, free_port, wait_until
+from servers.client import RPCError
+from servers.recorder import THING, Recorder
+
+TOKEN = 'a-token-of-the-tests-0123456789abcdef'
+PEOPLE = {'ada': ('administrator', 'ada-password-of-the-tests'), 'vic': ('viewer', 'vic-password-of-the-tests')}
+OBEYED = 2.2  # seconds
+SALE_LINES = ['product', 'product.rec_name', 'quantity', 'unit_price', 'amount', 'taxes']
+
+
+class World:
+    """Runs in the folder of `servers`."""
+
+    def __init__(self, servers, backend='sqlite', **settings):
+        self.servers = servers
+        self.recorder = Recorder(servers, **{'body_limit': '2m', **settings})
+        self.tryton = servers.tryton(backend, recorder=self.recorder.section)
+        self.server = self.tryton.serve()
+        self.client = None
+        self.rule = None
+
+    def serve(self):
+        """Starts `headroom serve`; returns the address of its pages."""
+        port = free_port()
+        folder = self.servers.folder
+        (folder / 'token').write_text(TOKEN + '\n')
+        (folder / 'token').chmod(0o600)
+        with open(self.recorder.configuration, 'a') as configuration:
+            configuration.write('\n[serve]\nlisten = "127.0.0.1:%d"\ntoken_file = "%s"\npassword_file = "%s"\n' % (
+                    port, folder / 'token', folder / 'people'))
+        for name, (role, password) in PEOPLE.items():
+            subprocess.run([executable(), 'serve', 'password', 'add', name, '--role', role, '--file', folder / 'people'],
+                input=password + '\n', text=True, check=True, capture_output=True)
+        self.servers.headroom(self.recorder.configuration, port)
+        return 'http://127.0.0.1:%d' % port
+
+    def record(self, *options):
+        """From now on the calls of the user are recorded: every process obeys a rule within two seconds."""
+        self.rule = self.recorder.report('trace', 'add', '--user', 'admin', '--for', '1h', *options)[0]['rule']
+        time.sleep(OBEYED)
+
+    def end_record(self):
+        self.recorder.run('trace', 'remove', self.rule)
+
+    def log_in(self):
+        """A session of its own for what follows."""
+        self.client = self.tryton.client(self.server)
+
+    def call(self, method, *arguments):
+        return self.client.call('model.' + method, *arguments)
+
+    def sell(self):
+        """Copies, opens, edits and confirms a sale, as a user does."""
+        sale, = self.call('sale.sale.search', [], 0, 1, None)
+        sale, = self.call('sale.sale.copy', [sale])
+        self.call('sale.sale.fields_view_get', None, 'form')
+        record, = self.call('sale.sale.read', [sale], ['number', 'party.rec_name', 'lines', 'state', 'total_amount'])
+        self.call('sale.line.read', record['lines'], SALE_LINES)
+        for line in record['lines'][:2]:
+            self.call('sale.line.on_change_quantity', {'id': line, 'quantity': 3.0, 'type': 'line'})
+        self.call('sale.sale.quote', [sale])
+        self.call('sale.sale.confirm', [sale])
+
+    def run(self, number, times=1):
+        """Calls that each run the same statement so often."""
+        for _ in range(int(times)):
+            self.client.call(THING + 'run', [1] * int(number))
+
+    def sleep(self, seconds):
+        self.client.call(THING + 'sleep', seconds)
+
+    def echo(self, text):
+        self.client.call(THING + 'echo', {'name': text})
+
+    def echo_until_recorded(self, text):
+        """A new rule is obeyed within two seconds."""
+        def recorded():
+            self.echo(text)
+            rows = self.recorder.report('session', 'admin')
+            return any('thing.echo' in call['method'] for row in rows for call in self.recorder.report('call', row['session']))
+        wait_until(recorded, 20, 'a recorded echo')
+
+    def rename_method(self, old, new):
+        """Names come from requests; this puts one into the store that no module has."""
+        with sqlite3.connect(self.recorder.path, timeout=10) as store:
+            assert store.execute('UPDATE method SET name = ? WHERE name = ?', (new, old)).rowcount == 1
+
+    def fail(self):
+        for method, arguments in (('user_error', [[1]]), ('exception', [[2]]), ('retry', ['a token', 2, [1, 2]])):
+            try:
+                self.client.call(THING + method, *arguments)
+            except RPCError:
+                pass  # the recorder's business
+
+    def slow_statement(self):
+        self.client.call(THING + 'slow_statement', 0.2)
+
+    def wait_for(self, number, session_number=1):
+        """Until the store holds so many sessions and calls."""
+        def stored():
+            rows = [row for row in self.recorder.report('session') if len(row['session']) == 16]
+            return len(rows) >= session_number and sum(row['nb'] for row in rows) >= number and rows
+        return wait_until(stored, 20, '%d calls in %d sessions' % (number, session_number))
