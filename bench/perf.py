@@ -3,11 +3,12 @@
 
     bin/bench perf [--quick] [--json FILE] [--only PART...]
 
-Parts: untraced, traced, statement, sampled, profilers, store, memory. Everything runs against real servers: trytond
-6.0 on SQLite and PostgreSQL, Redis for the original's way. What is compared runs in turn; a figure comes with its
-95 % bootstrap interval (or, from the profilers, its quartiles). What was recorded is checked before a clock counts.
-`--quick` does the same on small sizes and judges nothing but the results. The files are under a memory file system
-where there is one: the time of a disk is nobody's CPU.
+Parts: instructions, untraced, traced, statement, sampled, profilers, store, memory. Everything runs against real
+servers: trytond 6.0 on SQLite and PostgreSQL, Redis for the original's way. What is compared runs in turn; a figure
+comes with its 95 % bootstrap interval (or, from the profilers, its quartiles). What was recorded is checked before a
+clock counts. `--quick` does the same on small sizes and judges nothing but the results; it leaves out the instructions,
+whose counting takes minutes at any size. The files are under a memory file system where there is one: the time of a
+disk is nobody's CPU.
 """
 import argparse
 import os
@@ -20,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / 'tests'), str(ROOT / 'bench')]
 
 import profilers  # noqa: E402
-from recorder import figures, memory, rpc, statement, store  # noqa: E402
+from recorder import figures, instructions, memory, rpc, statement, store  # noqa: E402
 from servers import Servers  # noqa: E402
 
 MEMORY_FILES = '/dev/shm'
@@ -33,13 +34,19 @@ class Sizes:
         self.judge = not quick
         self.quick = quick
         self.calls = dict(calls=40, block=5, generations=2, warm=5) if quick else \
-            dict(calls=5000, block=10, generations=25, warm=40)
+            dict(calls=5000, block=10, generations=40, warm=40)
         self.sampled = dict(self.calls) if quick else dict(calls=1000, block=10, generations=10, warm=50)
         self.statements = dict(block=500, rounds=4) if quick else dict(block=2000, rounds=200)
         self.store_calls = 20_000 if quick else 1_000_000
         self.memory = dict(texts=10_000, warm=5, away=3, calls=20_000) if quick else \
             dict(texts=10_000, warm=100, away=60, calls=1_000_000)
+        self.instructions = dict(calls=2, warm=1) if quick else dict(calls=40, warm=15)
         self.backends = BACKENDS[:1] if quick else BACKENDS
+
+
+def instructed(servers, sizes):
+    for mode in ('untraced', 'traced'):
+        yield from instructions.rows(servers, mode, sizes.instructions, sizes.judge)
 
 
 def untraced(servers, sizes):
@@ -74,7 +81,7 @@ def remembered(servers, sizes):
     yield from memory.rows(servers, sizes.memory, sizes.judge)
 
 
-PARTS = {'untraced': untraced, 'traced': traced, 'statement': statements, 'sampled': sampled, 'profilers': profiled,
+PARTS = {'instructions': instructed, 'untraced': untraced, 'traced': traced, 'statement': statements, 'sampled': sampled, 'profilers': profiled,
     'store': stored, 'memory': remembered}
 
 
@@ -82,9 +89,11 @@ def arguments():
     parser = argparse.ArgumentParser(prog='bin/bench perf', description=__doc__.splitlines()[0])
     parser.add_argument('--quick', action='store_true', help='small sizes: checks the results, does not judge the clock')
     parser.add_argument('--json', metavar='FILE', help='also write the rows to FILE')
-    parser.add_argument('--only', nargs='+', choices=PARTS, default=list(PARTS), metavar='PART',
+    parser.add_argument('--only', nargs='+', choices=PARTS, metavar='PART',
         help='measure only these: ' + ', '.join(PARTS))
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.only = options.only or [part for part in PARTS if not options.quick or part != 'instructions']
+    return options
 
 
 def main():
