@@ -220,7 +220,7 @@ def reports(configuration, session):
 
 def farewell(configuration, port, api, kept):
     print('\nTryton: http://127.0.0.1:%d/ (database %s, user %s, password %s)' % (port, DATABASE, USER, PASSWORD))
-    print('Headroom: http://127.0.0.1:%d/health' % api)
+    print('Headroom: http://127.0.0.1:%d/' % api)
     print('The commands above repeat the reports; `bin/headroom help` lists the others.' if kept else
         'The records end with Redis; without --once the commands above repeat the reports.', flush=True)
 
