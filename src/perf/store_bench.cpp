@@ -161,7 +161,7 @@ class Workload final {
 class Bench final {
  public:
   Bench(const Settings& settings, const std::string& path)
-      : settings_(settings), url_("sqlite://" + path), path_(path), workload_(settings.calls) {}
+      : url_("sqlite://" + path), path_(path), workload_(settings.calls) {}
 
   std::vector<Row> run() {
     write();
@@ -307,7 +307,6 @@ class Bench final {
     for (const GroupBy by : {GroupBy::kMethod, GroupBy::kTable, GroupBy::kFingerprint}) compare_tenths(by);
   }
 
-  const Settings& settings_;
   std::string url_;
   std::string path_;
   Workload workload_;
