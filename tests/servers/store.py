@@ -43,6 +43,7 @@ class StoredCall:
 def stored_calls(path, method_prefix=''):
     """Every call of the store, in order of arrival, whose method starts so."""
     with sqlite3.connect('file:%s?mode=ro' % path, uri=True) as connection:
+        connection.execute('BEGIN')  # one snapshot: a recorder writes between two statements
         texts = {number: msgpack.unpackb(info)['n'] if info else '?'
             for number, info in connection.execute('SELECT n, info FROM statement')}
         return [_call(row, texts) for row in connection.execute(_CALLS) if row[3].startswith(method_prefix)]
