@@ -74,14 +74,7 @@ Recorder::~Recorder() {
 }
 
 std::string Recorder::start(Microseconds patience) {
-  if (!settings_.state.empty()) {
-    auto made = Scoreboard::create(settings_.state, settings_.host);
-    if (made) {
-      scoreboard_ = std::move(*made);
-    } else {
-      error(made.error().message());
-    }
-  }
+  if (!settings_.state.empty()) show_calls();
   // Processes that start together do not all sweep and prune at the same moment.
   const auto now = base::monotonic_ns();
   next_sweep_ns_ = now + kSecond + getpid() % 1'000 * (kSecond / 1'000);
@@ -91,6 +84,16 @@ std::string Recorder::start(Microseconds patience) {
   std::unique_lock lock(mutex_);
   changed_.wait_for(lock, patience, [this] { return rules_read_ || !store_error_.empty(); });
   return store_error_;
+}
+
+void Recorder::show_calls() {
+  auto made = Scoreboard::create(settings_.state, settings_.host);
+  if (!made) return error(made.error().message());
+  scoreboard_ = std::move(*made);
+  if (!settings_.take_stack) return;
+  auto started = StackAnswers::start(*scoreboard_, settings_.take_stack);
+  if (!started) return error(started.error().message());
+  stacks_ = std::move(*started);
 }
 
 bool Recorder::flush(Microseconds timeout) {
@@ -105,6 +108,7 @@ bool Recorder::flush(Microseconds timeout) {
 bool Recorder::stop(Microseconds timeout) {
   if (!thread_.joinable()) return true;
   const auto began = base::monotonic_ns();
+  if (stacks_) stacks_->stop();
   {
     const std::lock_guard lock(mutex_);
     ending_ = true;
@@ -442,6 +446,11 @@ void Recorder::before_fork() {
   if (forked_between_work_) store_ = {};
   mutex_.lock();
   texts_.mutex().lock();
+}
+
+void Recorder::abandon() {
+  if (scoreboard_) scoreboard_->abandon();
+  if (stacks_) stacks_->abandon();
 }
 
 RecorderSettings Recorder::settings_of_child() const {

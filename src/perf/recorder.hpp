@@ -33,6 +33,7 @@
 #include "perf/record.hpp"
 #include "perf/rule.hpp"
 #include "perf/scoreboard.hpp"
+#include "perf/stack_exchange.hpp"
 #include "perf/statement_texts.hpp"
 #include "perf/store.hpp"
 
@@ -60,6 +61,7 @@ struct RecorderSettings {
   bool coroutine = false;           ///< greenlets share threads, so a thread's CPU time is nobody's
   std::string store_refused;        ///< why this process must not open its store; empty: it may
   std::set<std::string> databases;  ///< that are known to exist
+  TakeStack take_stack;             ///< of a running call, for other processes; empty: none is told
 };
 
 struct RecorderStatus {
@@ -111,6 +113,8 @@ class Recorder {
   void before_fork();
   /// In the parent and in the child, where the object is then to be leaked, never destroyed.
   void after_fork();
+  /// In the child, before it makes its own recorder: gives up what only the parent may use.
+  void abandon();
   [[nodiscard]] const RecorderSettings& settings() const { return settings_; }
   /// What a child needs to make its own recorder. Call it in the child.
   [[nodiscard]] RecorderSettings settings_of_child() const;
@@ -120,6 +124,7 @@ class Recorder {
 
   enum class First { kWork, kWait };
 
+  void show_calls();
   void run(First first);
   void work();
   void ship();
@@ -137,6 +142,7 @@ class Recorder {
   RecorderSettings settings_;
   StatementTexts texts_;
   std::unique_ptr<Scoreboard> scoreboard_;
+  std::unique_ptr<StackAnswers> stacks_;  ///< after the scoreboard, which it reads
 
   mutable std::mutex
       mutex_;  ///< guards what the application's threads and ours share, for a few instructions

@@ -18,6 +18,8 @@
 
 #include <fmt/format.h>
 
+#include "perf/stack_exchange.hpp"
+
 namespace headroom::perf {
 
 namespace {
@@ -347,6 +349,20 @@ void Scoreboard::beat() {
   file->header.heartbeat_ns = base::monotonic_ns();
 }
 
+std::size_t Scoreboard::index_of(const Slot& slot) const {
+  return static_cast<std::size_t>(&slot - slots_);
+}
+
+std::optional<Scoreboard::Place> Scoreboard::find(std::string_view id) const {
+  if (slots_ == nullptr) return std::nullopt;
+  for (std::size_t i = 0; i < kSlots; ++i) {
+    if (slots_[i].taken.load(std::memory_order_acquire) == 0) continue;
+    const auto data = read_slot(slots_[i]);
+    if (data && data->id.get() == id) return Place{i, data->thread};
+  }
+  return std::nullopt;
+}
+
 Scoreboard::Slot* Scoreboard::open() {
   if (slots_ == nullptr) return nullptr;
   const auto first = next_.fetch_add(1, std::memory_order_relaxed);
@@ -408,7 +424,10 @@ std::vector<RunningCall> running_calls(const std::string& folder) {
   for (const auto& path : scoreboard_files(folder)) {
     const auto file = Mapped::open(path);
     if (!file || life_of(**file) != Life::kAlive) continue;
-    std::ranges::move(calls_in(**file, base::monotonic_ns()), std::back_inserter(calls));
+    for (RunningCall& call : calls_in(**file, base::monotonic_ns())) {
+      call.scoreboard = path;
+      calls.push_back(std::move(call));
+    }
   }
   std::ranges::sort(calls, {}, [](const RunningCall& call) { return call.summary.start; });
   return calls;
@@ -427,6 +446,7 @@ base::Result<std::size_t> sweep_scoreboards(const std::string& folder, Store& st
     }
     const std::string claimed = claim(path);
     if (claimed.empty()) continue;
+    remove_stack_files(claimed);
     if (const auto written = store.append(batch); !written) return base::fail(written.error());
     stored += batch.calls.size();
     ::unlink(claimed.c_str());

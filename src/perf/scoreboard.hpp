@@ -36,7 +36,8 @@ struct RunningCall {
   std::uint64_t thread = 0;
   Activity activity = Activity::kCode;
   Microseconds activity_age{0};
-  std::string statement;  ///< the text as sent, before binding, cut at 400 bytes; empty before the first one
+  std::string statement;   ///< the text as sent, before binding, cut at 400 bytes; empty before the first one
+  std::string scoreboard;  ///< the file that shows the call
 };
 
 /// The slots of this process.
@@ -65,6 +66,16 @@ class Scoreboard {
   void beat();
   /// In the child of a fork: forgets the parent's file, which is not mapped there.
   void abandon();
+
+  [[nodiscard]] const std::string& path() const { return path_; }
+  /// The number of a slot, below `kSlots`.
+  [[nodiscard]] std::size_t index_of(const Slot& slot) const;
+  struct Place {
+    std::size_t slot = 0;
+    std::uint64_t thread = 0;
+  };
+  /// Where the call with that id runs, if it does. Threads: any. Cost: O(slots).
+  [[nodiscard]] std::optional<Place> find(std::string_view id) const;
 
  private:
   Scoreboard(std::string path, void* memory);
