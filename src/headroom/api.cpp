@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -11,6 +12,7 @@
 #include "base/clock.hpp"
 #include "headroom/api_parameters.hpp"
 #include "headroom/rule_check.hpp"
+#include "headroom/stack.hpp"
 #include "headroom/status.hpp"
 #include "perf/profile_tree.hpp"
 #include "perf/scoreboard.hpp"
@@ -124,6 +126,39 @@ net::Response get_running(const ApiContext& context) {
   json list = json::array();
   for (const perf::RunningCall& call : perf::running_calls(context.state)) list.push_back(running_json(call));
   return json_response(200, dump({{"running", list}}));
+}
+
+/// Each asks another process, and may wait for it.
+class StackSlot final {
+ public:
+  StackSlot() : taken_(running().fetch_add(1) < kMost) {}
+  ~StackSlot() { running().fetch_sub(1); }
+  StackSlot(const StackSlot&) = delete;
+  StackSlot& operator=(const StackSlot&) = delete;
+  [[nodiscard]] bool taken() const { return taken_; }
+
+ private:
+  static constexpr int kMost = 2;
+  static std::atomic<int>& running() {
+    static std::atomic<int> number{0};
+    return number;
+  }
+  bool taken_;
+};
+
+net::Response get_stack(const ApiContext& context, const net::Request& request) {
+  std::string which;
+  std::uint64_t limit = kUsualStacks;
+  ParameterReader reader(request.query, base::utc_now());
+  reader.read("which", which);
+  reader.read("limit", limit, kMostStacks);
+  if (const auto finished = reader.finish("stack"); !finished) return net::error_response(finished.error());
+  const StackSlot slot;
+  if (!slot.taken())
+    return net::error_response({ErrorCode::kOverloaded, "other stacks are being asked for; try again"});
+  auto calls = choose_calls(perf::running_calls(context.state), which, limit == 0 ? kMostStacks : limit);
+  if (!calls) return net::error_response(calls.error());
+  return json_response(200, stacks_json(take_stacks(std::move(*calls))));
 }
 
 net::Route route(std::string method, std::string pattern, net::Handler handler) {
@@ -265,6 +300,10 @@ void add_perf_api(net::Router& router, const ApiContext& context) {
       route("GET", "/api/perf/status", [context](const net::Request&) { return answer(context.status()); }));
   router.add(
       route("GET", "/api/perf/running", [context](const net::Request&) { return get_running(context); }));
+  net::Route stack = route("GET", "/api/perf/stack",
+                           [context](const net::Request& request) { return get_stack(context, request); });
+  stack.access = net::Access::kPrivate;
+  router.add(std::move(stack));
   router.add(route("GET", "/api/perf/rules", [context](const net::Request&) { return get_rules(context); }));
   router.add(route("POST", "/api/perf/rules",
                    [context](const net::Request& request) { return post_rule(context, request); }));

@@ -10,6 +10,8 @@ namespace headroom::cli {
 void add_report_commands(CLI::App& app, Invocation& invocation);
 /// top
 void add_top_command(CLI::App& app, Invocation& invocation);
+/// stack
+void add_stack_command(CLI::App& app, Invocation& invocation);
 /// advice
 void add_advice_command(CLI::App& app, Invocation& invocation);
 /// diff

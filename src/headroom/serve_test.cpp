@@ -220,6 +220,16 @@ TEST_F(ApiTest, AsksForPlansOfKnownDatabasesOnlyAndRunsThemForAdministratorsOnly
   EXPECT_EQ(router_.match("GET", {"api", "perf", "export"}).route->access, net::Access::kPrivate);
 }
 
+TEST_F(ApiTest, TellsNoStacksToViewersAndOnlyThoseOfRunningCalls) {
+  EXPECT_EQ(router_.match("GET", {"api", "perf", "stack"}).route->access, net::Access::kPrivate);
+  const net::Response nothing = call("GET", {"api", "perf", "stack"});
+  ASSERT_EQ(nothing.status, 200) << nothing.body;
+  EXPECT_EQ(nothing.body, "{\"stacks\":[]}\n");
+  EXPECT_EQ(call("GET", {"api", "perf", "stack"}, query({{"which", "no-such-call"}})).status, 404);
+  EXPECT_EQ(call("GET", {"api", "perf", "stack"}, query({{"which", "../x"}})).status, 400);
+  EXPECT_EQ(call("GET", {"api", "perf", "stack"}, query({{"process", "1"}})).status, 400);
+}
+
 TEST_F(ApiTest, SaysThatTheStoreIsAwayAndFindsItWhenItComes) {
   EXPECT_EQ(call("GET", {"api", "perf", "session"}).status, 503);
   record_a_call();

@@ -264,7 +264,8 @@ base::Result<void> ask_store(perf::OpenStore& open, Status& status) {
 }
 
 nlohmann::json running_json(const perf::RunningCall& call) {
-  return {{"database", call.summary.database},
+  return {{"id", call.summary.id},
+          {"database", call.summary.database},
           {"session", call.summary.session},
           {"user", call.summary.user},
           {"method", call.summary.method},

@@ -13,6 +13,7 @@
 #include "headroom/commands.hpp"
 #include "headroom/live.hpp"
 #include "headroom/output.hpp"
+#include "headroom/stack.hpp"
 #include "headroom/terminal.hpp"
 #include "headroom/top_screen.hpp"
 
@@ -62,7 +63,7 @@ Exit print_once(const CommonOptions& options, LiveSource& source, TopOrder order
   constexpr std::size_t kUsualWidth = 160;
   const ScreenSize size{options.width == 0 ? kUsualWidth : options.width, 0};
   std::string text;
-  for (const std::string& line : top_lines(view, order, size, color_of(options))) text += line + "\n";
+  for (const std::string& line : top_lines(view, {order}, size, color_of(options))) text += line + "\n";
   return print_text(text);
 }
 
@@ -75,33 +76,59 @@ Exit print_for_ever(LiveSource& source) {
   }
 }
 
-/// What the keys have chosen.
-struct Choice {
-  TopOrder order = TopOrder::kTime;
-  bool paused = false;
-  bool ended = false;
-};
+/// What is looked at, and what the keys have chosen.
+class Top {
+ public:
+  Top(const CommonOptions& options, LiveSource& source, TopOrder order)
+      : color_(color_of(options)), source_(source), choice_{order}, view_(cli::look(source)) {}
 
-void obey(const Terminal::Event& event, Choice& choice) {
-  if (event.kind == Terminal::Event::Kind::kEnd) choice.ended = true;
-  if (event.kind != Terminal::Event::Kind::kKey) return;
-  if (event.key == 'q') choice.ended = true;
-  if (event.key == ' ') choice.paused = !choice.paused;
-  if (const auto order = top_order(event.key)) choice.order = *order;
-}
+  [[nodiscard]] bool ended() const { return choice_.ended; }
+
+  [[nodiscard]] std::vector<std::string> lines(const ScreenSize& size) const {
+    return choice_.stack ? stack_lines(shown_, size, color_) : top_lines(view_, choice_, size, color_);
+  }
+
+  void obey(const Terminal::Event& event) {
+    if (event.kind == Terminal::Event::Kind::kEnd) choice_.ended = true;
+    if (event.kind != Terminal::Event::Kind::kKey) return;
+    const bool stack = choice_.stack;
+    const std::string call = choice_.call;
+    press(event.key, view_, choice_);
+    if (choice_.stack && (!stack || call != choice_.call)) take_stack();
+  }
+
+  void look() {
+    if (choice_.paused) return;
+    view_ = cli::look(source_);
+    if (choice_.stack) take_stack();
+  }
+
+ private:
+  /// Of a call that has ended the last stack is kept.
+  void take_stack() {
+    const perf::RunningCall* call = chosen_call(view_, choice_);
+    if (call == nullptr) return;
+    shown_ = std::move(take_stacks({*call}).front());
+  }
+
+  perf::Color color_;
+  LiveSource& source_;
+  TopChoice choice_;
+  LiveView view_;
+  std::optional<ShownStack> shown_;
+};
 
 Exit show_until_quit(const CommonOptions& options, LiveSource& source, TopOrder order) {
   Terminal terminal;
-  Choice choice{order};
-  LiveView view = look(source);
+  Top top(options, source, order);
   auto next = std::chrono::steady_clock::now() + kPeriod;
-  while (!choice.ended) {
-    terminal.show(top_lines(view, choice.order, terminal.size(), color_of(options)));
+  while (!top.ended()) {
+    terminal.show(top.lines(terminal.size()));
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(next - std::chrono::steady_clock::now());
-    obey(terminal.wait(std::max(left, std::chrono::milliseconds(0))), choice);
+    top.obey(terminal.wait(std::max(left, std::chrono::milliseconds(0))));
     if (std::chrono::steady_clock::now() < next) continue;
     next = std::chrono::steady_clock::now() + kPeriod;
-    if (!choice.paused) view = look(source);
+    top.look();
   }
   return Exit::kFine;
 }

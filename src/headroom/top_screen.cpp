@@ -17,26 +17,32 @@ using perf::Format;
 using perf::Shown;
 
 constexpr std::string_view kKeys =
-    "q quit   sort methods by: t time  n number  a average  e errors   space pause";
+    "q quit   s stack  j k choose a call   sort methods by: t time  n number  a average  e errors   space "
+    "pause";
+constexpr std::string_view kStackKeys = "q quit   s back   space pause";
 
 Cell count(std::size_t number) {
   return static_cast<std::int64_t>(number);
 }
 
-perf::Table running_table(const LiveView& view) {
+perf::Table running_table(const LiveView& view, const std::string& chosen) {
   perf::Table table;
-  table.columns = {{"age", Format::kSeconds},
+  table.columns = {{" ", Format::kText},
+                   {"age", Format::kSeconds},
                    {"doing", Format::kText},
                    {"since", Format::kSeconds, Shown::kWhereItFits},
                    {"user", Format::kText},
                    {"database", Format::kText, Shown::kWhereItFits},
                    {"method", Format::kText},
                    {"process", Format::kCount, Shown::kWhereItFits},
+                   {"call", Format::kText, Shown::kWhereItFits},
                    {"statement", Format::kLongText, Shown::kWhereItFits}};
   for (const perf::RunningCall& call : view.running) {
-    table.rows.push_back({call.summary.wall, std::string(perf::name(call.activity)), call.activity_age,
-                          call.summary.user, call.summary.database, call.summary.method,
-                          count(static_cast<std::size_t>(call.process)),
+    const bool is_chosen = !chosen.empty() && call.summary.id == chosen;
+    table.rows.push_back({std::string(is_chosen ? ">" : " "), call.summary.wall,
+                          std::string(perf::name(call.activity)), call.activity_age, call.summary.user,
+                          call.summary.database, call.summary.method,
+                          count(static_cast<std::size_t>(call.process)), call.summary.id,
                           call.activity == perf::Activity::kCode ? Cell() : Cell(call.statement)});
   }
   return table;
@@ -148,6 +154,25 @@ class Screen {
   std::vector<std::string> lines_;
 };
 
+/// Pinned to the call that is shown, so that another one does not take its place.
+void show_or_leave_stack(const LiveView& view, TopChoice& choice) {
+  const perf::RunningCall* call = chosen_call(view, choice);
+  if (!choice.stack && call != nullptr) choice.call = call->summary.id;
+  choice.stack = !choice.stack;
+}
+
+/// From the oldest when none is chosen, or it runs no more.
+void choose_beside(const LiveView& view, int step, TopChoice& choice) {
+  if (view.running.empty()) return;
+  const auto found = std::ranges::find_if(
+      view.running, [&](const perf::RunningCall& call) { return call.summary.id == choice.call; });
+  const bool known = !choice.call.empty() && found != view.running.end();
+  const auto last = static_cast<std::ptrdiff_t>(view.running.size()) - 1;
+  const std::ptrdiff_t at =
+      known ? std::clamp<std::ptrdiff_t>(found - view.running.begin() + step, 0, last) : 0;
+  choice.call = view.running[static_cast<std::size_t>(at)].summary.id;
+}
+
 }  // namespace
 
 std::optional<TopOrder> top_order(char key) {
@@ -158,14 +183,49 @@ std::optional<TopOrder> top_order(char key) {
   return std::nullopt;
 }
 
-std::vector<std::string> top_lines(const LiveView& view, TopOrder order, const ScreenSize& size,
+const perf::RunningCall* chosen_call(const LiveView& view, const TopChoice& choice) {
+  if (choice.call.empty()) return view.running.empty() ? nullptr : &view.running.front();
+  const auto found = std::ranges::find_if(
+      view.running, [&](const perf::RunningCall& call) { return call.summary.id == choice.call; });
+  return found == view.running.end() ? nullptr : &*found;
+}
+
+void press(char key, const LiveView& view, TopChoice& choice) {
+  if (key == 'q') choice.ended = true;
+  if (key == ' ') choice.paused = !choice.paused;
+  if (key == 's') show_or_leave_stack(view, choice);
+  if (key == 'j') choose_beside(view, 1, choice);
+  if (key == 'k') choose_beside(view, -1, choice);
+  if (const auto order = top_order(key)) choice.order = *order;
+}
+
+std::vector<std::string> stack_lines(const std::optional<ShownStack>& shown, const ScreenSize& size,
+                                     perf::Color color) {
+  Screen screen(size, color);
+  screen.add(shown ? call_line(shown->call) : "no call runs at this moment");
+  if (size.height != 0) screen.add(std::string(kStackKeys));
+  if (!shown) return screen.take();
+  if (!shown->call.statement.empty()) screen.add(perf::escape_line("statement  " + shown->call.statement));
+  screen.add("");
+  if (!shown->stack) {
+    screen.add("no stack: " + perf::escape_line(shown->stack.error().message()));
+    return screen.take();
+  }
+  if (shown->stack->origin == perf::CallStack::Origin::kGreenlet) screen.add("its greenlet waits here");
+  for (const perf::StackFrame& frame : shown->stack->frames) screen.add(frame_line(frame));
+  if (shown->stack->left_out > 0)
+    screen.add(fmt::format("({} outer frames left out)", shown->stack->left_out));
+  return screen.take();
+}
+
+std::vector<std::string> top_lines(const LiveView& view, const TopChoice& choice, const ScreenSize& size,
                                    perf::Color color) {
   Screen screen(size, color);
   screen.add(headline(view));
   if (size.height != 0) screen.add(std::string(kKeys));
-  screen.add_table(view.running.empty() ? "nothing runs" : "running", running_table(view), 0.4);
+  screen.add_table(view.running.empty() ? "nothing runs" : "running", running_table(view, choice.call), 0.4);
   screen.add_table(view.methods.empty() ? "no method was called in the last seconds" : "busiest methods",
-                   method_table(view.methods, order), 0.6);
+                   method_table(view.methods, choice.order), 0.6);
   screen.add_table(view.calls.empty() ? "no call was recorded in the last minute" : "recorded",
                    call_table(view.calls), 1);
   return screen.take();

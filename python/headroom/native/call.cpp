@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "call_stack.hpp"
 #include "process.hpp"
 #include "python.hpp"
 
@@ -213,6 +214,7 @@ PyObject* begin(PyObject*, PyObject* arguments, PyObject* keywords) {
     auto open = std::make_unique<OpenCall>(perf::ActiveCall(std::move(start), limits));
     open->generation = fork_generation();
     if (own->scoreboard() != nullptr) open->slot = own->scoreboard()->open();
+    if (settings.coroutine && open->slot != nullptr) note_greenlet(own->scoreboard()->index_of(*open->slot));
     show(*open);
     const CurrentCall around;
     if (OpenCall* const parent = around.get()) {

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "call.hpp"
+#include "call_stack.hpp"
 #include "cursor.hpp"
 #include "hook.hpp"
 #include "process.hpp"
@@ -90,6 +91,8 @@ perf::RecorderSettings to_settings(const py::dict& settings) {
 
 py::dict start(const py::dict& settings) {
   perf::RecorderSettings wanted = to_settings(settings);
+  allow_call_stacks();
+  wanted.take_stack = take_call_stack;
   py::dict answer;
   answer["store"] = perf::without_password(wanted.broker);
   std::string error;

@@ -26,7 +26,7 @@ void after_fork_in_child() {
   if (parents == nullptr) return;
   parents->after_fork();
   ++generation;
-  if (auto* const scoreboard = parents->scoreboard()) scoreboard->abandon();
+  parents->abandon();
   guarded([&] {
     auto* const own = new perf::Recorder(parents->settings_of_child(), parents->rules());
     the_recorder = own;

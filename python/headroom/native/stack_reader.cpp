@@ -146,13 +146,17 @@ std::vector<FramePlace> StackReader::own_stack() {
 ReadStack StackReader::read(const PyThreadState* thread, std::uint64_t thread_id,
                             std::vector<SampledFrame>& frames) {
   frames.clear();
-  if (codes_.size() > kMostNames || types_.size() > kMostNames) forget();
   const auto state = read_object<PyThreadState>(thread);
   if (!state || state->id != thread_id) return ReadStack::kThreadGone;
   const auto innermost = read_object<_PyCFrame>(state->cframe);
-  if (!innermost) return ReadStack::kTorn;
-  const bool good = read_chain(innermost->current_frame) && name_codes() && find_arguments() &&
-                    read_argument_types() && describe(frames);
+  return innermost ? read_from(innermost->current_frame, frames) : ReadStack::kTorn;
+}
+
+ReadStack StackReader::read_from(const void* innermost, std::vector<SampledFrame>& frames) {
+  frames.clear();
+  if (codes_.size() > kMostNames || types_.size() > kMostNames) forget();
+  const bool good =
+      read_chain(innermost) && name_codes() && find_arguments() && read_argument_types() && describe(frames);
   return good ? ReadStack::kDone : ReadStack::kTorn;
 }
 
@@ -334,6 +338,9 @@ std::vector<FramePlace> StackReader::own_stack() {
 }
 ReadStack StackReader::read(const PyThreadState*, std::uint64_t, std::vector<SampledFrame>&) {
   return ReadStack::kThreadGone;
+}
+ReadStack StackReader::read_from(const void*, std::vector<SampledFrame>&) {
+  return ReadStack::kTorn;
 }
 void StackReader::forget() {}
 

@@ -103,6 +103,9 @@ class StackReader {
   [[nodiscard]] ReadStack read(const PyThreadState* thread, std::uint64_t thread_id,
                                std::vector<SampledFrame>& frames);
 
+  /// The same from an innermost frame of the interpreter: that of a greenlet which is switched out.
+  [[nodiscard]] ReadStack read_from(const void* innermost, std::vector<SampledFrame>& frames);
+
   /// Each kept name is compared with its object before it is used again.
   void doubt_names() { ++round_of_checks_; }
 

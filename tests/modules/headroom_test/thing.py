@@ -3,6 +3,8 @@
 `shape_1` to `shape_8` are the columns: a statement that selects one of them has a fingerprint of its own, and the
 name of the column stands in its normalised text. So a test can tell from the store alone which statements a call ran.
 """
+import ctypes
+import threading
 import time
 
 from trytond import backend
@@ -48,6 +50,8 @@ class Thing(ModelSQL):
                 'slow_statement': RPC(readonly=True),
                 'hold_lock': RPC(readonly=False),
                 'burn': RPC(readonly=True),
+                'hold_gil': RPC(readonly=True),
+                'wait_for_lock': RPC(readonly=True),
                 'echo': RPC(readonly=True),
                 'echo_failing': RPC(readonly=True),
                 'exception_quoting': RPC(readonly=True),
@@ -151,6 +155,19 @@ class Thing(ModelSQL):
         while time.thread_time() < end:
             turns += sum(range(100)) and 1
         return turns
+
+    @classmethod
+    def hold_gil(cls, seconds):
+        """A function of C that keeps the interpreter's lock that long: nothing else of this process runs Python."""
+        ctypes.PyDLL(None).usleep(int(seconds * 1e6))
+        return seconds
+
+    @classmethod
+    def wait_for_lock(cls, seconds):
+        """Waits that long for a lock that it has itself."""
+        lock = threading.Lock()
+        lock.acquire()
+        return lock.acquire(timeout=seconds)
 
     @classmethod
     def echo(cls, values):
