@@ -1,8 +1,19 @@
 # Completion for headroom(1). A test compares the names below with those of the command line itself.
 
-_headroom_commands="session method table call profile db io query repeat conflict overview top advice explain diff export trace trytond status prune import serve help"
+_headroom_commands="session method table call profile db io query repeat conflict overview top stack advice explain diff export trace trytond status prune import serve help"
 _headroom_common="--config --store --trytond-config --color --json --no-pager --width --help --version"
 _headroom_filters="--since --until --user --database --method --limit --offset"
+
+# The calls that run now, and their processes.
+_headroom_running() {
+  local options=() i
+  for ((i = 1; i < COMP_CWORD - 1; i++)); do
+    case "${COMP_WORDS[i]}" in
+      --config) options+=("${COMP_WORDS[i]}" "${COMP_WORDS[i + 1]}") ;;
+    esac
+  done
+  headroom "${options[@]}" stack --limit 10 2>/dev/null | sed -n 's/^call \([^ ]*\) .*  process \([0-9]*\) .*/\1\n\2/p' | sort -u
+}
 
 # The sessions of the store that the words typed so far choose.
 _headroom_sessions() {
@@ -28,6 +39,7 @@ _headroom_options() {
     export:*) echo "--format --report --user --database --method --since --until" ;;
     prune:*) echo "--age --size" ;;
     import:*) echo "--as" ;;
+    stack:*) echo "--limit" ;;
     serve:*) echo "--listen" ;;
   esac
 }
@@ -61,6 +73,7 @@ _headroom() {
     case "$command" in
       method | table | call | profile | db | io | query | repeat | conflict | diff | advice | explain | export)
         mapfile -t COMPREPLY < <(compgen -W "$(_headroom_sessions)" -- "$current") ;;
+      stack) mapfile -t COMPREPLY < <(compgen -W "$(_headroom_running)" -- "$current") ;;
       trace) mapfile -t COMPREPLY < <(compgen -W "add list remove" -- "$current") ;;
       trytond) mapfile -t COMPREPLY < <(compgen -W "check" -- "$current") ;;
       help) mapfile -t COMPREPLY < <(compgen -W "$_headroom_commands" -- "$current") ;;

@@ -13,6 +13,10 @@ def test_a_rule_is_switched_and_the_next_call_appears_live(browse):
     browse('rules_live.mjs')
 
 
+def test_the_stack_of_a_call_that_hangs_is_shown_to_who_may_see_it(browse):
+    browse('stack.mjs')
+
+
 def test_two_sessions_are_compared(browse):
     browse('compare.mjs')
 

@@ -1,6 +1,7 @@
 """What the browser looks at: a real trytond, a user who works in it while a rule records, and `headroom serve`."""
 import sqlite3
 import subprocess
+import threading
 import time
 
 from servers import executable, free_port, wait_until
@@ -73,6 +74,16 @@ class World:
 
     def sleep(self, seconds):
         self.client.call(THING + 'sleep', seconds)
+
+    def hang(self, seconds):
+        """A call that keeps the interpreter's lock, in a thread of its own; `end_hang` waits for its end."""
+        client = self.client.clone()
+        self.hanging = threading.Thread(target=client.call, args=(THING + 'hold_gil', seconds))
+        self.hanging.start()
+        wait_until(lambda: self.recorder.running(THING + 'hold_gil'), 20, 'the running call')
+
+    def end_hang(self):
+        self.hanging.join()
 
     def echo(self, text):
         self.client.call(THING + 'echo', {'name': text})

@@ -3,6 +3,7 @@
 import { signal, type Signal } from './signal'
 
 export interface RunningCall {
+  id: string
   database: string
   session: string
   user: string | null

@@ -5,7 +5,9 @@ import { Empty } from '../parts/states'
 import { Chart } from '../parts/chart'
 import { Figures, Note, Page } from '../parts/layout'
 import { Method } from '../parts/method'
+import { Stack } from '../parts/stack'
 import { Table, type TableColumn } from '../parts/table'
+import { session } from '../api'
 import { MANY, STATUS_TEXT, statusMark } from '../call_row'
 import { Feed, feedAddress, type Connection, type LiveCall, type LiveMethod, type RunningCall } from '../live'
 import { Link } from '../router'
@@ -26,6 +28,12 @@ const runningColumns: TableColumn<RunningCall>[] = [
   { name: 'statement', title: 'Statement', width: 170, grow: 3, rank: 4, cell: (row) => <code title={oneLine(row.statement ?? '', 2000)}>{oneLine(row.statement ?? '', 300)}</code> },
   { name: 'process', title: 'Process', width: 110, rank: 5, right: true, cell: (row) => <span class="muted">{oneLine(row.host)} {row.process}</span> },
 ]
+
+/** Asks the process for the stack of the call; viewers may not. */
+function stackColumn(ask: (call: string) => void): TableColumn<RunningCall> {
+  return { name: 'stack', title: 'Stack', width: 76, fixed: true, cell: (row) => (
+    <button type="button" class="quiet" aria-label={`Stack of ${oneLine(row.method, 80)}`} onClick={() => ask(row.id)}>Stack</button>) }
+}
 
 const methodColumns: TableColumn<LiveMethod>[] = [
   { name: 'method', title: 'Method', width: 140, grow: 3, cell: (row) => <Method name={row.method} /> },
@@ -61,8 +69,11 @@ function LiveView({ feed }: { feed: Feed }) {
   const live = useSignal(feed.live)
   const connection = useSignal(feed.connection)
   const [paused, setPaused] = useState<typeof live>()
+  const [asked, setAsked] = useState('')
+  const isViewer = useSignal(session)?.role === 'viewer'
   const { snapshot, times, perSecond, running, calls } = paused ?? live
   const runningRows = useMemo(() => localRows(snapshot?.running ?? [], undefined, ''), [snapshot])
+  const columns = useMemo(() => (isViewer ? runningColumns : [...runningColumns, stackColumn(setAsked)]), [isViewer])
   const methodRows = useMemo(() => localRows(snapshot?.methods ?? [], undefined, ''), [snapshot])
   const callRows = useMemo(() => localRows(calls, undefined, ''), [calls])
     return (
@@ -78,7 +89,8 @@ function LiveView({ feed }: { feed: Feed }) {
         { title: 'calls per second', color: 'accent', values: perSecond }, { title: 'running calls', color: 'part-wait', values: running }]} />
       {snapshot?.problem && <p class="finding">{oneLine(snapshot.problem)}</p>}
       <h2>Running calls</h2>
-      <Table label="Running calls" columns={runningColumns} rows={runningRows} most={8} empty="No call runs at this moment." />
+      <Table label="Running calls" columns={columns} rows={runningRows} most={8} empty="No call runs at this moment." />
+      {asked && <Stack key={asked} call={asked} onClose={() => setAsked('')} />}
       <div class="columns">
         <section><h2>Busiest methods</h2>
           <Table label="Busiest methods" columns={methodColumns} rows={methodRows} most={12} empty="No call has ended lately." /></section>

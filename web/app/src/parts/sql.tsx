@@ -24,23 +24,23 @@ export function Sql({ text }: { text: string }) {
   )
 }
 
-/** The frames that sent a statement, innermost first; those of the application stand out. */
-export function Backtrace({ text }: { text: string }) {
+/** The frames that sent a statement, innermost first; those of the application stand out, and `tag` says what the first of them is. */
+export function Backtrace({ text, tag = 'sent from here' }: { text: string; tag?: string }) {
   const all = frames(text)
   const own = all.find((frame) => frame.ofApplication) ?? all[0]
   if (all.length === 0) return <p class="muted">No backtrace: it is kept for statements that repeat or are slow.</p>
   return (
     <ol class="backtrace" tabIndex={0} aria-label="Backtrace, innermost first">
-      {all.map((frame) => <FrameLine frame={frame} chosen={frame === own} />)}
+      {all.map((frame) => <FrameLine frame={frame} tag={frame === own ? tag : undefined} />)}
     </ol>
   )
 }
 
-function FrameLine({ frame, chosen }: { frame: Frame; chosen: boolean }) {
+function FrameLine({ frame, tag }: { frame: Frame; tag: string | undefined }) {
   return (
-    <li class={chosen ? 'chosen' : frame.ofApplication ? 'own' : undefined}>
+    <li class={tag ? 'chosen' : frame.ofApplication ? 'own' : undefined}>
       <code class="frame-place">{visible(frame.place)}</code> <code class="frame-function">{visible(frame.name)}</code>
-      {chosen && <span class="tag">sent from here</span>}
+      {tag && <span class="tag">{tag}</span>}
     </li>
   )
 }
