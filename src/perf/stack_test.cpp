@@ -324,7 +324,10 @@ TEST(ADeadProcess, IsNamedAtOnce) {
   const RunningCall call = running_calls(folder).at(0);
   EXPECT_TRUE(ask_for_stack(call));
   kill(child, SIGSTOP);
-  EXPECT_EQ(ask_for_stack(call, milliseconds{100}).error().code(), ErrorCode::kTimedOut);
+  ASSERT_EQ(waitpid(child, nullptr, WUNTRACED), child);
+  const auto stopped = ask_for_stack(call, milliseconds{100});
+  ASSERT_FALSE(stopped);
+  EXPECT_EQ(stopped.error().code(), ErrorCode::kTimedOut);
   kill(child, SIGKILL);
   waitpid(child, nullptr, 0);
   const auto error = ask_for_stack(call).error();

@@ -171,6 +171,7 @@ def test_what_can_not_be_told_is_said(recorder, hanging):
     assert status == 2 and 'neither the number of a process nor the id' in said
     assert refused(recorder, '--limit', '0')[0] == 2
     os.kill(call['process'], signal.SIGSTOP)
+    wait_until(lambda: open('/proc/%d/stat' % call['process']).read().rsplit(')', 1)[1].split()[0] == 'T', 10, 'the stop')
     status, said = refused(recorder, call['id'])
     assert status == 1 and 'did not answer within 2.000 s' in said
     done = run_headroom('stack', call['id'], '--json', '--config', recorder.configuration, check=False)
