@@ -93,6 +93,12 @@ Frame make_frame(Opcode opcode, std::string_view payload) {
   return std::make_shared<const std::string>(std::move(bytes));
 }
 
+std::string_view payload_of(const Frame& frame) {
+  const std::string_view bytes = *frame;
+  const auto length = static_cast<unsigned char>(bytes[1]);
+  return bytes.substr(length < kLength16 ? 2 : length == kLength16 ? 4 : 10);
+}
+
 Frame make_close_frame(CloseCode code, std::string_view reason) {
   if (!may_be_sent(code)) return make_frame(Opcode::kClose, {});
   std::string payload;

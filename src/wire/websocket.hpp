@@ -56,6 +56,8 @@ using Frame = std::shared_ptr<const std::string>;
 /// One unfragmented message as a server sends it. `payload` of text must be UTF-8; of control frames it is
 /// cut at 125 bytes.
 [[nodiscard]] Frame make_frame(Opcode opcode, std::string_view payload);
+/// The payload of a frame that `make_frame` made. Lifetime: the frame's.
+[[nodiscard]] std::string_view payload_of(const Frame& frame);
 /// A close frame; a reason is cut at 123 bytes, between characters. kNoStatus makes one without a code.
 [[nodiscard]] Frame make_close_frame(CloseCode code, std::string_view reason = {});
 

@@ -1,0 +1,70 @@
+#pragma once
+
+// Who somebody is and what he may do. The hub asks an Authority about the token of the first frame; tokens of
+// our own (token.hpp), sessions of an application (elsewhere) and a test are implementations.
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bus/message.hpp"
+
+namespace headroom::bus {
+
+/// What a token proves.
+struct Grant {
+  std::string user;
+  std::string session;                ///< for disconnect(session); may be empty
+  std::vector<std::string> channels;  ///< readable: names, or prefixes that end with '*'
+  std::vector<std::string> publish;   ///< writable, likewise
+  std::optional<std::int64_t> expires_unix_s;
+  std::int64_t issued_unix_s = 0;  ///< a revocation ends what was issued before it
+  bool admin = false;              ///< may use the administrative API
+};
+
+/// Whether a name stands in a list of names and of prefixes that end with '*'.
+[[nodiscard]] bool grants(const std::vector<std::string>& patterns, std::string_view channel);
+
+/// Threads: that of the hub.
+class Authority {
+ public:
+  virtual ~Authority() = default;
+
+  /// Errors: denied (the token is not accepted: do not come again with it), timed_out when it has expired,
+  /// unavailable and overloaded (it could not be checked now: come again). A message never contains the
+  /// token.
+  virtual void authenticate(std::string_view token, const Now& now, Done<Grant> done) = 0;
+};
+
+/// Tells a hub's revocations apart: tokens of a user or session issued before a moment are not accepted.
+/// Bounded: entries end after the longest life of a token; when full the oldest goes and is counted.
+class Revocations {
+ public:
+  struct Limits {
+    std::size_t most = 10'000;
+    std::int64_t keep_s = 7 * 86'400;
+  };
+  explicit Revocations(const Limits& limits) : limits_(limits) {}
+
+  void revoke_user(std::string_view user, const Now& now);
+  void revoke_session(std::string_view session, const Now& now);
+  [[nodiscard]] bool is_revoked(const Grant& grant) const;
+  void forget_old(const Now& now);
+  [[nodiscard]] std::size_t size() const { return entries_.size(); }
+  [[nodiscard]] std::uint64_t forgotten_early() const { return forgotten_early_; }
+
+ private:
+  struct Entry {
+    std::string key;  ///< 'u' or 's' and the name
+    std::int64_t before_unix_s = 0;
+  };
+  void revoke(std::string key, const Now& now);
+  [[nodiscard]] bool covers(std::string_view kind, std::string_view name, std::int64_t issued_unix_s) const;
+
+  Limits limits_;
+  std::vector<Entry> entries_;  ///< by key
+  std::uint64_t forgotten_early_ = 0;
+};
+
+}  // namespace headroom::bus
