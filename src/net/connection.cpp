@@ -28,6 +28,7 @@
 
 #include "base/clock.hpp"
 #include "net/impl/connection.hpp"
+#include "net/impl/held_connection.hpp"
 #include "net/impl/websocket_connection.hpp"
 #include "net/target.hpp"
 
@@ -69,20 +70,28 @@ Response run_handler(const Route& route, const Request& request, ServerStats& st
   return error_response(500, "internal", "the request failed inside the server; its log says why");
 }
 
+/// One more than the bound of those that may stay for hours.
+Response too_many_lasting(ServerStats& stats) {
+  ++stats.lasting_refused;
+  Response busy = error_response(503, "overloaded", "too many clients wait for messages here");
+  busy.headers.add("Retry-After", "5");
+  return busy;
+}
+
 bool is_denial(int status) {
   return status == 401 || status == 403 || status == 421 || status == 429;
 }
 
 }  // namespace
 
-Connection::Connection(ServerCore& core, Socket socket, Remote remote)
+Connection::Connection(ServerCore& core, Socket socket, Remote remote, std::string_view early)
     : core_(core),
       stream_(std::move(socket)),
       remote_(std::move(remote)),
       over_unix_(remote_.address == "unix") {
+  buffer_.commit(asio::buffer_copy(buffer_.prepare(early.size()), asio::buffer(early)));
   core_.open.insert(this);
   core_.stats.connections_open = core_.open.size();
-  ++core_.stats.connections;
 }
 
 Connection::~Connection() {
@@ -127,6 +136,7 @@ asio::awaitable<bool> Connection::serve_one() {
   }
   if (exchange.route->websocket != nullptr && !unread_) co_return co_await upgrade(exchange);
   if (!co_await read_body(parser, exchange)) co_return false;
+  if (exchange.route->held != nullptr) co_return co_await hold(exchange);
   Response response = co_await handle(exchange);
   co_return co_await respond(exchange, std::move(response));
 }
@@ -182,10 +192,17 @@ std::optional<Response> Connection::admit(Exchange& exchange, Match match) {
   const Claim claim{request, exchange.authority, over_unix_};
   core_.gate.see_through_proxy(request);
   if (auto refusal = core_.gate.check_host(claim)) return refusal;
-  if (auto refusal = core_.gate.authenticate(request, exchange.started_ns)) return refusal;
+  const bool own = match.route != nullptr && match.route->access == Access::kOwn;
+  if (!own) {
+    if (auto refusal = core_.gate.authenticate(request, exchange.started_ns)) return refusal;
+  }
   exchange.route = match.route;
   request.parameters = std::move(match.parameters);
-  if (match.route != nullptr) return core_.gate.authorize(request, match.route->access);
+  if (match.route != nullptr) {
+    auto refusal = core_.gate.authorize(request, match.route->access);
+    if (!refusal && match.route->check) refusal = match.route->check(request);
+    return refusal;
+  }
   // Who may read nothing is not told either which paths exist.
   if (auto refusal = core_.gate.authorize(request, Access::kRead)) return refusal;
   if (match.allow.empty()) return error_response(404, "not_found", "nothing is served at " + request.path);
@@ -265,6 +282,7 @@ asio::awaitable<Response> Connection::handle_on_worker(Exchange& exchange) {
 asio::awaitable<bool> Connection::upgrade(Exchange& exchange) {
   const std::shared_ptr<const WebSocketRoute> route = exchange.route->websocket;
   Response answer = websocket_handshake(exchange.request, *route);
+  if (answer.status == 101 && core_.lasting() >= core_.limits.lasting) answer = too_many_lasting(core_.stats);
   if (answer.status != 101) co_return co_await respond(exchange, std::move(answer));
   const auto now = std::chrono::duration_cast<std::chrono::seconds>(base::utc_now().time_since_epoch());
   const std::string head = serialize_head(answer, {}, now.count());
@@ -279,6 +297,26 @@ asio::awaitable<bool> Connection::upgrade(Exchange& exchange) {
   core_.take_in(socket);
   const auto early = buffer_.data();
   socket->start(exchange.request, {static_cast<const char*>(early.data()), early.size()});
+  co_return false;
+}
+
+asio::awaitable<bool> Connection::hold(Exchange& exchange) {
+  if (core_.lasting() >= core_.limits.lasting) {
+    Response busy = too_many_lasting(core_.stats);
+    co_return co_await respond(exchange, std::move(busy));
+  }
+  const auto early = buffer_.data();
+  HandOver from;
+  from.route = exchange.route;
+  from.peer = remote_;
+  from.started_ns = exchange.started_ns;
+  from.keep_alive = exchange.keep_alive;
+  from.head_only = exchange.head_only;
+  from.early.assign(static_cast<const char*>(early.data()), early.size());
+  const auto held =
+      std::make_shared<HeldConnection>(core_, stream_.release_socket(), std::move(from), exchange.request);
+  core_.take_in(held);
+  held->start(std::move(exchange.request));
   co_return false;
 }
 

@@ -179,7 +179,7 @@ std::string serialize_head(const Response& response, const WireOptions& options,
   for (const auto& [name, value] : kSecurityHeaders) {
     if (response.headers.find(name) == nullptr) append_header(head, name, value);
   }
-  if (may_have_body(response.status))
+  if (may_have_body(response.status) && options.with_length)
     append_header(head, "Content-Length", std::to_string(response.content().size()));
   if (response.headers.find("Connection") == nullptr)
     append_header(head, "Connection", options.keep_alive ? "keep-alive" : "close");

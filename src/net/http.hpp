@@ -119,6 +119,7 @@ struct Response {
 struct WireOptions {
   bool keep_alive = true;
   bool head_only = false;
+  bool with_length = true;  ///< else the body ends with the connection
 };
 [[nodiscard]] std::string serialize_head(const Response& response, const WireOptions& options,
                                          std::int64_t unix_seconds);

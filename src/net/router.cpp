@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "net/held.hpp"
 #include "net/target.hpp"
 #include "net/websocket.hpp"
 
@@ -38,7 +39,8 @@ void add_allowed(std::string& allow, std::string_view method) {
 
 void Router::add(Route route) {
   auto target = parse_target(route.pattern);
-  if (!target || !route.handler || route.method.empty()) throw std::logic_error("bad route " + route.pattern);
+  const bool whole = route.handler && !route.method.empty() && (route.access != Access::kOwn || route.check);
+  if (!target || !whole) throw std::logic_error("bad route " + route.pattern);
   Entry entry{std::move(route), std::move(target->segments), 0};
   entry.literals = static_cast<std::size_t>(std::count_if(entry.segments.begin(), entry.segments.end(),
                                                           [](const auto& s) { return !is_parameter(s); }));
@@ -58,9 +60,25 @@ void Router::add(WebSocketRoute route) {
   made.method = "GET";
   made.pattern = shared->pattern;
   made.access = shared->access;
+  made.check = shared->check;
   made.run_on = RunOn::kEventLoop;
   made.handler = [shared](const Request& request) { return websocket_handshake(request, *shared); };
   made.websocket = std::move(shared);
+  add(std::move(made));
+}
+
+void Router::add(HeldRoute route) {
+  if (!route.open) throw std::logic_error("bad route " + route.pattern);
+  auto shared = std::make_shared<const HeldRoute>(std::move(route));
+  Route made;
+  made.method = shared->method;
+  made.pattern = shared->pattern;
+  made.access = shared->access;
+  made.check = shared->check;
+  made.run_on = RunOn::kEventLoop;
+  made.body_bytes = shared->limits.body_bytes;
+  made.handler = [](const Request&) { return error_response(500, "internal", "not held"); };
+  made.held = std::move(shared);
   add(std::move(made));
 }
 

@@ -15,12 +15,19 @@ namespace headroom::net {
 /// Answers one request. An exception that leaves it becomes a 500 whose message tells nothing of the inside.
 using Handler = std::function<Response(const Request&)>;
 
+/// Decides over a request by its head alone, before a byte of its body is read; the response is the refusal.
+/// Runs on the I/O thread and must not block. May put what it found into `caller.user`.
+using CheckHead = std::function<std::optional<Response>(Request&)>;
+
 /// Who may call a route.
 enum class Access {
   kPublic,   ///< everybody who reaches the socket
   kRead,     ///< who may read; locally everybody, unless there are people with passwords
   kPrivate,  ///< likewise, but no viewers: bodies and parameters of calls
   kWrite,    ///< administrators only, also locally; never from a page of another site
+  /// The route's `check` alone decides: tokens, cookies and the sites that pages come from are its own. Host
+  /// is checked as always.
+  kOwn,
 };
 
 /// Where a handler runs.
@@ -30,6 +37,7 @@ enum class RunOn {
 };
 
 struct WebSocketRoute;
+struct HeldRoute;
 
 struct Route {
   std::string method;   ///< "GET" answers HEAD too
@@ -39,8 +47,12 @@ struct Route {
   std::optional<std::chrono::milliseconds> deadline;     ///< else that of the server
   std::optional<std::size_t> body_bytes = std::nullopt;  ///< likewise
   Handler handler;
+  /// After `access`, if there is one. Of kOwn it has to be there.
+  CheckHead check = nullptr;
   /// Set for a WebSocketRoute: the connection is upgraded instead of being answered.
   std::shared_ptr<const WebSocketRoute> websocket = nullptr;
+  /// Set for a HeldRoute: the request is answered by its handler, later.
+  std::shared_ptr<const HeldRoute> held = nullptr;
 };
 
 /// What a path and method lead to.
@@ -58,6 +70,7 @@ class Router {
   /// A malformed or repeated pattern is a mistake of the program and ends it.
   void add(Route route);
   void add(WebSocketRoute route);
+  void add(HeldRoute route);
   /// Answers GET for every path that no pattern fits, unless its first segment is one of `reserved`. The
   /// pattern only names it in logs and metrics.
   void set_fallback(Route route, std::vector<std::string> reserved);

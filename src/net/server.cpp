@@ -19,6 +19,8 @@
 
 #include "base/clock.hpp"
 #include "net/impl/connection.hpp"
+#include "net/impl/held_connection.hpp"
+#include "net/impl/websocket_connection.hpp"
 #include "net/sign_in.hpp"
 
 namespace headroom::net {
@@ -33,6 +35,7 @@ using boost::system::error_code;
 using local = asio::local::stream_protocol;
 
 constexpr auto kAsTuple = asio::as_tuple(asio::use_awaitable);
+constexpr auto kTick = std::chrono::milliseconds(250);
 constexpr auto kPauseAfterAcceptError = std::chrono::milliseconds(100);
 
 tl::unexpected<base::Error> cannot_listen(const Endpoint& endpoint, const error_code& error) {
@@ -133,11 +136,12 @@ void turn_away(Socket& socket) {
 
 template <typename Socket>
 void admit(ServerCore& core, Socket socket, const Endpoint& listener) {
-  if (core.open.size() + core.sockets.size() >= core.limits.connections) {
+  if (core.open.size() >= core.limits.connections) {
     ++core.stats.connections_refused;
     turn_away(socket);
     return;
   }
+  ++core.stats.connections;
   prepare(socket);
   Remote remote = remote_of(socket, listener);
   const auto connection = std::make_shared<Connection>(core, std::move(socket), std::move(remote));
@@ -159,6 +163,69 @@ asio::awaitable<void> accept_loop(ServerCore& core, Acceptor& acceptor, const En
     co_await pause.async_wait(kAsTuple);
   }
 }
+
+}  // namespace
+
+void ServerCore::take_in(std::shared_ptr<WebSocketConnection> socket) {
+  sockets.insert(std::move(socket));
+  ++stats.websockets;
+  stats.websockets_open = sockets.size();
+  if (!ticking) tick();
+}
+
+void ServerCore::take_in(std::shared_ptr<HeldConnection> request) {
+  held.insert(std::move(request));
+  ++stats.held;
+  stats.held_open = held.size();
+  if (!ticking) tick();
+}
+
+void ServerCore::take_out(const std::shared_ptr<WebSocketConnection>& socket) {
+  sockets.erase(socket);
+  stats.websockets_open = sockets.size();
+  left();
+}
+
+void ServerCore::take_out(const std::shared_ptr<HeldConnection>& request) {
+  held.erase(request);
+  stats.held_open = held.size();
+  left();
+}
+
+void ServerCore::left() {
+  if (lasting() == 0) tick_timer.cancel();
+  if (stopping && is_empty()) stop_timer.cancel();
+}
+
+void ServerCore::go_on(asio::generic::stream_protocol::socket socket, Remote remote, std::string_view early) {
+  const auto connection = std::make_shared<Connection>(*this, std::move(socket), std::move(remote), early);
+  asio::co_spawn(context, Connection::run(connection), asio::detached);
+}
+
+void ServerCore::tick() {
+  ticking = true;
+  tick_timer.expires_after(kTick);
+  tick_timer.async_wait([this](const error_code&) {
+    ticking = false;
+    if (lasting() == 0) return;
+    const std::int64_t now_ns = base::monotonic_ns();
+    for (const auto& socket : sockets) socket->tick(now_ns);
+    for (const auto& request : held) request->tick(now_ns);
+    tick();
+  });
+}
+
+void ServerCore::close_lasting() {
+  for (const auto& socket : sockets) socket->close(wire::CloseCode::kGoingAway, "the server stops");
+  for (const auto& request : held) request->expire(Expiry::kStopping);
+}
+
+void ServerCore::cut_lasting() {
+  for (const auto& socket : sockets) socket->cut();
+  for (const auto& request : held) request->cut();
+}
+
+namespace {
 
 bool can_prove(const AccessOptions& access) {
   return access.sign_in != nullptr && (access.sign_in->has_token() || access.sign_in->has_passwords());
@@ -225,14 +292,13 @@ struct Server::Impl {
     remove_socket_files();
     if (core.is_empty()) return;
     for (Connection* connection : core.open) connection->stop();
-    core.close_sockets();
+    core.close_lasting();
     core.stop_timer.expires_after(core.limits.stop);
     core.stop_timer.async_wait([this](const error_code& error) {
       if (error) return;
-      spdlog::warn("cutting {} connections that did not finish in time",
-                   core.open.size() + core.sockets.size());
+      spdlog::warn("cutting {} connections that did not finish in time", core.open.size() + core.lasting());
       for (Connection* connection : core.open) connection->cut();
-      core.cut_sockets();
+      core.cut_lasting();
     });
   }
 

@@ -25,7 +25,8 @@ namespace headroom::net {
 
 /// Every bound of the server. What is beyond one is refused and counted, never queued without end.
 struct Limits {
-  std::size_t connections = 1024;             ///< one more is answered 503 and closed
+  std::size_t connections = 1024;             ///< of requests; one more is answered 503 and closed
+  std::size_t lasting = 4096;                 ///< WebSockets and held requests, beside those; 503
   std::size_t header_bytes = 16 * 1024;       ///< request line and headers; 431
   std::size_t body_bytes = 1024 * 1024;       ///< 413
   std::size_t workers = 4;                    ///< threads that run handlers
@@ -51,6 +52,9 @@ struct ServerStats {
   std::atomic<std::uint64_t> failed_handlers{0};  ///< left with an exception; answered 500
   std::atomic<std::uint64_t> websockets_open{0};
   std::atomic<std::uint64_t> websockets{0};
+  std::atomic<std::uint64_t> held_open{0};
+  std::atomic<std::uint64_t> held{0};
+  std::atomic<std::uint64_t> lasting_refused{0};  ///< beyond the bound of WebSockets and held requests
   std::atomic<std::uint64_t> slow_websockets{0};  ///< closed because they did not take what was queued
   std::atomic<std::uint64_t> denied{0};           ///< wrong or missing token, foreign Host or site
 };

@@ -65,10 +65,11 @@ struct WebSocketLimits {
 using OpenWebSocket =
     std::function<std::unique_ptr<WebSocketHandler>(const std::shared_ptr<WebSocket>&, const Request&)>;
 
-/// A path that speaks WebSocket. A page of another site may not open it, whatever its access.
+/// A path that speaks WebSocket. A page of another site may not open it, whatever its access but kOwn.
 struct WebSocketRoute {
   std::string pattern;
   Access access = Access::kRead;
+  CheckHead check;
   WebSocketLimits limits;
   std::vector<std::string> protocols;  ///< Sec-WebSocket-Protocol, the preferred one first; may be empty
   OpenWebSocket open;

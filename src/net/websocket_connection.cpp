@@ -13,13 +13,10 @@
 
 #include <spdlog/spdlog.h>
 
-#include <algorithm>
-#include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
 #include <exception>
-#include <span>
 #include <utility>
 
 #include "base/clock.hpp"
@@ -36,8 +33,6 @@ using wire::CloseCode;
 constexpr std::size_t kReadSpace = 64 * 1024;
 /// One client that sends without end must not keep the others waiting.
 constexpr int kReadsInARow = 4;
-constexpr std::size_t kFramesInAWrite = 16;
-constexpr std::chrono::milliseconds kTick{250};
 
 std::int64_t ns(std::chrono::milliseconds span) {
   return std::chrono::nanoseconds(span).count();
@@ -127,15 +122,15 @@ void WebSocketConnection::answer_close(const wire::Event& event) {
   answered_ = true;
   peer_code_ = event.code;
   if (state_ == State::kOpen) return close(event.code, {});
-  if (first_ == queue_.size()) finish(peer_code_);
+  if (queue_.empty()) finish(peer_code_);
 }
 
 void WebSocketConnection::send(wire::Frame frame) {
   if (state_ != State::kOpen) return;
-  queue(std::move(frame));
+  queue_.push(std::move(frame));
   const WebSocketLimits& limits = route_->limits;
   if (!writing_) flush();
-  const bool full = queued_bytes_ > limits.queue_bytes || queue_.size() - first_ > limits.queue_frames;
+  const bool full = queue_.bytes() > limits.queue_bytes || queue_.size() > limits.queue_frames;
   if (full && state_ == State::kOpen) close_slow();
 }
 
@@ -143,66 +138,22 @@ void WebSocketConnection::close(CloseCode code, std::string_view reason) {
   if (state_ != State::kOpen) return;
   state_ = State::kClosing;
   closing_ns_ = base::monotonic_ns();
-  queue(wire::make_close_frame(code, reason));
+  queue_.push(wire::make_close_frame(code, reason));
   if (!writing_) flush();
 }
 
 /// What it did not take is dropped, but for the frame that is half sent: a close frame can follow that only.
 void WebSocketConnection::close_slow() {
   ++core_.stats.slow_websockets;
-  const std::size_t keep = first_ + (sent_of_first_ > 0 ? 1 : 0);
-  for (std::size_t i = keep; i < queue_.size(); ++i) queued_bytes_ -= queue_[i]->size();
-  queue_.resize(keep);
+  queue_.drop_unsent();
   close(route_->limits.slow_code, "too slow: what was queued is dropped");
 }
 
-void WebSocketConnection::queue(wire::Frame frame) {
-  if (first_ == queue_.size()) progress_ns_ = base::monotonic_ns();
-  queued_bytes_ += frame->size();
-  queue_.push_back(std::move(frame));
-}
-
 void WebSocketConnection::flush() {
-  while (first_ < queue_.size()) {
-    if (!write_some()) return;
-  }
-  // An idle socket keeps no queue.
-  queue_ = {};
-  first_ = 0;
+  const SendQueue::Outcome outcome = queue_.write(socket_);
+  if (outcome == SendQueue::Outcome::kWaits) return wait_to_write();
+  if (outcome == SendQueue::Outcome::kFailed) return finish(CloseCode::kAbnormal);
   if (state_ == State::kClosing && answered_) finish(peer_code_);
-}
-
-bool WebSocketConnection::write_some() {
-  std::array<asio::const_buffer, kFramesInAWrite> buffers;
-  const std::size_t count = std::min(kFramesInAWrite, queue_.size() - first_);
-  for (std::size_t i = 0; i < count; ++i) buffers.at(i) = asio::buffer(*queue_[first_ + i]);
-  buffers.front() += sent_of_first_;
-  error_code error;
-  const std::size_t size = socket_.write_some(std::span(buffers.data(), count), error);
-  if (must_wait(error)) {
-    wait_to_write();
-    return false;
-  }
-  if (error) {
-    finish(CloseCode::kAbnormal);
-    return false;
-  }
-  advance(size);
-  return true;
-}
-
-void WebSocketConnection::advance(std::size_t size) {
-  progress_ns_ = base::monotonic_ns();
-  queued_bytes_ -= size;
-  sent_of_first_ += size;
-  while (first_ < queue_.size() && sent_of_first_ >= queue_[first_]->size()) {
-    sent_of_first_ -= queue_[first_]->size();
-    queue_[first_++].reset();
-  }
-  if (first_ > kFramesInAWrite * 4) {
-    queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(first_));
-    first_ = 0;
-  }
 }
 
 void WebSocketConnection::wait_to_write() {
@@ -220,7 +171,7 @@ void WebSocketConnection::tick(std::int64_t now_ns) {
   if (state_ != State::kOpen) return;
   if (!session_.empty() && !core_.gate.session_goes_on(session_, now_ns))
     return close(CloseCode::kPolicyViolation, "the session has ended");
-  if (first_ < queue_.size() && now_ns - progress_ns_ >= ns(limits.stall)) return close_slow();
+  if (!queue_.empty() && now_ns - queue_.progress_ns() >= ns(limits.stall)) return close_slow();
   if (now_ns - received_ns_ >= ns(limits.silence)) return cut();
   if (pinged_ || now_ns - received_ns_ < ns(limits.ping)) return;
   pinged_ = true;
@@ -234,46 +185,12 @@ void WebSocketConnection::finish(CloseCode code) {
   error_code ignored;
   socket_.shutdown(asio::socket_base::shutdown_both, ignored);
   socket_.close(ignored);
-  queue_ = {};
-  first_ = 0;
+  queue_.clear();
   asio::post(core_.context, [self = shared_from_this(), code] {
     if (self->handler_ != nullptr) self->handler_->closed(code);
     self->handler_.reset();
     self->core_.take_out(self);
   });
-}
-
-void ServerCore::take_in(std::shared_ptr<WebSocketConnection> socket) {
-  const bool first = sockets.empty();
-  sockets.insert(std::move(socket));
-  ++stats.websockets;
-  stats.websockets_open = sockets.size();
-  if (first) tick();
-}
-
-void ServerCore::take_out(const std::shared_ptr<WebSocketConnection>& socket) {
-  sockets.erase(socket);
-  stats.websockets_open = sockets.size();
-  if (sockets.empty()) tick_timer.cancel();
-  left();
-}
-
-void ServerCore::tick() {
-  tick_timer.expires_after(kTick);
-  tick_timer.async_wait([this](const error_code& error) {
-    if (error || sockets.empty()) return;
-    const std::int64_t now_ns = base::monotonic_ns();
-    for (const auto& socket : sockets) socket->tick(now_ns);
-    tick();
-  });
-}
-
-void ServerCore::close_sockets() {
-  for (const auto& socket : sockets) socket->close(CloseCode::kGoingAway, "the server stops");
-}
-
-void ServerCore::cut_sockets() {
-  for (const auto& socket : sockets) socket->cut();
 }
 
 }  // namespace headroom::net

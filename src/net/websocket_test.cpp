@@ -350,8 +350,8 @@ TEST_F(WebSocketTest, SharesOneFrameAmongAllWhoGetIt) {
   EXPECT_TRUE(eventually([&] { return frame.use_count() == 1; })) << "no queue keeps it";
 }
 
-TEST_F(WebSocketTest, CountsAgainstTheBoundOfConnections) {
-  options_.limits.connections = 1;
+TEST_F(WebSocketTest, HasABoundOfItsOwnBesideThatOfConnections) {
+  options_.limits.lasting = 1;
   start();
   SocketClient client(endpoint());
   client.send(Opcode::kText, "here");

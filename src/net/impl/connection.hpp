@@ -28,6 +28,7 @@ namespace headroom::net {
 
 class Connection;
 class WebSocketConnection;
+class HeldConnection;
 
 /// The state of one server. Threads: the I/O thread, except `stats`, `context` (post) and `pool`.
 struct ServerCore {
@@ -38,17 +39,21 @@ struct ServerCore {
         observe(std::move(options.observe)),
         pool(limits.workers, limits.queue) {}
 
-  [[nodiscard]] bool is_empty() const { return open.empty() && sockets.empty(); }
-  /// The last one that is gone ends the wait for them.
-  void left() {
-    if (stopping && is_empty()) stop_timer.cancel();
-  }
+  [[nodiscard]] bool is_empty() const { return open.empty() && sockets.empty() && held.empty(); }
+  /// WebSockets and held requests: what may stay for hours.
+  [[nodiscard]] std::size_t lasting() const { return sockets.size() + held.size(); }
+  /// The last one that is gone ends the wait for all.
+  void left();
   /// Takes a socket in until it has ended, and looks at its deadlines now and then.
   void take_in(std::shared_ptr<WebSocketConnection> socket);
+  void take_in(std::shared_ptr<HeldConnection> request);
   void take_out(const std::shared_ptr<WebSocketConnection>& socket);
-  void close_sockets();
-  void cut_sockets();
-  void tick();
+  void take_out(const std::shared_ptr<HeldConnection>& request);
+  /// A connection whose held request is answered reads its next one.
+  void go_on(boost::asio::generic::stream_protocol::socket socket, Remote remote, std::string_view early);
+  /// Tells what lasts that the server stops.
+  void close_lasting();
+  void cut_lasting();
 
   Router router;
   Limits limits;
@@ -58,13 +63,18 @@ struct ServerCore {
   bool stopping = false;
   std::unordered_set<Connection*> open;
   std::unordered_set<std::shared_ptr<WebSocketConnection>> sockets;
+  std::unordered_set<std::shared_ptr<HeldConnection>> held;
   /// Into which all sockets read, one after the other: none keeps a buffer while it is idle.
   std::vector<char> read_space;
   boost::asio::io_context context{1};
   boost::asio::steady_timer stop_timer{context};
   boost::asio::steady_timer tick_timer{context};
+  bool ticking = false;
   /// Last: its threads post to `context` until they are joined.
   WorkerPool pool;
+
+ private:
+  void tick();
 };
 
 /// A request on its way to the handler and its response on the way back, shared by the I/O thread and one
@@ -85,7 +95,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
  public:
   using Socket = boost::asio::generic::stream_protocol::socket;
 
-  Connection(ServerCore& core, Socket socket, Remote remote);
+  /// `early`: bytes that were read already.
+  Connection(ServerCore& core, Socket socket, Remote remote, std::string_view early = {});
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -121,6 +132,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   boost::asio::awaitable<Response> handle(Exchange& exchange);
   boost::asio::awaitable<Response> handle_on_worker(Exchange& exchange);
   boost::asio::awaitable<bool> upgrade(Exchange& exchange);
+  boost::asio::awaitable<bool> hold(Exchange& exchange);
   boost::asio::awaitable<void> linger();
 
   /// Fills the exchange from the head; the response is a refusal.

@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <vector>
 
+#include "net/impl/send_queue.hpp"
 #include "net/websocket.hpp"
 
 namespace headroom::net {
@@ -40,11 +40,7 @@ class WebSocketConnection final : public WebSocket, public std::enable_shared_fr
   void take(std::string_view bytes);
   void handle(wire::Event& event);
   void answer_close(const wire::Event& event);
-  void queue(wire::Frame frame);
   void flush();
-  /// Sends what the kernel takes; false when it takes no more, or the socket ended.
-  bool write_some();
-  void advance(std::size_t size);
   void wait_to_write();
   void close_slow();
   void finish(wire::CloseCode code);
@@ -57,13 +53,8 @@ class WebSocketConnection final : public WebSocket, public std::enable_shared_fr
   std::string session_;  ///< the cookie's id: when the session ends, so does the socket
   wire::FrameReader reader_;
 
-  std::vector<wire::Frame> queue_;
-  std::size_t first_ = 0;  ///< of `queue_`: what stands before it is sent
-  std::size_t sent_of_first_ = 0;
-  std::size_t queued_bytes_ = 0;
-
+  SendQueue queue_;
   std::int64_t received_ns_;
-  std::int64_t progress_ns_ = 0;  ///< when the client last took something, or the queue began
   std::int64_t closing_ns_ = 0;
   State state_ = State::kOpen;
   bool writing_ = false;  ///< waits until the kernel takes more
