@@ -28,15 +28,6 @@ std::string_view first_line(std::string_view text) {
   return text;
 }
 
-/// The key under which an address counts: itself, or the /64 of an IPv6 address, which one machine may own
-/// whole.
-std::string limiter_key(std::string_view address) {
-  std::string key(address);
-  in6_addr bytes{};
-  if (inet_pton(AF_INET6, key.c_str(), &bytes) != 1 || IN6_IS_ADDR_V4MAPPED(&bytes)) return key;
-  return {reinterpret_cast<const char*>(bytes.s6_addr), 8};
-}
-
 /// The host of "host", "host:port", "[v6]" or "[v6]:port", without brackets; empty when malformed.
 std::string_view host_of(std::string_view authority) {
   if (authority.starts_with('[')) {
@@ -125,6 +116,13 @@ Response unauthorized(std::string_view message) {
 }
 
 }  // namespace
+
+std::string limiter_key(std::string_view address) {
+  std::string key(address);
+  in6_addr bytes{};
+  if (inet_pton(AF_INET6, key.c_str(), &bytes) != 1 || IN6_IS_ADDR_V4MAPPED(&bytes)) return key;
+  return {reinterpret_cast<const char*>(bytes.s6_addr), 8};
+}
 
 Result<Token> Token::from_text(std::string_view text) {
   if (text.size() < kShortestToken || text.size() > kLongestToken) {

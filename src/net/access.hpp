@@ -43,6 +43,10 @@ class Token {
   Digest digest_;
 };
 
+/// The key under which an address counts: itself, or the /64 of an IPv6 address, which one machine may own
+/// whole.
+[[nodiscard]] std::string limiter_key(std::string_view address);
+
 /// Counts wrong tokens per address: after `kMost` within `kWindow` the address is refused until the window is
 /// over. IPv6 addresses count by their /64. At most `kAddresses` are kept; the oldest window is forgotten
 /// first. Threads: none.
@@ -99,13 +103,14 @@ class Gate {
   void see_through_proxy(Request& request) const;
   /// Finds the caller by token, cookie or address. Returns a refusal for a wrong token.
   [[nodiscard]] std::optional<Response> authenticate(Request& request, std::int64_t now_ns) const;
+  /// Whether that is a proxy whose word holds.
+  [[nodiscard]] bool is_proxy(std::string_view address) const;
   /// Whether the session of that cookie still goes on; asking does not use it.
   [[nodiscard]] bool session_goes_on(std::string_view id, std::int64_t now_ns) const;
   /// The refusal of a request that may not call a route of this access, or nothing.
   [[nodiscard]] std::optional<Response> authorize(const Request& request, Access access) const;
 
  private:
-  [[nodiscard]] bool is_proxy(std::string_view address) const;
   void find_session(Request& request, std::int64_t now_ns) const;
   [[nodiscard]] bool is_open_locally() const;
   [[nodiscard]] Response refuse_to_nobody(Access access) const;

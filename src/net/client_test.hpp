@@ -24,7 +24,8 @@ inline constexpr std::string_view kHost = "Host: localhost\r\n";
 /// A client's end of one connection. Every wait ends after ten seconds.
 class Client {
  public:
-  explicit Client(const Endpoint& endpoint) {
+  /// `from`: the last byte of 127.0.0.x, where it comes from.
+  explicit Client(const Endpoint& endpoint, unsigned from = 1) : from_(from) {
     if (endpoint.is_unix()) {
       connect_unix(endpoint.path);
     } else {
@@ -89,6 +90,10 @@ class Client {
     address.sin_port = htons(endpoint.port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     descriptor_ = ::socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in source{};
+    source.sin_family = AF_INET;
+    source.sin_addr.s_addr = htonl((INADDR_LOOPBACK & ~0xffU) | from_);
+    EXPECT_EQ(::bind(descriptor_, reinterpret_cast<const sockaddr*>(&source), sizeof(source)), 0);
     EXPECT_EQ(::connect(descriptor_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
   }
   void connect_unix(const std::string& path) {
@@ -120,6 +125,7 @@ class Client {
     return all.size() < head + 4 + body ? std::string::npos : head + 4 + body;
   }
 
+  unsigned from_;
   int descriptor_ = -1;
 };
 

@@ -88,13 +88,19 @@ Connection::Connection(ServerCore& core, Socket socket, Remote remote, std::stri
     : core_(core),
       stream_(std::move(socket)),
       remote_(std::move(remote)),
-      over_unix_(remote_.address == "unix") {
+      over_unix_(remote_.address == "unix"),
+      since_ns_(base::monotonic_ns()) {
   buffer_.commit(asio::buffer_copy(buffer_.prepare(early.size()), asio::buffer(early)));
+  if (!over_unix_ && !core_.gate.is_proxy(remote_.address)) {
+    stranger_ = limiter_key(remote_.address);
+    core_.stranger_came(stranger_);
+  }
   core_.open.insert(this);
   core_.stats.connections_open = core_.open.size();
 }
 
 Connection::~Connection() {
+  become_known();
   core_.open.erase(this);
   core_.stats.connections_open = core_.open.size();
   core_.left();
@@ -105,8 +111,19 @@ void Connection::stop() {
 }
 
 void Connection::cut() {
+  displaced_ = true;
   stream_.close();
   if (pending_) pending_->wake.cancel();
+}
+
+std::optional<std::int64_t> Connection::waits_since_ns() const {
+  if (displaced_ || (!idle_ && stranger_.empty())) return std::nullopt;
+  return since_ns_;
+}
+
+void Connection::become_known() {
+  if (!stranger_.empty()) core_.stranger_left(stranger_);
+  stranger_.clear();
 }
 
 asio::awaitable<void> Connection::run(std::shared_ptr<Connection> self) {
@@ -136,6 +153,7 @@ asio::awaitable<bool> Connection::serve_one() {
   }
   if (exchange.route->websocket != nullptr && !unread_) co_return co_await upgrade(exchange);
   if (!co_await read_body(parser, exchange)) co_return false;
+  become_known();
   if (exchange.route->held != nullptr) co_return co_await hold(exchange);
   Response response = co_await handle(exchange);
   co_return co_await respond(exchange, std::move(response));
@@ -145,6 +163,7 @@ asio::awaitable<bool> Connection::wait_for_bytes() {
   if (buffer_.size() > 0) co_return true;
   if (core_.stopping) co_return false;
   idle_ = true;
+  since_ns_ = stranger_.empty() ? base::monotonic_ns() : since_ns_;
   stream_.expires_after(core_.limits.idle);
   const asio::mutable_buffer space = buffer_.prepare(4096);
   const auto [error, size] = co_await stream_.async_read_some(space, kAsTuple);

@@ -34,6 +34,8 @@ class HeldRequest {
   /// The next piece, after `begin`: bytes that many may share. Never waits: when the queue is full the client
   /// is cut and counted as a slow one.
   virtual void send(wire::Frame piece) = 0;
+  /// What is queued and not yet taken by the kernel.
+  [[nodiscard]] virtual std::size_t queued_bytes() const = 0;
   /// Sends what is queued and closes.
   virtual void end() = 0;
   [[nodiscard]] virtual const Caller& caller() const = 0;

@@ -35,6 +35,8 @@ using boost::system::error_code;
 using local = asio::local::stream_protocol;
 
 constexpr auto kAsTuple = asio::as_tuple(asio::use_awaitable);
+/// Before it a connection is not closed for another one.
+constexpr auto kLeastStay = std::chrono::nanoseconds(std::chrono::milliseconds(500));
 constexpr auto kTick = std::chrono::milliseconds(250);
 constexpr auto kPauseAfterAcceptError = std::chrono::milliseconds(100);
 
@@ -136,14 +138,10 @@ void turn_away(Socket& socket) {
 
 template <typename Socket>
 void admit(ServerCore& core, Socket socket, const Endpoint& listener) {
-  if (core.open.size() >= core.limits.connections) {
-    ++core.stats.connections_refused;
-    turn_away(socket);
-    return;
-  }
+  Remote remote = remote_of(socket, listener);
+  if (!core.has_room_for(remote)) return turn_away(socket);
   ++core.stats.connections;
   prepare(socket);
-  Remote remote = remote_of(socket, listener);
   const auto connection = std::make_shared<Connection>(core, std::move(socket), std::move(remote));
   asio::co_spawn(core.context, Connection::run(connection), asio::detached);
 }
@@ -190,6 +188,34 @@ void ServerCore::take_out(const std::shared_ptr<HeldConnection>& request) {
   held.erase(request);
   stats.held_open = held.size();
   left();
+}
+
+// Whoever only waits can be asked to come again; whoever is served can't. So a table that is full of idle
+// clients, or of some who never finish their request, refuses nobody.
+bool ServerCore::has_room_for(const Remote& remote) {
+  const auto crowd = strangers.find(limiter_key(remote.address));
+  if (crowd != strangers.end() && crowd->second >= limits.strangers) {
+    ++stats.strangers_refused;
+    return false;
+  }
+  if (open.size() < limits.connections) return true;
+  Connection* longest = nullptr;
+  for (Connection* one : open) {
+    const auto since = one->waits_since_ns();
+    if (since && (longest == nullptr || *since < *longest->waits_since_ns())) longest = one;
+  }
+  if (longest == nullptr || base::monotonic_ns() - *longest->waits_since_ns() < kLeastStay.count()) {
+    ++stats.connections_refused;
+    return false;
+  }
+  longest->cut();
+  ++stats.connections_displaced;
+  return true;
+}
+
+void ServerCore::stranger_left(const std::string& key) {
+  const auto found = strangers.find(key);
+  if (found != strangers.end() && --found->second == 0) strangers.erase(found);
 }
 
 void ServerCore::left() {

@@ -25,7 +25,10 @@ namespace headroom::net {
 
 /// Every bound of the server. What is beyond one is refused and counted, never queued without end.
 struct Limits {
-  std::size_t connections = 1024;             ///< of requests; one more is answered 503 and closed
+  std::size_t connections = 1024;  ///< of requests; one more is answered 503 and closed
+  /// Connections of one address that have not brought a whole request yet; one more is answered 503. Not of
+  /// the unix socket and of proxies that are trusted: those bring many clients.
+  std::size_t strangers = 256;
   std::size_t lasting = 4096;                 ///< WebSockets and held requests, beside those; 503
   std::size_t header_bytes = 16 * 1024;       ///< request line and headers; 431
   std::size_t body_bytes = 1024 * 1024;       ///< 413
@@ -42,8 +45,10 @@ struct Limits {
 struct ServerStats {
   std::atomic<std::uint64_t> connections_open{0};
   std::atomic<std::uint64_t> connections{0};
-  std::atomic<std::uint64_t> connections_refused{0};  ///< beyond the bound
-  std::atomic<std::uint64_t> accept_errors{0};        ///< such as no free descriptor
+  std::atomic<std::uint64_t> connections_refused{0};    ///< beyond the bound
+  std::atomic<std::uint64_t> strangers_refused{0};      ///< beyond the bound of one address
+  std::atomic<std::uint64_t> connections_displaced{0};  ///< closed to make room for new ones
+  std::atomic<std::uint64_t> accept_errors{0};          ///< such as no free descriptor
   std::atomic<std::uint64_t> requests{0};
   std::atomic<std::uint64_t> bad_requests{0};     ///< answered 400, 413, 417, 431 or 505 before routing
   std::atomic<std::uint64_t> slow_clients{0};     ///< closed for the read or write deadline

@@ -299,14 +299,56 @@ TEST_F(ServerTest, TurnsAwayConnectionsBeyondTheBound) {
   std::vector<std::unique_ptr<Client>> clients;
   for (int i = 0; i < 3; ++i) {
     clients.push_back(std::make_unique<Client>(endpoint()));
-    EXPECT_THAT(clients.back()->get("/hello"), HasSubstr("200 OK"));
+    clients.back()->send("GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n");
   }
+  ASSERT_TRUE(eventually([&] { return server_->running() + server_->queued() == 3; }));
   EXPECT_THAT(Client(endpoint()).read_all(),
               testing::AllOf(StartsWith("HTTP/1.1 503"), HasSubstr("Retry-After")));
   EXPECT_EQ(stats().connections_refused, 1U);
-  clients.clear();
-  EXPECT_TRUE(eventually([&] { return stats().connections_open == 0U; }));
+  latch_.open();
+  for (const auto& client : clients) EXPECT_THAT(client->read_responses(1), HasSubstr("200 OK"));
+}
+
+TEST_F(ServerTest, MakesRoomForANewClientWhereAnOldOneOnlyWaits) {
+  options_.limits.connections = 2;
+  start();
+  Client silent(endpoint());
+  Client idle(endpoint());
+  EXPECT_THAT(idle.get("/hello"), HasSubstr("200 OK"));
+  // Whoever came just now stays.
+  EXPECT_THAT(Client(endpoint()).read_all(), StartsWith("HTTP/1.1 503"));
+  std::this_thread::sleep_for(600ms);
   EXPECT_THAT(Client(endpoint()).get("/hello"), HasSubstr("200 OK"));
+  EXPECT_EQ(silent.read_all(), "");
+  EXPECT_THAT(idle.get("/hello"), HasSubstr("200 OK")) << "not the one that waits for longest";
+  EXPECT_EQ(stats().connections_displaced, 1U);
+}
+
+TEST_F(ServerTest, HalfOpenRequestsOfOneAddressTakeNoPlaceFromOthers) {
+  options_.limits.strangers = 4;
+  start();
+  std::vector<std::unique_ptr<Client>> attackers;
+  for (int i = 0; i < 4; ++i) {
+    attackers.push_back(std::make_unique<Client>(endpoint(), 66));
+    attackers.back()->send("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nslow");
+  }
+  ASSERT_TRUE(eventually([&] { return stats().connections_open == 4; }));
+  EXPECT_THAT(Client(endpoint(), 66).read_all(), StartsWith("HTTP/1.1 503"));
+  EXPECT_EQ(stats().strangers_refused, 1U);
+  EXPECT_THAT(Client(endpoint(), 7).get("/hello"), HasSubstr("200 OK"));
+  // One that ends its request is no stranger any more, and another may come.
+  attackers.front()->send("-done");
+  EXPECT_THAT(attackers.front()->read_responses(1), testing::EndsWith("slow-done"));
+  EXPECT_THAT(Client(endpoint(), 66).get("/hello"), HasSubstr("200 OK"));
+}
+
+TEST_F(ServerTest, CountsNoStrangersBehindATrustedProxy) {
+  options_.limits.strangers = 1;
+  options_.access.proxies = {"127.0.0.9"};
+  start();
+  std::vector<std::unique_ptr<Client>> clients;
+  for (int i = 0; i < 5; ++i) clients.push_back(std::make_unique<Client>(endpoint(), 9));
+  for (const auto& client : clients) EXPECT_THAT(client->get("/hello"), HasSubstr("200 OK"));
 }
 
 TEST_F(ServerTest, ServesManyConnectionsAtOnce) {

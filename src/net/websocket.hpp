@@ -32,6 +32,8 @@ class WebSocket {
   /// Queues a frame; nothing happens after `close`. Never waits: when the queue is full the socket is closed
   /// with `WebSocketLimits::slow_code` and counted as a slow client.
   virtual void send(wire::Frame frame) = 0;
+  /// What is queued and not yet taken by the kernel.
+  [[nodiscard]] virtual std::size_t queued_bytes() const = 0;
   /// Sends what is queued and a close frame, then waits a moment for the answer.
   virtual void close(wire::CloseCode code, std::string_view reason) = 0;
   [[nodiscard]] virtual const Caller& caller() const = 0;

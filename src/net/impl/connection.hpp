@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -42,6 +43,11 @@ struct ServerCore {
   [[nodiscard]] bool is_empty() const { return open.empty() && sockets.empty() && held.empty(); }
   /// WebSockets and held requests: what may stay for hours.
   [[nodiscard]] std::size_t lasting() const { return sockets.size() + held.size(); }
+  /// Whether one more connection may come in from there; makes room for it if it can.
+  bool has_room_for(const Remote& remote);
+  /// Counts a connection that has not brought a request yet, and no longer.
+  void stranger_came(const std::string& key) { ++strangers[key]; }
+  void stranger_left(const std::string& key);
   /// The last one that is gone ends the wait for all.
   void left();
   /// Takes a socket in until it has ended, and looks at its deadlines now and then.
@@ -62,6 +68,7 @@ struct ServerCore {
   ServerStats stats;
   bool stopping = false;
   std::unordered_set<Connection*> open;
+  std::unordered_map<std::string, std::size_t> strangers;  ///< by limiter_key
   std::unordered_set<std::shared_ptr<WebSocketConnection>> sockets;
   std::unordered_set<std::shared_ptr<HeldConnection>> held;
   /// Into which all sockets read, one after the other: none keeps a buffer while it is idle.
@@ -107,6 +114,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void stop();
   /// Ends it whatever it does.
   void cut();
+  /// Since when it only waits for its client: the first request, or the next one. Nothing while one is
+  /// served.
+  [[nodiscard]] std::optional<std::int64_t> waits_since_ns() const;
 
  private:
   using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
@@ -139,6 +149,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::optional<Response> take_head(const Parser& parser, Exchange& exchange);
   /// Bounds the body by the route; the response is a refusal.
   std::optional<Response> limit_body(Parser& parser, const Exchange& exchange);
+  /// The first request is whole: the client is no stranger any more.
+  void become_known();
   /// Decides by host, token and route; the response is a refusal.
   std::optional<Response> admit(Exchange& exchange, Match match);
   void observe(const Exchange& exchange, int status, std::size_t bytes_out) const;
@@ -148,6 +160,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   boost::beast::flat_buffer buffer_;
   Remote remote_;
   bool over_unix_;
+  std::string stranger_;  ///< its limiter_key until the first request is whole
+  std::int64_t since_ns_;
+  bool displaced_ = false;
   bool idle_ = false;
   bool unread_ = false;  ///< a part of the request is still in the socket
   std::shared_ptr<Pending> pending_;

@@ -35,6 +35,7 @@ class HeldConnection final : public HeldRequest, public std::enable_shared_from_
   void answer(Response response) override;
   void begin(Response head) override;
   void send(wire::Frame piece) override;
+  [[nodiscard]] std::size_t queued_bytes() const override { return queue_.bytes(); }
   void end() override;
   [[nodiscard]] const Caller& caller() const override { return caller_; }
 

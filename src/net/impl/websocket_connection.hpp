@@ -23,6 +23,7 @@ class WebSocketConnection final : public WebSocket, public std::enable_shared_fr
   /// Makes the handler, and takes the bytes that came behind the request.
   void start(const Request& request, std::string_view early);
   void send(wire::Frame frame) override;
+  [[nodiscard]] std::size_t queued_bytes() const override { return queue_.bytes(); }
   void close(wire::CloseCode code, std::string_view reason) override;
   [[nodiscard]] const Caller& caller() const override { return caller_; }
 
