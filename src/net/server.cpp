@@ -220,7 +220,18 @@ void ServerCore::stranger_left(const std::string& key) {
 
 void ServerCore::left() {
   if (lasting() == 0) tick_timer.cancel();
-  if (stopping && is_empty()) stop_timer.cancel();
+  if (!stopping || !is_empty()) return;
+  stop_timer.cancel();
+  for (Duty& duty : duties) duty.timer.cancel();
+}
+
+void ServerCore::run_duty(Duty& duty) {
+  duty.timer.expires_after(duty.period);
+  duty.timer.async_wait([this, &duty](const error_code& error) {
+    if (error || (stopping && is_empty())) return;
+    duty.work();
+    run_duty(duty);
+  });
 }
 
 void ServerCore::go_on(asio::generic::stream_protocol::socket socket, Remote remote, std::string_view early) {
@@ -316,7 +327,7 @@ struct Server::Impl {
     for (auto& entry : tcp_acceptors) entry.first.close(ignored);
     for (auto& entry : unix_acceptors) entry.first.close(ignored);
     remove_socket_files();
-    if (core.is_empty()) return;
+    if (core.is_empty()) return core.left();
     for (Connection* connection : core.open) connection->stop();
     core.close_lasting();
     core.stop_timer.expires_after(core.limits.stop);
@@ -365,6 +376,14 @@ void Server::stop() {
 
 void Server::post(std::function<void()> work) {
   asio::post(impl_->core.context, std::move(work));
+}
+
+void Server::repeat(std::chrono::milliseconds period, std::function<void()> work) {
+  ServerCore& core = impl_->core;
+  asio::post(core.context, [&core, period, work = std::move(work)]() mutable {
+    core.duties.push_back({asio::steady_timer(core.context), period, std::move(work)});
+    core.run_duty(core.duties.back());
+  });
 }
 
 const std::vector<Endpoint>& Server::endpoints() const {

@@ -105,6 +105,10 @@ class Server {
   /// has returned. Threads: any. `work` must neither block nor throw.
   void post(std::function<void()> work);
 
+  /// Runs `work` on the I/O thread at that pace, from when `run` begins until it ends. `work` must neither
+  /// block nor throw. Threads: any; before or during `run`.
+  void repeat(std::chrono::milliseconds period, std::function<void()> work);
+
   /// Where it really listens: port 0 is replaced by the port given.
   [[nodiscard]] const std::vector<Endpoint>& endpoints() const;
   [[nodiscard]] const ServerStats& stats() const;

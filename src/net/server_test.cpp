@@ -578,5 +578,16 @@ TEST_F(ServerTest, TellsTheObserverWhatWasAnswered) {
   EXPECT_THAT(seen, testing::ElementsAre("GET /echo/{word} 200", "GET none 404", "other none 405"));
 }
 
+TEST_F(ServerTest, DoesADutyAgainAndAgainUntilItStops) {
+  std::atomic<int> turns{0};
+  start();
+  server_->repeat(1ms, [&] { ++turns; });
+  EXPECT_TRUE(eventually([&] { return turns >= 3; }));
+  stop();
+  const int before = turns;
+  std::this_thread::sleep_for(20ms);
+  EXPECT_EQ(turns, before);
+}
+
 }  // namespace
 }  // namespace headroom::net

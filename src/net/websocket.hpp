@@ -36,6 +36,8 @@ class WebSocket {
   [[nodiscard]] virtual std::size_t queued_bytes() const = 0;
   /// Sends what is queued and a close frame, then waits a moment for the answer.
   virtual void close(wire::CloseCode code, std::string_view reason) = 0;
+  /// The same for a client that is too slow: what is queued and not begun is dropped, and it is counted.
+  virtual void drop_and_close(wire::CloseCode code, std::string_view reason) = 0;
   [[nodiscard]] virtual const Caller& caller() const = 0;
 };
 
@@ -60,6 +62,7 @@ struct WebSocketLimits {
   std::chrono::milliseconds stall{20'000};    ///< without taking a byte of what is queued it is slow
   std::chrono::milliseconds close{5'000};     ///< for the answer to a close frame
   wire::CloseCode slow_code = wire::CloseCode::kTryAgainLater;
+  std::string slow_reason = "too slow: what was queued is dropped";
 };
 
 /// Makes the handler of a socket that was just opened. The handler lives as long as the socket. May keep the

@@ -143,10 +143,15 @@ void WebSocketConnection::close(CloseCode code, std::string_view reason) {
 }
 
 /// What it did not take is dropped, but for the frame that is half sent: a close frame can follow that only.
-void WebSocketConnection::close_slow() {
+void WebSocketConnection::drop_and_close(CloseCode code, std::string_view reason) {
+  if (state_ != State::kOpen) return;
   ++core_.stats.slow_websockets;
   queue_.drop_unsent();
-  close(route_->limits.slow_code, "too slow: what was queued is dropped");
+  close(code, reason);
+}
+
+void WebSocketConnection::close_slow() {
+  drop_and_close(route_->limits.slow_code, route_->limits.slow_reason);
 }
 
 void WebSocketConnection::flush() {

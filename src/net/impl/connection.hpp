@@ -12,6 +12,7 @@
 #include <boost/beast/http/string_body.hpp>
 #include <cstdint>
 #include <functional>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -61,6 +62,14 @@ struct ServerCore {
   void close_lasting();
   void cut_lasting();
 
+  /// What is done again and again.
+  struct Duty {
+    boost::asio::steady_timer timer;
+    std::chrono::milliseconds period;
+    std::function<void()> work;
+  };
+  void run_duty(Duty& duty);
+
   Router router;
   Limits limits;
   Gate gate;
@@ -77,6 +86,7 @@ struct ServerCore {
   boost::asio::steady_timer stop_timer{context};
   boost::asio::steady_timer tick_timer{context};
   bool ticking = false;
+  std::list<Duty> duties;  ///< a list: their timers keep references
   /// Last: its threads post to `context` until they are joined.
   WorkerPool pool;
 

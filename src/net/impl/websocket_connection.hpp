@@ -25,6 +25,7 @@ class WebSocketConnection final : public WebSocket, public std::enable_shared_fr
   void send(wire::Frame frame) override;
   [[nodiscard]] std::size_t queued_bytes() const override { return queue_.bytes(); }
   void close(wire::CloseCode code, std::string_view reason) override;
+  void drop_and_close(wire::CloseCode code, std::string_view reason) override;
   [[nodiscard]] const Caller& caller() const override { return caller_; }
 
   /// Looks at the deadlines.
