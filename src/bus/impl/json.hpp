@@ -1,0 +1,44 @@
+#pragma once
+
+// Reading JSON where it lies: values stay slices of the text, so that what a client publishes goes on byte
+// for byte, and nothing is built for what nobody asks for.
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace headroom::bus {
+
+constexpr int kDeepestJson = 64;
+
+/// A member of an object, or an element of a list (without a key): where its value lies.
+struct JsonPart {
+  std::string key;
+  std::string_view value;
+};
+
+/// What was read until the end, or until the byte (from 1) where it stops being JSON.
+struct JsonParts {
+  std::vector<JsonPart> parts;
+  std::optional<std::size_t> wrong_at;
+  bool is_container = false;  ///< it began as one
+};
+
+/// The members of the object, or elements of the list, that the text is. `text` must be UTF-8.
+[[nodiscard]] JsonParts read_object(std::string_view text);
+[[nodiscard]] JsonParts read_list(std::string_view text);
+
+/// A whole, valid JSON value: these look at what read_object gave.
+[[nodiscard]] std::optional<std::string> json_string(std::string_view value);
+[[nodiscard]] std::optional<std::uint64_t> json_integer(std::string_view value);
+[[nodiscard]] std::optional<bool> json_bool(std::string_view value);
+/// Without the blanks between tokens.
+[[nodiscard]] std::string compact(std::string_view value);
+/// A JSON string with its quotes.
+[[nodiscard]] std::string quoted(std::string_view text);
+
+}  // namespace headroom::bus
