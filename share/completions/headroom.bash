@@ -1,6 +1,6 @@
 # Completion for headroom(1). A test compares the names below with those of the command line itself.
 
-_headroom_commands="session method table call profile db io query repeat conflict overview top stack advice explain diff export trace trytond status prune import serve help"
+_headroom_commands="session method table call profile db io query repeat conflict overview top stack advice explain diff export trace trytond status prune import bus serve help"
 _headroom_common="--config --store --trytond-config --color --json --no-pager --width --help --version"
 _headroom_filters="--since --until --user --database --method --limit --offset"
 
@@ -41,6 +41,11 @@ _headroom_options() {
     import:*) echo "--as" ;;
     stack:*) echo "--limit" ;;
     serve:*) echo "--listen" ;;
+    bus:publish) echo "--token-file --id --text" ;;
+    bus:tail) echo "--token-file --count --history" ;;
+    bus:channels) echo "--token-file --prefix --limit" ;;
+    bus:disconnect) echo "--token-file --user --session" ;;
+    bus:*) echo "--token-file" ;;
   esac
 }
 
@@ -50,7 +55,7 @@ _headroom() {
   COMPREPLY=()
   for ((i = 1; i < COMP_CWORD; i++)); do
     case "${COMP_WORDS[i]}" in
-      --json | --no-pager | --analyze | --help | --version) ;;
+      --json | --no-pager | --analyze | --text | --help | --version) ;;
       --*) i=$((i + 1)) ;;
       *)
         if [[ -z $command ]]; then command="${COMP_WORDS[i]}"; else argument="${argument:-${COMP_WORDS[i]}}"; fi
@@ -75,6 +80,7 @@ _headroom() {
         mapfile -t COMPREPLY < <(compgen -W "$(_headroom_sessions)" -- "$current") ;;
       stack) mapfile -t COMPREPLY < <(compgen -W "$(_headroom_running)" -- "$current") ;;
       trace) mapfile -t COMPREPLY < <(compgen -W "add list remove" -- "$current") ;;
+      bus) mapfile -t COMPREPLY < <(compgen -W "publish tail channels presence disconnect check" -- "$current") ;;
       trytond) mapfile -t COMPREPLY < <(compgen -W "check" -- "$current") ;;
       help) mapfile -t COMPREPLY < <(compgen -W "$_headroom_commands" -- "$current") ;;
     esac

@@ -208,6 +208,50 @@ TEST(Configuration, TakesTheExampleWhoseValuesAreTheDefaults) {
   EXPECT_EQ(example->serve.proxies, defaults->serve.proxies);
   EXPECT_EQ(example->perf.state, defaults->perf.state);
   EXPECT_EQ(example->serve.workers, defaults->serve.workers);
+  EXPECT_EQ(example->bus.enabled, defaults->bus.enabled);
+  EXPECT_EQ(example->bus.broker, defaults->bus.broker);
+  EXPECT_EQ(example->bus.secret_files, defaults->bus.secret_files);
+  EXPECT_EQ(example->bus.origins, defaults->bus.origins);
+  EXPECT_EQ(example->bus.connections, defaults->bus.connections);
+  EXPECT_EQ(example->bus.subscriptions, defaults->bus.subscriptions);
+  EXPECT_EQ(example->bus.queue_size, defaults->bus.queue_size);
+  EXPECT_EQ(example->bus.connections_per_second, defaults->bus.connections_per_second);
+  EXPECT_EQ(example->bus.poll_wait, defaults->bus.poll_wait);
+  EXPECT_EQ(example->bus.away_after, defaults->bus.away_after);
+  EXPECT_EQ(example->bus.reconnect_window, defaults->bus.reconnect_window);
+  EXPECT_EQ(example->bus.channels, defaults->bus.channels);
+}
+
+TEST(BusSection, ReadsTheRulesOfChannelsFromWords) {
+  const auto rule = parse_channel_rule("room:",
+                                       "subscribe=users  publish=nobody joins=yes message=1KiB history=7 "
+                                       "history_size=2KiB history_age=1h budget=1MiB");
+  ASSERT_TRUE(rule) << rule.error().message();
+  EXPECT_EQ(rule->prefix, "room:");
+  EXPECT_EQ(rule->subscribe, bus::Who::kUsers);
+  EXPECT_EQ(rule->publish, bus::Who::kNobody);
+  EXPECT_TRUE(rule->joins);
+  EXPECT_EQ(rule->message_bytes, 1024U);
+  EXPECT_EQ(rule->history_messages, 7U);
+  EXPECT_EQ(rule->history_bytes, 2048U);
+  EXPECT_EQ(rule->history_age_ns, 3'600'000'000'000);
+  EXPECT_EQ(rule->budget_bytes, 1U << 20U);
+  EXPECT_EQ(parse_channel_rule("*", "joins=no")->prefix, "");
+}
+
+TEST(BusSection, NamesFileLineAndKeyOfWhatIsWrong) {
+  const auto error = [](const std::string& text) {
+    const auto read = read_configuration(write_file("bus.toml", text));
+    return read ? std::string("none") : read.error().message();
+  };
+  EXPECT_THAT(error("[bus]\nenabled = true\n"), HasSubstr("bus.toml:2: bus.enabled: [bus] secret_files"));
+  EXPECT_THAT(error("[bus]\nbroker = 'rabbit'\n"), HasSubstr("bus.toml:2: bus.broker: 'rabbit' is none"));
+  EXPECT_THAT(error("[bus]\norigins = ['example.org']\n"),
+              HasSubstr("bus.origins: 'example.org': expected scheme"));
+  EXPECT_THAT(error("[bus]\nqueue_size = 10\n"), HasSubstr("bus.queue_size: expected 64KiB at least"));
+  EXPECT_THAT(error("[bus.channels]\n'room:' = 'subscribe=all'\n"),
+              HasSubstr("bus.channels.room:: 'subscribe=all'"));
+  EXPECT_THAT(error("[bus.channels]\n'room:' = 'read=users'\n"), HasSubstr("known are subscribe, publish"));
 }
 
 TEST(Configuration, NamesFileLineAndKeyOfAnUnknownKey) {

@@ -58,6 +58,10 @@ Result<Configuration> read_configuration(const std::filesystem::path& file) {
   configuration.serve.read(serve);
   base::ConfigSection otlp = toml->section("otlp");
   configuration.otlp.read(otlp);
+  base::ConfigSection bus = toml->section("bus");
+  configuration.bus.read(bus);
+  base::ConfigSection channels = toml->section("bus.channels");
+  configuration.bus.read_channels(channels);
   if (const auto finished = toml->finish(); !finished) return fail(finished.error());
   return configuration;
 }

@@ -11,6 +11,7 @@
 
 #include "base/config.hpp"
 #include "base/result.hpp"
+#include "headroom/bus_section.hpp"
 #include "headroom/otlp_section.hpp"
 #include "headroom/serve_section.hpp"
 #include "perf/store.hpp"
@@ -40,6 +41,7 @@ struct Configuration {
   PerfSection perf;
   ServeSection serve;
   OtlpSection otlp;
+  BusSection bus;
 };
 
 /// Reads the file given by `--config`, else $HEADROOM_CONFIG, else ./headroom.toml, else

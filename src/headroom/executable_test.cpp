@@ -400,11 +400,38 @@ TEST_F(Executable, ChecksTrytondsConfiguration) {
   EXPECT_EQ(missing.error, "headroom: missing.conf: No such file or directory\n");
 }
 
-const std::vector<std::string> kCommands{
-    "",       "session", "method",   "table",    "call",      "profile",    "db",           "io",
-    "query",  "repeat",  "conflict", "overview", "trace add", "trace list", "trace remove", "trytond check",
-    "status", "prune",   "import",   "serve",    "help",      "diff",       "advice",       "explain",
-    "export"};
+const std::vector<std::string> kCommands{"",
+                                         "session",
+                                         "method",
+                                         "table",
+                                         "call",
+                                         "profile",
+                                         "db",
+                                         "io",
+                                         "query",
+                                         "repeat",
+                                         "conflict",
+                                         "overview",
+                                         "trace add",
+                                         "trace list",
+                                         "trace remove",
+                                         "trytond check",
+                                         "status",
+                                         "prune",
+                                         "import",
+                                         "serve",
+                                         "help",
+                                         "diff",
+                                         "advice",
+                                         "explain",
+                                         "export",
+                                         "bus",
+                                         "bus publish",
+                                         "bus tail",
+                                         "bus channels",
+                                         "bus presence",
+                                         "bus disconnect",
+                                         "bus check"};
 
 TEST_F(Executable, HelpsEverywhereWithExamples) {
   for (const std::string& command : kCommands) {

@@ -12,9 +12,11 @@
 
 #include <pthread.h>
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -27,6 +29,8 @@
 #include "base/clock.hpp"
 #include "headroom/api.hpp"
 #include "headroom/api_questions.hpp"
+#include "headroom/bus_metrics.hpp"
+#include "headroom/bus_service.hpp"
 #include "headroom/commands.hpp"
 #include "headroom/live_feed.hpp"
 #include "headroom/otlp.hpp"
@@ -51,6 +55,8 @@ using base::Result;
 
 constexpr std::chrono::seconds kLookEvery{5};
 constexpr std::chrono::minutes kPruneEvery{10};
+/// systemd waits for 90 s; clients that are sent away take much less.
+constexpr std::chrono::seconds kDrainPatience{15};
 
 /// The signals that end the service; blocked before the first thread starts, so that all inherit it.
 class EndSignals {
@@ -76,6 +82,23 @@ class EndSignals {
   sigset_t before_{};
 };
 
+/// Raises the number of files that this process may open, as far as it may.
+void provide_descriptors(std::size_t clients) {
+  constexpr rlim_t kOthers = 256;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  const rlim_t wanted = clients + kOthers;
+  if (limit.rlim_cur >= wanted) return;
+  limit.rlim_cur = std::min(wanted, limit.rlim_max);
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  if (limit.rlim_cur < wanted) {
+    spdlog::warn(
+        "only {} files may be open at once, {} are needed for [bus] connections: raise the limit (ulimit -n, "
+        "LimitNOFILE)",
+        limit.rlim_cur, wanted);
+  }
+}
+
 /// Everything that serves; made whole or not at all.
 class Service {
  public:
@@ -92,6 +115,13 @@ class Service {
     auto options = server_options(configuration_.serve);
     if (!options) return fail(std::move(options.error()));
     sign_in_ = options->access.sign_in;
+    if (configuration_.bus.enabled) {
+      auto bus = BusService::create(configuration_.bus);
+      if (!bus) return fail(std::move(bus.error()));
+      bus_ = std::move(*bus);
+      options->limits.lasting += static_cast<std::size_t>(configuration_.bus.connections);
+      provide_descriptors(options->limits.connections + options->limits.lasting);
+    }
     options->observe = [this](const net::Observation& seen) {
       metrics_.observe(seen);
       spdlog::debug("{} {} {} {} {} us", seen.address, seen.method, seen.path, seen.status,
@@ -100,6 +130,7 @@ class Service {
     auto server = net::Server::create(std::move(*options), routes());
     if (!server) return fail(std::move(server.error()));
     server_ = std::move(*server);
+    if (bus_) bus_->start(*server_);  // before the first client
     if (configuration_.otlp.endpoint.empty()) return {};
     auto exporter = OtlpExporter::create(configuration_.otlp, read_, base::utc_now());
     if (!exporter) return fail(std::move(exporter.error()));
@@ -122,6 +153,7 @@ class Service {
       spdlog::info("{}: stopping", strsignal(signals.wait()));
       (void)manager.notify("STOPPING=1");
       live_.stop();
+      if (bus_) bus_->drain(*server_, kDrainPatience);
       server_->stop();
       thread.join();
     }
@@ -147,11 +179,14 @@ class Service {
     metrics.pattern = "/metrics";
     metrics.run_on = net::RunOn::kEventLoop;
     metrics.handler = [this](const net::Request&) {
-      return net::make_response(200, "text/plain; version=0.0.4; charset=utf-8", metrics_.text(*server_));
+      std::string text = metrics_.text(*server_);
+      if (bus_) text += bus_metrics(bus_->hub().counts(), bus_->memory());
+      return net::make_response(200, "text/plain; version=0.0.4; charset=utf-8", text);
     };
     router.add(std::move(metrics));
     add_pages(router, pages_);
     add_session_api(router, sign_in_);
+    if (bus_) bus_->add_routes(router);
     live_.add_route(router);
     add_question_api(router, {read_, configuration_});
     add_perf_api(router, {read_, write_, configuration_.perf.state, [this] { return status(); }});
@@ -263,6 +298,7 @@ class Service {
   const net::StaticFiles pages_{embedded_pages()};
   std::shared_ptr<net::SignIn> sign_in_;
   LiveFeed live_;
+  std::unique_ptr<BusService> bus_;  ///< none unless [bus] is enabled
   std::string traces_problem_;
   std::unique_ptr<OtlpExporter> exporter_;  ///< none unless [otlp] names a receiver
   /// Last: its workers use all of the above.

@@ -262,6 +262,14 @@ std::string ServeMetrics::text(const net::Server& server) {
   };
   add("headroom_http_connections_total", "Connections accepted.", stats.connections);
   add("headroom_http_connections_refused_total", "Connections beyond the bound.", stats.connections_refused);
+  add("headroom_http_strangers_refused_total",
+      "Connections refused because their address has too many without a whole request.",
+      stats.strangers_refused);
+  add("headroom_http_connections_displaced_total", "Waiting connections closed to make room for new ones.",
+      stats.connections_displaced);
+  add("headroom_http_held_total", "Requests held until there was an answer.", stats.held);
+  add("headroom_http_lasting_refused_total", "WebSockets and held requests beyond their bound.",
+      stats.lasting_refused);
   add("headroom_http_accept_errors_total", "Connections that could not be accepted.", stats.accept_errors);
   add("headroom_http_bad_requests_total", "Requests that could not be read.", stats.bad_requests);
   add("headroom_http_slow_clients_total", "Connections closed for a read or write deadline.",

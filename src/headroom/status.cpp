@@ -226,6 +226,7 @@ bool anything_records(const std::vector<ProcessInfo>& processes, base::UtcTime n
 
 std::vector<std::string> find_problems(const Status& status, base::UtcTime now) {
   std::vector<std::string> problems = status.problems;
+  if (status.bus && !status.bus->error.empty()) problems.push_back("the bus: " + status.bus->error);
   if (!status.store_error.empty()) {
     problems.push_back(status.store_error);
     return problems;
@@ -278,6 +279,25 @@ nlohmann::json running_json(const perf::RunningCall& call) {
           {"statement", call.statement}};
 }
 
+namespace {
+
+std::string bus_text(const Status::Bus& bus) {
+  if (!bus.error.empty()) return "bus            does not answer\n";
+  return fmt::format("bus            {} of {} connections, {} channels, {} users\n", bus.connections,
+                     bus.most_connections, bus.channels, bus.users);
+}
+
+nlohmann::ordered_json bus_json(const std::optional<Status::Bus>& bus) {
+  if (!bus) return nullptr;
+  if (!bus->error.empty()) return {{"error", bus->error}};
+  return {{"connections", bus->connections},
+          {"most_connections", bus->most_connections},
+          {"channels", bus->channels},
+          {"users", bus->users}};
+}
+
+}  // namespace
+
 perf::Report status_report(const Status& status, base::UtcTime now) {
   using perf::Cell;
   using perf::Format;
@@ -329,6 +349,7 @@ std::string status_text(const Status& status, base::UtcTime now) {
   text +=
       fmt::format("{}running        {}\n", status.store.processes.empty() ? "" : "\n", status.running.size());
   if (!status.running.empty()) text += "\n" + aligned(running_table(status));
+  if (status.bus) text += bus_text(*status.bus);
   const std::vector<std::string> problems = find_problems(status, now);
   if (!problems.empty()) text += "\n";
   for (const std::string& problem : problems)
@@ -353,6 +374,7 @@ std::string status_json(const Status& status, base::UtcTime now) {
         {"of_files", file_rules(status.store.processes, now).size()}}},
       {"processes", processes},
       {"running", running},
+      {"bus", bus_json(status.bus)},
       {"problems", find_problems(status, now)}};
   return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }

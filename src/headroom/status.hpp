@@ -2,6 +2,7 @@
 
 // What `headroom status` says: gathered as values, judged here, printed elsewhere.
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,15 @@ struct Status {
   std::uint64_t rules = 0;
   /// The calls that run now on this machine, oldest first.
   std::vector<perf::RunningCall> running;
+  /// The bus of the service of this configuration, as it says; nothing when [bus] is not enabled.
+  struct Bus {
+    std::string error;  ///< why it did not say anything; empty when it did
+    std::int64_t connections = 0;
+    std::int64_t most_connections = 0;
+    std::int64_t channels = 0;
+    std::int64_t users = 0;
+  };
+  std::optional<Bus> bus;
   /// Each one line about something that needs attention.
   std::vector<std::string> problems;
 };

@@ -2,9 +2,11 @@
 #include <memory>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "base/clock.hpp"
 #include "base/units.hpp"
+#include "headroom/bus_client.hpp"
 #include "headroom/commands.hpp"
 #include "headroom/output.hpp"
 #include "headroom/status.hpp"
@@ -55,6 +57,27 @@ Result<void> ask_chosen_store(const Invocation& invocation, Status& status) {
   return {};
 }
 
+Status::Bus ask_for_bus(const Configuration& configuration) {
+  Status::Bus bus;
+  const auto access = bus_access(configuration, "");
+  const auto reply = access ? ask_bus(*access, "GET", "/bus/status") : Result<BusReply>(fail(access.error()));
+  if (!reply) {
+    bus.error = reply.error().message();
+    return bus;
+  }
+  const auto answer = nlohmann::json::parse(reply->body, nullptr, false);
+  if (!answer.is_object()) {
+    bus.error = "its answer is no JSON";
+    return bus;
+  }
+  if (!answer.value("available", true)) bus.error = "its broker is away";
+  bus.connections = answer.value("connections", std::int64_t{0});
+  bus.most_connections = answer.value("most_connections", std::int64_t{0});
+  bus.channels = answer.value("channels", std::int64_t{0});
+  bus.users = answer.value("users", std::int64_t{0});
+  return bus;
+}
+
 /// Without a store the rest is worth the more: which store it should be, and what runs now.
 Result<Status> gather_status(const Invocation& invocation) {
   Status status;
@@ -66,6 +89,7 @@ Result<Status> gather_status(const Invocation& invocation) {
   status.choice = std::move(*choice);
   compare_stores(invocation, status);
   status.running = perf::running_calls(invocation.configuration.perf.state);
+  if (invocation.configuration.bus.enabled) status.bus = ask_for_bus(invocation.configuration);
   if (const auto asked = ask_chosen_store(invocation, status); !asked) {
     status.store.url = perf::without_password(status.choice.url);
     status.store_error = asked.error().message();

@@ -1,0 +1,328 @@
+#include "headroom/bus_api.hpp"
+
+#include <charconv>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "headroom/bus_publish.hpp"
+#include "headroom/bus_service.hpp"
+#include "net/held.hpp"
+
+namespace headroom::cli {
+namespace {
+
+using base::ErrorCode;
+using base::fail;
+using base::Result;
+using nlohmann::json;
+
+constexpr std::size_t kMostChannels = 1000;
+constexpr std::size_t kMostUsers = 500;
+constexpr std::size_t kMostHistory = 1000;
+constexpr std::size_t kMostDisconnectBody = 4096;
+constexpr std::chrono::seconds kDeadline{10};
+
+net::Response json_response(const json& body) {
+  return net::make_response(200, "application/json",
+                            body.dump(-1, ' ', false, json::error_handler_t::replace) + "\n");
+}
+
+std::optional<std::string_view> bearer(const net::Request& request) {
+  constexpr std::string_view kScheme = "Bearer ";
+  const std::string* header = request.headers.find("Authorization");
+  if (header == nullptr ||
+      !net::equals_ignoring_case(std::string_view(*header).substr(0, kScheme.size()), kScheme))
+    return std::nullopt;
+  return std::string_view(*header).substr(kScheme.size());
+}
+
+net::Response unauthorized(std::string_view message) {
+  net::Response response = net::error_response(401, "unauthorized", message);
+  response.headers.add("WWW-Authenticate", "Bearer realm=\"headroom bus\"");
+  return response;
+}
+
+/// What the token of the header proves.
+Result<bus::Grant> grant_of(const BusService& service, const net::Request& request) {
+  const auto token = bearer(request);
+  if (!token)
+    return fail(ErrorCode::kDenied, "this needs the header Authorization: Bearer TOKEN, a token of the bus");
+  return bus::read_token(*token, service.keys(), {}, bus::read_clocks().unix_s);
+}
+
+std::optional<net::Response> check_admin(const BusService& service, const net::Request& request) {
+  if (auto refusal = service.check_origin(request)) return refusal;
+  const auto grant = grant_of(service, request);
+  if (!grant) return unauthorized(grant.error().message());
+  if (grant->admin) return std::nullopt;
+  return net::error_response(403, "denied", "this needs a token with the claim admin");
+}
+
+/// Whoever may publish something; which channels, the body decides.
+std::optional<net::Response> check_publisher(const BusService& service, const net::Request& request) {
+  if (auto refusal = service.check_origin(request)) return refusal;
+  const auto grant = grant_of(service, request);
+  if (!grant) return unauthorized(grant.error().message());
+  if (grant->admin || !grant->publish.empty()) return std::nullopt;
+  return net::error_response(403, "denied",
+                             "this token may publish nowhere: it has no claim publish or admin");
+}
+
+json counts_json(BusService& service) {
+  const bus::HubCounts counts = service.hub().counts();
+  const bus::MemoryCounts memory = service.memory();
+  return {{"broker", service.section().broker},
+          {"available", counts.broker_available},
+          {"connections", counts.sessions},
+          {"authenticated", counts.authenticated},
+          {"most_connections", service.section().connections},
+          {"channels", counts.channels},
+          {"subscriptions", counts.subscriptions},
+          {"users", service.hub().presence().users()},
+          {"commands", counts.commands},
+          {"published", counts.published},
+          {"repeated", counts.repeated},
+          {"messages", counts.messages},
+          {"deliveries", counts.deliveries},
+          {"delivered_bytes", counts.delivered_bytes},
+          {"recovered", counts.recovered},
+          {"lost", counts.lost},
+          {"gaps", counts.gaps},
+          {"slow", counts.slow},
+          {"denied", counts.denied},
+          {"rate_limited", counts.rate_limited},
+          {"malformed", counts.malformed},
+          {"refused", counts.refused},
+          {"history_channels", memory.channels},
+          {"history_messages", memory.messages},
+          {"history_bytes", memory.bytes}};
+}
+
+/// A number of the query within [0, most].
+Result<std::size_t> number(const net::Request& request, std::string_view name, std::size_t otherwise,
+                           std::size_t most) {
+  const std::string* text = request.query.find(name);
+  if (text == nullptr) return otherwise;
+  std::size_t value = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
+  if (error == std::errc() && end == text->data() + text->size() && value <= most) return value;
+  return fail(ErrorCode::kInvalidArgument,
+              fmt::format("{} is '{:.40}'; expected a whole number up to {}", name, *text, most));
+}
+
+net::Response get_channels(BusService& service, const net::Request& request) {
+  const auto limit = number(request, "limit", 100, kMostChannels);
+  if (!limit) return net::error_response(limit.error());
+  const std::string* prefix = request.query.find("prefix");
+  json channels = json::array();
+  for (const bus::ChannelInfo& one : service.hub().channels(prefix == nullptr ? "" : *prefix, *limit)) {
+    channels.push_back({{"channel", one.channel},
+                        {"offset", one.position.offset},
+                        {"epoch", one.position.epoch},
+                        {"subscribers", one.subscribers},
+                        {"messages", one.messages}});
+  }
+  return json_response({{"channels", std::move(channels)}, {"count", service.hub().counts().channels}});
+}
+
+net::Response get_presence(BusService& service, const net::Request& request) {
+  json users = json::object();
+  for (const auto& [name, user] : request.query.all()) {
+    if (name != "user") continue;
+    if (users.size() == kMostUsers)
+      return net::error_response(400, "invalid_argument",
+                                 fmt::format("more than {} users are asked for", kMostUsers));
+    if (const auto checked = bus::check_user(user); !checked) return net::error_response(checked.error());
+    users[user] = bus::name(service.hub().presence().state(user));
+  }
+  if (users.empty()) return net::error_response(400, "invalid_argument", "expected ?user=NAME, once or more");
+  return json_response({{"users", std::move(users)}});
+}
+
+net::Response post_disconnect(BusService& service, const net::Request& request) {
+  const json body = json::parse(request.body, nullptr, false);
+  const auto named = [&](const char* key) {
+    return body.is_object() && body.size() == 1 && body.contains(key) && body.at(key).is_string();
+  };
+  const bus::Now now = bus::read_clocks();
+  if (named("user"))
+    return json_response(
+        {{"disconnected", service.hub().disconnect_user(body.at("user").get<std::string>(), now)}});
+  if (named("session")) {
+    return json_response(
+        {{"disconnected", service.hub().disconnect_session(body.at("session").get<std::string>(), now)}});
+  }
+  return net::error_response(400, "invalid_argument", R"(expected {"user":"..."} or {"session":"..."})");
+}
+
+/// A request whose answer the hub gives, maybe later.
+class Asked final : public net::HeldHandler {
+ public:
+  void expired(net::Expiry /*why*/) override {}
+  void closed(net::HeldEnd /*end*/) override {}
+};
+
+Result<bus::Position> since_of(const net::Request& request) {
+  const std::string* epoch = request.query.find("epoch");
+  const auto offset = number(request, "offset", 0, bus::kMostInteger);
+  if (!offset) return fail(offset.error());
+  return bus::Position{*offset, epoch == nullptr ? std::string() : *epoch};
+}
+
+std::string history_text(const bus::HistoryPage& page) {
+  std::string text = fmt::format(R"({{"offset":{},"epoch":"{}","lost":{},"more":{},"messages":[)",
+                                 page.position.offset, page.position.epoch, page.lost, page.more);
+  for (const bus::Message& message : page.messages) {
+    if (text.back() != '[') text.push_back(',');
+    text += fmt::format(R"({{"offset":{},"data":{}}})", message.offset, *message.data);
+  }
+  return text + "]}\n";
+}
+
+void ask_history(BusService& service, const std::shared_ptr<net::HeldRequest>& request,
+                 const net::Request& asked) {
+  const std::string* channel = asked.query.find("channel");
+  if (channel == nullptr)
+    return request->answer(net::error_response(400, "invalid_argument", "expected ?channel=NAME"));
+  if (const auto checked = bus::check_channel(*channel); !checked)
+    return request->answer(net::error_response(checked.error()));
+  const auto limit = number(asked, "limit", 100, kMostHistory);
+  if (!limit) return request->answer(net::error_response(limit.error()));
+  const auto since = since_of(asked);
+  if (!since) return request->answer(net::error_response(since.error()));
+  bus::HistoryQuery query;
+  query.limit = *limit;
+  if (asked.query.find("offset") != nullptr) query.since = &*since;
+  service.hub().history(*channel, query, bus::read_clocks(),
+                        [held = std::weak_ptr(request)](const Result<bus::HistoryPage>& page) {
+                          const auto waiting = held.lock();
+                          if (waiting == nullptr) return;
+                          if (!page) return waiting->answer(net::error_response(page.error()));
+                          waiting->answer(net::make_response(200, "application/json", history_text(*page)));
+                        });
+}
+
+void ask_publish(BusService& service, const std::shared_ptr<net::HeldRequest>& request,
+                 const net::Request& asked, const bus::Grant& grant) {
+  auto wanted = parse_publications(asked.body);
+  if (!wanted) return request->answer(net::error_response(wanted.error()));
+  publish_all(service.hub(), std::move(*wanted), grant,
+              [held = std::weak_ptr(request)](net::Response response) {
+                if (const auto waiting = held.lock()) waiting->answer(std::move(response));
+              });
+}
+
+/// Where the same question is asked with another proof.
+struct Side {
+  std::string path;
+  bool own = false;
+};
+
+class Routes {
+ public:
+  Routes(net::Router& router, BusService& service) : router_(router), service_(service) {}
+
+  void get(std::string_view name, net::Access access,
+           net::Response (*answer)(BusService&, const net::Request&)) {
+    for (const Side& side : sides(name)) {
+      net::Route route;
+      route.method = "GET";
+      route.pattern = side.path;
+      prove(route, side, access);
+      route.run_on = net::RunOn::kEventLoop;
+      route.handler = [&service = service_, answer](const net::Request& request) {
+        return answer(service, request);
+      };
+      router_.add(std::move(route));
+    }
+  }
+  void post(std::string_view name, net::Response (*answer)(BusService&, const net::Request&)) {
+    for (const Side& side : sides(name)) {
+      net::Route route;
+      route.method = "POST";
+      route.pattern = side.path;
+      prove(route, side, net::Access::kWrite);
+      route.run_on = net::RunOn::kEventLoop;
+      route.body_bytes = kMostDisconnectBody;
+      route.handler = [&service = service_, answer](const net::Request& request) {
+        return answer(service, request);
+      };
+      router_.add(std::move(route));
+    }
+  }
+  void history() {
+    for (const Side& side : sides("history")) {
+      net::HeldRoute route;
+      route.pattern = side.path;
+      prove(route, side, net::Access::kPrivate);
+      route.limits.deadline = kDeadline;
+      route.open = [&service = service_](const std::shared_ptr<net::HeldRequest>& request,
+                                         const net::Request& asked) {
+        ask_history(service, request, asked);
+        return std::make_unique<Asked>();
+      };
+      router_.add(std::move(route));
+    }
+  }
+  void publish() {
+    for (const Side& side : sides("publish")) {
+      net::HeldRoute route;
+      route.method = "POST";
+      route.pattern = side.path;
+      prove(route, side, net::Access::kWrite);
+      if (side.own)
+        route.check = [&service = service_](net::Request& request) {
+          return check_publisher(service, request);
+        };
+      route.limits.deadline = kDeadline;
+      route.limits.body_bytes = kMostPublishBody;
+      route.open = [&service = service_, own = side.own](const std::shared_ptr<net::HeldRequest>& request,
+                                                         const net::Request& asked) {
+        bus::Grant grant;
+        grant.admin = true;
+        if (own) grant = grant_of(service, asked).value_or(bus::Grant{});
+        ask_publish(service, request, asked, grant);
+        return std::make_unique<Asked>();
+      };
+      router_.add(std::move(route));
+    }
+  }
+
+ private:
+  static std::vector<Side> sides(std::string_view name) {
+    return {{fmt::format("/bus/{}", name), true}, {fmt::format("/api/bus/{}", name), false}};
+  }
+  template <typename Route>
+  void prove(Route& route, const Side& side, net::Access access) {
+    route.access = side.own ? net::Access::kOwn : access;
+    if (side.own)
+      route.check = [&service = service_](net::Request& request) { return check_admin(service, request); };
+  }
+
+  net::Router& router_;
+  BusService& service_;
+};
+
+}  // namespace
+
+void add_bus_api(net::Router& router, BusService& service) {
+  Routes routes(router, service);
+  routes.get("status", net::Access::kRead,
+             [](BusService& asked, const net::Request&) { return json_response(counts_json(asked)); });
+  routes.get("channels", net::Access::kRead, get_channels);
+  routes.get("presence", net::Access::kRead, get_presence);
+  routes.post("disconnect", post_disconnect);
+  routes.history();
+  routes.publish();
+}
+
+}  // namespace headroom::cli

@@ -1,0 +1,62 @@
+#include "headroom/bus_metrics.hpp"
+
+#include <cstdint>
+#include <string_view>
+
+#include <fmt/format.h>
+
+namespace headroom::cli {
+namespace {
+
+class Text {
+ public:
+  void counter(std::string_view name, std::string_view help, std::uint64_t value) {
+    add(name, help, "counter", value);
+  }
+  void gauge(std::string_view name, std::string_view help, std::uint64_t value) {
+    add(name, help, "gauge", value);
+  }
+  [[nodiscard]] std::string take() { return std::move(text_); }
+
+ private:
+  void add(std::string_view name, std::string_view help, std::string_view type, std::uint64_t value) {
+    text_ += fmt::format("# HELP headroom_bus_{0} {1}\n# TYPE headroom_bus_{0} {2}\nheadroom_bus_{0} {3}\n",
+                         name, help, type, value);
+  }
+
+  std::string text_;
+};
+
+}  // namespace
+
+std::string bus_metrics(const bus::HubCounts& counts, const bus::MemoryCounts& memory) {
+  Text text;
+  text.gauge("available", "1 while messages can be published and read.", counts.broker_available ? 1 : 0);
+  text.gauge("connections", "Clients now, of all doors.", counts.sessions);
+  text.gauge("connections_authenticated", "Those whose token was accepted.", counts.authenticated);
+  text.gauge("channels", "Channels with subscribers.", counts.channels);
+  text.gauge("subscriptions", "Subscriptions of all clients.", counts.subscriptions);
+  text.gauge("history_messages", "Messages kept.", memory.messages);
+  text.gauge("history_bytes", "Memory of the messages kept.", memory.bytes);
+  text.counter("commands_total", "Commands of clients.", counts.commands);
+  text.counter("published_total", "Messages published by clients and through HTTP.", counts.published);
+  text.counter("repeated_total", "Publications whose id was seen before.", counts.repeated);
+  text.counter("messages_total", "Messages from the broker.", counts.messages);
+  text.counter("deliveries_total", "Messages given to clients.", counts.deliveries);
+  text.counter("delivered_bytes_total", "Bytes of them.", counts.delivered_bytes);
+  text.counter("recovered_total", "Subscriptions that went on without a loss.", counts.recovered);
+  text.counter("lost_total", "Subscriptions that were told of a loss.", counts.lost);
+  text.counter("gaps_total", "Gaps that were filled from history.", counts.gaps);
+  text.counter("duplicates_total", "Messages dropped because they came again.", counts.duplicates);
+  text.counter("slow_total", "Clients closed because they did not take what was queued.", counts.slow);
+  text.counter("denied_total", "Commands that were not allowed.", counts.denied);
+  text.counter("rate_limited_total", "Clients closed or commands refused for their rate.",
+               counts.rate_limited);
+  text.counter("malformed_total", "Frames that could not be read.", counts.malformed);
+  text.counter("refused_total", "Connections refused.", counts.refused);
+  text.counter("dropped_messages_total", "Messages pushed out of history by a budget.",
+               memory.dropped_by_budget);
+  return text.take();
+}
+
+}  // namespace headroom::cli

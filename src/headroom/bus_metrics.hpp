@@ -1,0 +1,13 @@
+#pragma once
+
+#include <string>
+
+#include "bus/hub.hpp"
+#include "bus/memory_broker.hpp"
+
+namespace headroom::cli {
+
+/// The counts of the bus in Prometheus text format 0.0.4. Threads: pure.
+[[nodiscard]] std::string bus_metrics(const bus::HubCounts& counts, const bus::MemoryCounts& memory);
+
+}  // namespace headroom::cli

@@ -1,0 +1,118 @@
+#include "headroom/bus_service.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "headroom/bus_api.hpp"
+#include "headroom/bus_poll.hpp"
+#include "headroom/bus_socket.hpp"
+#include "headroom/bus_stream.hpp"
+#include "net/access.hpp"
+#include "net/secret_file.hpp"
+
+namespace headroom::cli {
+
+using base::fail;
+using base::Result;
+
+namespace {
+
+constexpr std::chrono::milliseconds kTickEvery{100};
+constexpr std::size_t kLargestSecretFile = 4096;
+
+bus::HubLimits hub_limits(const BusSection& section) {
+  bus::HubLimits limits;
+  const auto rate = static_cast<double>(section.connections_per_second);
+  limits.admission.all = {rate, rate};
+  limits.admission.connections = static_cast<std::size_t>(section.connections);
+  limits.admission.connections_per_address = limits.admission.connections;
+  limits.subscriptions = static_cast<std::size_t>(section.subscriptions);
+  limits.queue_bytes = static_cast<std::size_t>(section.queue_size);
+  return limits;
+}
+
+bus::PresenceLimits presence_limits(const BusSection& section) {
+  bus::PresenceLimits limits;
+  limits.away_after_ns = std::chrono::nanoseconds(section.away_after).count();
+  return limits;
+}
+
+}  // namespace
+
+Result<std::vector<bus::SigningKey>> read_signing_keys(const BusSection& section) {
+  std::vector<bus::SigningKey> keys;
+  for (const std::string& file : section.secret_files) {
+    auto text = net::read_secret_file(file, kLargestSecretFile);
+    if (!text) return fail(std::move(text.error()).within("[bus] secret_files"));
+    auto key = bus::SigningKey::from_text(std::string_view(*text).substr(0, text->find_first_of("\r\n")));
+    if (!key) return fail(std::move(key.error()).within("[bus] secret_files: " + file));
+    keys.push_back(std::move(*key));
+  }
+  return keys;
+}
+
+Result<std::unique_ptr<BusService>> BusService::create(const BusSection& section) {
+  auto rules = channel_rules(section);
+  if (!rules) return fail(std::move(rules.error()));
+  auto keys = read_signing_keys(section);
+  if (!keys) return fail(std::move(keys.error()));
+  return std::unique_ptr<BusService>(new BusService(section, std::move(*rules), std::move(*keys)));
+}
+
+BusService::BusService(const BusSection& section, bus::ChannelRules rules, std::vector<bus::SigningKey> keys)
+    : section_(section),
+      keys_(std::move(keys)),
+      rules_(std::move(rules)),
+      authority_(keys_),
+      broker_(std::make_unique<bus::MemoryBroker>(rules_, bus::random_epoch())),
+      hub_(std::make_unique<bus::Hub>(hub_limits(section_), rules_, *broker_, authority_, keys_,
+                                      presence_limits(section_))),
+      tail_(*hub_) {}
+
+void BusService::add_routes(net::Router& router) {
+  add_bus_socket(router, *this);
+  add_bus_stream(router, *this);
+  add_bus_poll(router, *this);
+  add_bus_api(router, *this);
+  add_bus_tail(router, tail_);
+}
+
+void BusService::start(net::Server& server) {
+  server_ = &server;
+  server.post([this] { broker_->start(*hub_, bus::read_clocks()); });
+  server.repeat(kTickEvery, [this] {
+    const bus::Now now = bus::read_clocks();
+    broker_->tick(now);
+    hub_->tick(now);
+    if (!hub_->drained()) return;
+    const std::lock_guard lock(mutex_);
+    drained_ = true;
+    drained_changed_.notify_all();
+  });
+}
+
+void BusService::post(std::function<void()> work) {
+  if (server_ != nullptr) server_->post(std::move(work));
+}
+
+void BusService::drain(net::Server& server, std::chrono::milliseconds patience) {
+  const auto window = std::chrono::duration_cast<std::chrono::milliseconds>(section_.reconnect_window);
+  server.post([this, window] { hub_->stop(window.count(), bus::read_clocks()); });
+  std::unique_lock lock(mutex_);
+  drained_changed_.wait_for(lock, patience, [this] { return drained_; });
+}
+
+std::optional<net::Response> BusService::check_origin(const net::Request& request) const {
+  if (!net::comes_from_another_site(request)) return std::nullopt;
+  const std::string* origin = request.headers.find("Origin");
+  if (origin != nullptr && std::ranges::find(section_.origins, *origin) != section_.origins.end())
+    return std::nullopt;
+  return net::error_response(403, "denied",
+                             "a page of this origin may not use the bus; [bus] origins lists those that may");
+}
+
+std::string bus_address(const net::Request& request) {
+  return bus::counted_address(request.remote.address);
+}
+
+}  // namespace headroom::cli

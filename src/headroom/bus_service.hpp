@@ -1,0 +1,76 @@
+#pragma once
+
+// The bus inside `headroom serve`: the hub with its broker and authority, and what all its doors share. A
+// door is one file that translates between a transport and the hub.
+//
+// Everything of it lives on the server's I/O thread; `drain` is for the thread that stops the service.
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bus/hub.hpp"
+#include "bus/memory_broker.hpp"
+#include "headroom/bus_section.hpp"
+#include "headroom/bus_tail.hpp"
+#include "net/http.hpp"
+#include "net/router.hpp"
+#include "net/server.hpp"
+
+namespace headroom::cli {
+
+/// Errors: those of reading a secret file and of bus::SigningKey; the message names the key and file.
+[[nodiscard]] base::Result<std::vector<bus::SigningKey>> read_signing_keys(const BusSection& section);
+
+/// Lifetime: made before the server and outlives it.
+class BusService {
+ public:
+  /// Errors: those of channel_rules and read_signing_keys.
+  [[nodiscard]] static base::Result<std::unique_ptr<BusService>> create(const BusSection& section);
+  BusService(const BusService&) = delete;
+  BusService& operator=(const BusService&) = delete;
+
+  /// All doors.
+  void add_routes(net::Router& router);
+  /// Begins to do what is due a few times a second, on the server's I/O thread.
+  void start(net::Server& server);
+  /// Sends the clients away at an even pace, told when to come back; returns when none are left, or after
+  /// `patience`. Threads: any but the I/O thread, while the server runs.
+  void drain(net::Server& server, std::chrono::milliseconds patience);
+
+  /// Runs it on the I/O thread, after what runs there now. Threads: the I/O thread.
+  void post(std::function<void()> work);
+
+  [[nodiscard]] bus::Hub& hub() { return *hub_; }
+  [[nodiscard]] const BusSection& section() const { return section_; }
+  [[nodiscard]] const std::vector<bus::SigningKey>& keys() const { return keys_; }
+  [[nodiscard]] bus::MemoryCounts memory() const { return broker_->counts(); }
+  /// The page of another site that is not allowed is refused.
+  [[nodiscard]] std::optional<net::Response> check_origin(const net::Request& request) const;
+
+ private:
+  BusService(const BusSection& section, bus::ChannelRules rules, std::vector<bus::SigningKey> keys);
+
+  BusSection section_;
+  std::vector<bus::SigningKey> keys_;
+  bus::ChannelRules rules_;
+  bus::TokenAuthority authority_;
+  std::unique_ptr<bus::MemoryBroker> broker_;
+  std::unique_ptr<bus::Hub> hub_;
+  BusTail tail_;
+  net::Server* server_ = nullptr;
+  std::mutex mutex_;
+  std::condition_variable drained_changed_;
+  bool drained_ = false;
+};
+
+/// The address by which the hub counts a client.
+[[nodiscard]] std::string bus_address(const net::Request& request);
+
+}  // namespace headroom::cli
