@@ -1,6 +1,5 @@
 #include "sql/postgres.hpp"
 
-#include <libpq-fe.h>
 #include <poll.h>
 
 #include <algorithm>
@@ -9,6 +8,8 @@
 
 #include <fmt/format.h>
 
+#include "sql/impl/libpq.hpp"
+
 namespace headroom::sql {
 
 namespace {
@@ -16,34 +17,6 @@ namespace {
 using base::ErrorCode;
 using base::fail;
 using Clock = PostgresConnection::Clock;
-
-struct Clear {
-  void operator()(PGresult* result) const { PQclear(result); }
-};
-using ResultOwner = std::unique_ptr<PGresult, Clear>;
-
-struct FreeOptions {
-  void operator()(PQconninfoOption* options) const { PQconninfoFree(options); }
-};
-
-std::string one_line(const char* text) {
-  std::string line(text == nullptr ? "" : text);
-  while (!line.empty() && (line.back() == '\n' || line.back() == ' ')) line.pop_back();
-  for (char& character : line) {
-    if (character == '\n' || character == '\t') character = ' ';
-  }
-  return line;
-}
-
-/// libpq's own message about a URL that it cannot read may quote the part with the password.
-Result<void> check_url(const std::string& url) {
-  char* problem = nullptr;
-  const std::unique_ptr<PQconninfoOption, FreeOptions> options(PQconninfoParse(url.c_str(), &problem));
-  PQfreemem(problem);
-  if (options != nullptr) return {};
-  return fail(ErrorCode::kInvalidArgument,
-              "the database's URL can't be read; expected postgresql://user:password@host:port/database");
-}
 
 enum class Wait : short { kRead = POLLIN, kWrite = POLLOUT, kBoth = POLLIN | POLLOUT };
 
@@ -57,43 +30,6 @@ Result<void> wait_for(pg_conn* connection, Wait what, Clock::time_point deadline
     if (ready < 0 && errno != EINTR)
       return fail(ErrorCode::kUnavailable, "the connection to the database broke");
   }
-}
-
-base::Error connection_error(pg_conn* connection) {
-  const std::string message = one_line(PQerrorMessage(connection));
-  const bool refused = message.find("authentication failed") != std::string::npos ||
-                       message.find("no password supplied") != std::string::npos ||
-                       message.find("no pg_hba.conf entry") != std::string::npos;
-  return {refused ? ErrorCode::kDenied : ErrorCode::kUnavailable,
-          message.empty() ? std::string("the connection to the database broke") : message};
-}
-
-/// By SQLSTATE: 57014 is query_canceled (statement_timeout), 55P03 lock_not_available, 42501 no right.
-base::Error statement_error(const PGresult* result) {
-  const char* field = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-  const std::string_view state = field == nullptr ? "" : field;
-  const std::string message =
-      fmt::format("PostgreSQL: {}", one_line(PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY)));
-  if (state == "57014" || state == "55P03") return {ErrorCode::kTimedOut, message};
-  if (state == "42501" || state == "25006") return {ErrorCode::kDenied, message};
-  if (state.starts_with("08") || state.starts_with("57P")) return {ErrorCode::kUnavailable, message};
-  return {ErrorCode::kInvalidArgument, message};
-}
-
-PostgresRows rows_of(const PGresult* result) {
-  PostgresRows rows;
-  for (int row = 0; row < PQntuples(result); ++row) {
-    auto& values = rows.emplace_back();
-    for (int column = 0; column < PQnfields(result); ++column) {
-      if (PQgetisnull(result, row, column) != 0) {
-        values.emplace_back();
-      } else {
-        values.emplace_back(std::string(PQgetvalue(result, row, column),
-                                        static_cast<std::size_t>(PQgetlength(result, row, column))));
-      }
-    }
-  }
-  return rows;
 }
 
 // Plans
@@ -200,7 +136,7 @@ void PostgresConnection::Finish::operator()(pg_conn* connection) const {
 }
 
 Result<PostgresConnection> PostgresConnection::connect(const std::string& url, Clock::time_point deadline) {
-  if (auto checked = check_url(url); !checked) return fail(checked.error());
+  if (auto checked = check_postgres_url(url); !checked) return fail(checked.error());
   const std::array<const char*, 4> keywords{"dbname", "fallback_application_name", "client_encoding",
                                             nullptr};
   const std::array<const char*, 4> values{url.c_str(), "headroom", "UTF8", nullptr};

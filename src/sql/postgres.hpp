@@ -5,19 +5,16 @@
 
 #include <chrono>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.hpp"
 #include "sql/explain.hpp"
+#include "sql/rows.hpp"
 
 struct pg_conn;
 
 namespace headroom::sql {
-
-/// Rows as text; nothing for NULL.
-using PostgresRows = std::vector<std::vector<std::optional<std::string>>>;
 
 /// One connection, used by one thread at a time. What misses its deadline breaks the connection: the server
 /// is told by its end.
