@@ -220,6 +220,14 @@ TEST(Configuration, TakesTheExampleWhoseValuesAreTheDefaults) {
   EXPECT_EQ(example->bus.away_after, defaults->bus.away_after);
   EXPECT_EQ(example->bus.reconnect_window, defaults->bus.reconnect_window);
   EXPECT_EQ(example->bus.channels, defaults->bus.channels);
+  EXPECT_EQ(example->tryton_bus.databases, defaults->tryton_bus.databases);
+  EXPECT_EQ(example->tryton_bus.most_databases, defaults->tryton_bus.most_databases);
+  EXPECT_EQ(example->tryton_bus.retention, defaults->tryton_bus.retention);
+  EXPECT_EQ(example->tryton_bus.messages, defaults->tryton_bus.messages);
+  EXPECT_EQ(example->tryton_bus.bytes, defaults->tryton_bus.bytes);
+  EXPECT_EQ(example->tryton_bus.polls, defaults->tryton_bus.polls);
+  EXPECT_EQ(example->tryton_bus.allow_subscribe, defaults->tryton_bus.allow_subscribe);
+  EXPECT_EQ(example->tryton_bus.redirect_age, defaults->tryton_bus.redirect_age);
 }
 
 TEST(BusSection, ReadsTheRulesOfChannelsFromWords) {

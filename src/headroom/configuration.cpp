@@ -62,6 +62,9 @@ Result<Configuration> read_configuration(const std::filesystem::path& file) {
   configuration.bus.read(bus);
   base::ConfigSection channels = toml->section("bus.channels");
   configuration.bus.read_channels(channels);
+  base::ConfigSection tryton = toml->section("bus.tryton");
+  configuration.tryton_bus.read(tryton);
+  toml->section("bus.tryton.urls").read_names(configuration.tryton_bus.urls);
   if (const auto finished = toml->finish(); !finished) return fail(finished.error());
   return configuration;
 }

@@ -14,6 +14,7 @@
 #include "headroom/bus_section.hpp"
 #include "headroom/otlp_section.hpp"
 #include "headroom/serve_section.hpp"
+#include "headroom/tryton_section.hpp"
 #include "perf/store.hpp"
 
 namespace headroom::cli {
@@ -42,6 +43,7 @@ struct Configuration {
   ServeSection serve;
   OtlpSection otlp;
   BusSection bus;
+  TrytonBusSection tryton_bus;
 };
 
 /// Reads the file given by `--config`, else $HEADROOM_CONFIG, else ./headroom.toml, else

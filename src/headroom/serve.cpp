@@ -42,6 +42,7 @@
 #include "headroom/serve_stores.hpp"
 #include "headroom/session_api.hpp"
 #include "headroom/status.hpp"
+#include "headroom/tryton_bus.hpp"
 #include "headroom/version.hpp"
 #include "net/service_manager.hpp"
 #include "perf/scoreboard.hpp"
@@ -82,21 +83,18 @@ class EndSignals {
   sigset_t before_{};
 };
 
-/// Raises the number of files that this process may open, as far as it may.
-void provide_descriptors(std::size_t clients) {
+/// Each client that waits is an open file: as many as the administrator allows, and a word when that is too few for `clients`.
+void allow_open_files(std::size_t clients) {
   constexpr rlim_t kOthers = 256;
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  const rlim_t wanted = clients + kOthers;
-  if (limit.rlim_cur >= wanted) return;
-  limit.rlim_cur = std::min(wanted, limit.rlim_max);
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-  if (limit.rlim_cur < wanted) {
-    spdlog::warn(
-        "only {} files may be open at once, {} are needed for [bus] connections: raise the limit (ulimit -n, "
-        "LimitNOFILE)",
-        limit.rlim_cur, wanted);
-  }
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &files);
+  if (files.rlim_cur >= clients + kOthers) return;
+  spdlog::warn(
+      "only {} files may be open at once, {} are needed for [bus] connections: raise the limit (ulimit -n, "
+      "LimitNOFILE)",
+      files.rlim_cur, clients + kOthers);
 }
 
 /// Everything that serves; made whole or not at all.
@@ -120,13 +118,13 @@ class Service {
       if (!bus) return fail(std::move(bus.error()));
       bus_ = std::move(*bus);
       options->limits.lasting += static_cast<std::size_t>(configuration_.bus.connections);
-      provide_descriptors(options->limits.connections + options->limits.lasting);
     }
     options->observe = [this](const net::Observation& seen) {
       metrics_.observe(seen);
       spdlog::debug("{} {} {} {} {} us", seen.address, seen.method, seen.path, seen.status,
                     seen.duration.count());
     };
+    if (auto opened = open_tryton_bus(*options); !opened) return opened;
     auto server = net::Server::create(std::move(*options), routes());
     if (!server) return fail(std::move(server.error()));
     server_ = std::move(*server);
@@ -149,11 +147,13 @@ class Service {
       std::optional<Repeater> otlp;
       if (exporter_) otlp.emplace(OtlpExporter::kEvery, [this] { send_traces(); });
       live_.start(*server_);
+      if (tryton_bus_) tryton_bus_->start(*server_);
       announce(manager);
       spdlog::info("{}: stopping", strsignal(signals.wait()));
       (void)manager.notify("STOPPING=1");
       live_.stop();
       if (bus_) bus_->drain(*server_, kDrainPatience);
+      if (tryton_bus_) tryton_bus_->stop();
       server_->stop();
       thread.join();
     }
@@ -163,6 +163,21 @@ class Service {
   }
 
  private:
+  /// Only where databases are named for it.
+  Result<void> open_tryton_bus(net::ServerOptions& options) {
+    const TrytonBusSection& section = configuration_.tryton_bus;
+    if (!section.is_open()) return {};
+    auto site = tryton_site(section);
+    if (!site) return fail(std::move(site.error()));
+    options.limits.lasting += site->limits.polls;
+    tryton_bus_ = std::make_unique<TrytonBus>(
+        std::move(*site), [this](const std::string& database, const std::string& problem) {
+          const auto duty = "Tryton's bus of " + database;
+          report(duty, problem.empty() ? Result<void>() : fail(ErrorCode::kUnavailable, problem));
+        });
+    return {};
+  }
+
   net::Router routes() {
     net::Router router;
     net::Route health;
@@ -179,6 +194,7 @@ class Service {
     metrics.pattern = "/metrics";
     metrics.run_on = net::RunOn::kEventLoop;
     metrics.handler = [this](const net::Request&) {
+      if (tryton_bus_) metrics_.set_tryton_bus(tryton_bus_->figures());
       std::string text = metrics_.text(*server_);
       if (bus_) text += bus_metrics(bus_->hub().counts(), bus_->memory());
       return net::make_response(200, "text/plain; version=0.0.4; charset=utf-8", text);
@@ -188,6 +204,7 @@ class Service {
     add_session_api(router, sign_in_);
     if (bus_) bus_->add_routes(router);
     live_.add_route(router);
+    if (tryton_bus_) tryton_bus_->add_route(router);
     add_question_api(router, {read_, configuration_});
     add_perf_api(router, {read_, write_, configuration_.perf.state, [this] { return status(); }});
     return router;
@@ -301,6 +318,7 @@ class Service {
   std::unique_ptr<BusService> bus_;  ///< none unless [bus] is enabled
   std::string traces_problem_;
   std::unique_ptr<OtlpExporter> exporter_;  ///< none unless [otlp] names a receiver
+  std::unique_ptr<TrytonBus> tryton_bus_;   ///< none unless [bus.tryton] names databases
   /// Last: its workers use all of the above.
   std::unique_ptr<net::Server> server_;
 };
@@ -344,6 +362,8 @@ Result<Exit> serve(const Invocation& invocation) {
   auto choice = chosen_store(invocation);
   if (!choice) return fail(std::move(choice.error()));
   const EndSignals signals;
+  const BusSection& bus = invocation.configuration.bus;
+  allow_open_files(bus.enabled ? static_cast<std::size_t>(bus.connections) : 0);
   Service service(invocation, std::move(*choice));
   if (auto listening = service.listen(); !listening) return fail(std::move(listening.error()));
   service.run(signals, manager);

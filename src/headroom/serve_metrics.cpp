@@ -110,6 +110,38 @@ struct ServeMetrics::Impl {
     family.Add({}).Increment(growth(value, before));
   }
 
+  /// One database of Tryton's bus; there are as many as the configuration allows.
+  void add_tryton(const TrytonFigures& one) {
+    const prometheus::Labels labels{{"database", bounded_database(one.database)}};
+    const auto set = [&](const char* name, const char* help, double value) {
+      prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add(labels).Set(value);
+    };
+    const auto add = [&](const char* name, const char* help, std::uint64_t value) {
+      auto& before = tryton_seen[one.database + '/' + name];
+      counter(registry, name, help).Add(labels).Increment(growth(value, before));
+    };
+    set("headroom_tryton_bus_listening", "1 while the database's notifications are heard.",
+        one.listening ? 1 : 0);
+    set("headroom_tryton_bus_waiting", "Polls that wait.", static_cast<double>(one.waiting));
+    set("headroom_tryton_bus_kept", "Messages kept.", static_cast<double>(one.kept));
+    set("headroom_tryton_bus_kept_bytes", "Bytes of the messages kept.", static_cast<double>(one.kept_bytes));
+    add("headroom_tryton_bus_polls_total", "Polls taken.", one.counts.polls);
+    add("headroom_tryton_bus_messages_total", "Messages that the database notified.", one.counts.messages);
+    add("headroom_tryton_bus_delivered_total", "Polls answered with a message.", one.counts.delivered);
+    add("headroom_tryton_bus_refused_total", "Polls beyond the bound.", one.counts.refused);
+    add("headroom_tryton_bus_unauthorized_total", "Polls without a session that holds.",
+        one.counts.unauthorized);
+    add("headroom_tryton_bus_unavailable_total", "Polls whose session could not be looked up.",
+        one.counts.unavailable);
+    add("headroom_tryton_bus_session_checks_total", "Look-ups of sessions, each of many.", one.counts.checks);
+    add("headroom_tryton_bus_foreign_channels_total", "Client channels of another user that were asked for.",
+        one.counts.foreign);
+    add("headroom_tryton_bus_malformed_total", "Notifications that are no message.", one.malformed);
+    add("headroom_tryton_bus_pushed_out_total", "Messages that a bound pushed out before their time.",
+        one.pushed_out);
+    add("headroom_tryton_bus_losses_total", "Connections to the database that broke.", one.losses);
+  }
+
   std::mutex mutex;
   Registry registry{Registry::InsertBehavior::Merge};
   std::set<std::string> databases;
@@ -119,6 +151,7 @@ struct ServeMetrics::Impl {
   std::map<ProcessKey, ProcessSeen> processes_seen;
   std::map<std::string, std::uint64_t, std::less<>> server_seen;
   std::map<std::string, std::uint64_t, std::less<>> otlp_seen;
+  std::map<std::string, std::uint64_t, std::less<>> tryton_seen;
 
   Family<Counter>& requests = counter(registry, "headroom_http_requests_total", "Requests answered.");
   Family<prometheus::Histogram>& request_seconds = prometheus::BuildHistogram()
@@ -245,6 +278,11 @@ void ServeMetrics::set_otlp(const OtlpQueue::Counts& counts, std::size_t queued)
   rejected.Add({}).Increment(growth(counts.rejected, impl_->otlp_seen["rejected"]));
   gauge(impl_->registry, "headroom_otlp_queued_calls", "Calls that wait to be sent.")
       .Set(static_cast<double>(queued));
+}
+
+void ServeMetrics::set_tryton_bus(const std::vector<TrytonFigures>& figures) {
+  const std::lock_guard lock(impl_->mutex);
+  for (const TrytonFigures& one : figures) impl_->add_tryton(one);
 }
 
 void ServeMetrics::duty_failed(std::string_view duty) {

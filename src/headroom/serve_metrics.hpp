@@ -16,6 +16,7 @@
 
 #include "base/clock.hpp"
 #include "headroom/otlp_queue.hpp"
+#include "headroom/tryton_door.hpp"
 #include "net/server.hpp"
 #include "perf/store.hpp"
 
@@ -37,6 +38,7 @@ class ServeMetrics {
   void pruned(std::uint64_t calls);
   void swept(std::uint64_t calls);
   void set_otlp(const OtlpQueue::Counts& counts, std::size_t queued);
+  void set_tryton_bus(const std::vector<TrytonFigures>& figures);
   void duty_failed(std::string_view duty);
   /// Prometheus text format 0.0.4.
   [[nodiscard]] std::string text(const net::Server& server);
