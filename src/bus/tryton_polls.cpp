@@ -69,7 +69,7 @@ void TrytonPolls::look(Time now, TrytonPollId id, const Poll& poll) {
   if (message != nullptr) answer(id, TrytonOutcome::kMessage, std::move(message));
 }
 
-void TrytonPolls::publish(Time now, TrytonHistory::Message message) {
+void TrytonPolls::publish(Time now, const TrytonHistory::Message& message) {
   ++counts_.messages;
   history_.expire(now);
   history_.append(now, message);

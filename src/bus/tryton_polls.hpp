@@ -89,7 +89,7 @@ class TrytonPolls {
                                                  TrytonWish wish = TrytonWish::kMessages);
   /// The client has gone; an id that is not known is passed over.
   void close(TrytonPollId id);
-  void publish(Time now, TrytonHistory::Message message);
+  void publish(Time now, const TrytonHistory::Message& message);
 
   /// The sessions to look up now; empty when there is none, or it is too soon. The caller must say how it
   /// went, by `checked` or `check_failed`.
