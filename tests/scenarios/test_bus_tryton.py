@@ -404,3 +404,15 @@ def test_five_thousand_clients_wait_on_one_connection_and_no_thread(site, notifi
     assert status == b'200' and json.loads(body)['message']['type'] == 'broadcast'
     assert site.metric(bus, 'delivered_total') == 5000
     wait_until(lambda: site.metric(bus, 'waiting') == 0, 20, 'the end of all polls')
+
+
+def test_a_role_that_may_read_sessions_and_nothing_else_is_enough(site, notifier):
+    site.postgresql.execute('CREATE ROLE reader LOGIN')
+    bus = site.serve(uri='postgresql://reader@127.0.0.1:%d/' % site.postgresql.port)
+    assert bus.poll(site.client)[0] == 503
+    status, _, health = bus.get('/health')
+    assert status == 503 and b'permission denied for table ir_session' in health
+    site.postgresql.execute('GRANT SELECT (create_uid, create_date, key) ON ir_session TO reader', site.database)
+    notifier.notify({'title': 'heard', 'user': site.client.user_id})
+    assert bus.read(site.client, 1)[0]['message']['title'] == 'heard'
+    wait_until(lambda: bus.get('/health')[0] == 200, 20, 'the good health')
