@@ -1,0 +1,43 @@
+// Builds the package: node build.mjs FOLDER
+//
+// bus.js (what an application imports) and bus.worker-VERSION.js. VERSION is a hash of the worker as built: all tabs of a
+// browser share the worker of that name, so another content has another name. The build fails when a browser would load more
+// than the budget.
+import { createHash } from 'node:crypto'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
+import { build, transformWithEsbuild } from 'vite'
+
+const here = dirname(fileURLToPath(import.meta.url))
+const folder = resolve(process.argv[2] ?? 'dist')
+const BUDGET = 8000
+
+/** One file of the package as text, minified. Vite leaves the white space of ES libraries, so esbuild is called once more. */
+async function bundle(entry, format, define) {
+  const [{ output }] = await build({
+    root: here,
+    configFile: false,
+    logLevel: 'warn',
+    define,
+    build: { write: false, target: 'es2020', minify: false, lib: { entry: join(here, 'src', entry), formats: [format], name: 'headroomBus' } },
+  })
+  const minified = await transformWithEsbuild(output[0].code, 'bundle.js', { minify: true, target: 'es2020', sourcemap: false })
+  return minified.code
+}
+
+const worker = await bundle('worker.ts', 'iife', {})
+const version = createHash('sha256').update(worker).digest('hex').slice(0, 8)
+const define = { BUS_VERSION: JSON.stringify(version) }
+const files = {
+  [`bus.worker-${version}.js`]: worker,
+  'bus.js': await bundle('bus.ts', 'es', define),
+}
+const size = Object.values(files).reduce((sum, text) => sum + gzipSync(text, { level: 9 }).length, 0)
+if (size > BUDGET) throw new Error(`the bus in a browser has ${size} bytes packed; at most ${BUDGET} are allowed`)
+console.log(`bus: ${size} of ${BUDGET} bytes, packed`)
+
+rmSync(folder, { recursive: true, force: true })
+mkdirSync(folder, { recursive: true })
+for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text)
