@@ -11,7 +11,7 @@ export const base = process.env.HEADROOM_URL
 export const token = process.env.HEADROOM_TOKEN
 export const DEADLINE = 15_000
 const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-component-update',
-  '--disable-sync', '--no-first-run']
+  '--disable-sync', '--no-first-run', '--host-resolver-rules=MAP *.test 127.0.0.1']
 
 const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
 
@@ -23,7 +23,7 @@ export async function work(name, ...args) {
 }
 
 export async function launch() {
-  return chromium.launch({ executablePath: '/usr/bin/chromium', args: FLAGS })
+  return chromium.launch({ executablePath: '/usr/bin/chromium', args: FLAGS, ignoreDefaultArgs: ['--disable-back-forward-cache'] })
 }
 
 /** A page of its own context, in which nobody is signed in. What goes wrong in it is in `page.wrongs`, which `run` wants empty. */
