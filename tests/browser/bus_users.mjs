@@ -42,24 +42,29 @@ async function plainHttp(browser) {
   await profile.context.close()
 }
 
+/** A second tab stays: Chromium may halt a SharedWorker whose last page it keeps for the way back. */
 async function backAndForth(browser, way) {
   const network = await Network.start()
   const profile = await Profile.start(browser, network, way)
-  const page = await profile.open()
-  const other = await (await Profile.start(browser, network, way)).open('bob')
-  await publish(other, 'room:1', 1)
-  await allGot([page], [1])
+  const page = await profile.open('alice', ['room:1', 'room:left'])
+  const stays = await profile.open('alice')
+  const elsewhere = await Profile.start(browser, network, way)
+  const bob = await elsewhere.open('bob')
+  await publish(bob, 'room:1', 1)
+  await allGot([page, stays], [1])
   await page.evaluate(() => window.addEventListener('pageshow', (event) => (window.restored = event.persisted)))
-  const away = network.open
   await page.goto('about:blank')
-  await until(() => network.open === away - 1, 'a page that is left holds no connection')
-  await publish(other, 'room:1', 2)
+  const readers = () => bob.evaluate(() => bus.who('room:left'))
+  await until(async () => (await readers()).users.length === 0, 'a page that is left reads nothing')
+  await publish(bob, 'room:1', 2)
   await page.goBack({ waitUntil: 'commit' })
-  assert.equal(await page.evaluate(() => window.restored), true, 'the page comes back as it was')
-  await publish(other, 'room:1', 3)
-  await allGot([page], [1, 2, 3])
-  assert.equal(await losses(page), 0)
+  await until(() => page.evaluate(() => window.restored === true), 'the page comes back as it was')
+  await publish(bob, 'room:1', 3)
+  await allGot([page, stays], [1, 2, 3])
+  for (const one of [page, stays]) assert.equal(await losses(one), 0)
+  assert.equal(network.open, 2, 'one connection for each profile')
   await profile.context.close()
+  await elsewhere.context.close()
 }
 
 await run(async (browser) => {
