@@ -23,8 +23,10 @@ export class Network {
   #pairs = new Set()
   #cut = false
 
-  static async start() {
+  /** `site` gives what else is served: [content type, bytes] of a path. */
+  static async start(site = (path) => (path === '/tab' ? ['text/html', PAGE] : undefined)) {
     const network = new Network()
+    network.site = site
     network.listener = createServer((socket) => network.#accept(socket))
     await new Promise((resolve) => network.listener.listen(0, '127.0.0.1', resolve))
     network.port = network.listener.address().port
@@ -47,14 +49,17 @@ export class Network {
     this.#cut = false
   }
 
-  /** Notes a WebSocket; true for the page of the tabs, which comes from here. */
+  /** Notes a WebSocket; the answer to a request for what comes from here. */
   #look(pair, bytes) {
-    const request = bytes.toString('latin1', 0, 16)
-    if (request.startsWith('GET /bus/ws') && !pair.websocket) {
+    const [, path] = /^GET ([^ ?]+)/.exec(bytes.toString('latin1', 0, 500)) ?? []
+    if (path === '/bus/ws' && !pair.websocket) {
       pair.websocket = true
       this.opened += 1
     }
-    return request.startsWith('GET /tab')
+    const [type, body] = (path && this.site(path)) || []
+    if (!type) return undefined
+    const head = `HTTP/1.1 200 OK\r\nContent-Type: ${type}\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n`
+    return Buffer.concat([Buffer.from(head), Buffer.from(body)])
   }
 
   #accept(here) {
@@ -63,7 +68,8 @@ export class Network {
     this.#pairs.add(pair)
     const pass = (from, to) => {
       from.on('data', (bytes) => {
-        if (from === here && this.#look(pair, bytes)) here.end(PAGE)
+        const page = from === here ? this.#look(pair, bytes) : undefined
+        if (page) here.end(page)
         else if (!pair.dead) to.write(bytes)
       })
       from.on('close', () => {
@@ -78,8 +84,7 @@ export class Network {
 }
 
 // Chromium lets a page open sockets to this machine only if it came from there itself, so it is not a route of Playwright's.
-const BODY = '<!doctype html><link rel="icon" href="data:,"><title>tab</title><p>tab'
-const PAGE = `HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: ${BODY.length}\r\nConnection: close\r\n\r\n${BODY}`
+const PAGE = '<!doctype html><link rel="icon" href="data:,"><title>tab</title><p>tab'
 
 const HIDE = { shared: () => undefined, led: () => delete globalThis.SharedWorker, alone: () => undefined }
 

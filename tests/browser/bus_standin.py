@@ -61,6 +61,8 @@ class Connection:
         try:
             async for text in self.socket:
                 command = json.loads(text)
+                if 'connect' in command and user_of(command['connect']['token']).startswith('13@'):
+                    return await self.socket.close(4201, '{"code":"token_invalid","message":"no such session"}')
                 name = next(key for key in command if key != 'id')
                 self.send({'id': command['id'], **getattr(self, 'do_' + name)(command[name])})
                 for follow in self.queue_after:
@@ -82,8 +84,7 @@ class Connection:
             await self.socket.send(await self.queue.get())
 
     def do_connect(self, body):
-        claims = body['token'].split('.')[1]
-        self.user = json.loads(base64.urlsafe_b64decode(claims + '=' * (-len(claims) % 4)))['sub']
+        self.user = user_of(body['token'])
         tell()
         return {'connect': {'connection': 'c1', 'user': self.user, 'protocol': 1, 'ping_s': 25}}
 
@@ -144,6 +145,14 @@ class Connection:
 
     def do_refresh(self, _):
         return {'refresh': {}}
+
+
+def user_of(token):
+    if token.startswith('Session '):
+        _, database, auth = token.split()
+        return '%s@%s' % (base64.b64decode(auth).decode().split(':')[1], database)
+    claims = token.split('.')[1]
+    return json.loads(base64.urlsafe_b64decode(claims + '=' * (-len(claims) % 4)))['sub']
 
 
 def status(user):

@@ -9,6 +9,7 @@ import programs
 from servers import Servers, free_port
 from servers.process import Process, listening
 
+PACKAGE = Path(os.environ['HEADROOM_BUILD']) / 'web/pages/bus'
 KEY = 'a-key-of-the-tests-0123456789abcdef0123456789'
 
 
@@ -22,8 +23,7 @@ class Bus:
         self.process = None
 
     def start(self):
-        package = Path(os.environ['HEADROOM_BUILD']) / 'web/pages/bus'
-        self.process = self.servers.start(Process('bus', [sys.executable, programs.HERE / 'bus_standin.py', self.port, package],
+        self.process = self.servers.start(Process('bus', [sys.executable, programs.HERE / 'bus_standin.py', self.port, PACKAGE],
             self.servers.folder, ready=lambda: listening(self.port)))
 
     def stop(self):
@@ -40,7 +40,8 @@ def tabs(servers):
     bus.start()
 
     def run(name):
-        assert programs.run(name, bus, {'HEADROOM_URL': bus.url, 'HEADROOM_BUS_KEY': KEY}), '%s failed' % name
+        environment = {'HEADROOM_URL': bus.url, 'HEADROOM_BUS_KEY': KEY, 'HEADROOM_BUS_PACKAGE': str(PACKAGE)}
+        assert programs.run(name, bus, environment), '%s failed' % name
     return run
 
 
@@ -54,3 +55,7 @@ def test_what_was_acknowledged_is_seen_or_said_to_be_lost_when_server_or_network
 
 def test_users_never_share_and_pages_over_plain_http_or_left_behave(tabs):
     tabs('bus_users.mjs')
+
+
+def test_twenty_tabs_of_sao_have_one_connection_and_show_a_notification_once(tabs):
+    tabs('bus_sao.mjs')

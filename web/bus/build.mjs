@@ -1,6 +1,6 @@
 // Builds the package: node build.mjs FOLDER
 //
-// bus.js (what an application imports) and bus.worker-VERSION.js. VERSION is a hash of the worker as built: all tabs of a
+// bus.js (what an application imports), bus.worker-VERSION.js, and custom.js (for SAO: bus.js and a little more). VERSION is a hash of the worker as built: all tabs of a
 // browser share the worker of that name, so another content has another name. The build fails when a browser would load more
 // than the budget.
 import { createHash } from 'node:crypto'
@@ -37,6 +37,8 @@ const files = {
 const size = Object.values(files).reduce((sum, text) => sum + gzipSync(text, { level: 9 }).length, 0)
 if (size > BUDGET) throw new Error(`the bus in a browser has ${size} bytes packed; at most ${BUDGET} are allowed`)
 console.log(`bus: ${size} of ${BUDGET} bytes, packed`)
+
+files['custom.js'] = await bundle('sao.ts', 'iife', define)
 
 rmSync(folder, { recursive: true, force: true })
 mkdirSync(folder, { recursive: true })
