@@ -33,6 +33,6 @@ test('a moment of another day names the day', () => {
 test('numbers lose trailing zeros, counts get groups', () => {
   expect([8, 3.4, 1204, 12.04, 400, 100.5, 0].map(number)).toEqual(['8', '3.4', '1,204', '12', '400', '101', '0'])
   expect([plural(1, 'row'), plural(4000, 'row')]).toEqual(['1 row', '4,000 rows'])
-  expect(count(1234567)).toBe('1,234,567')
+  expect([999, 1000, 1234567, -1234567].map(count)).toEqual(['999', '1,000', '1,234,567', '-1,234,567'])
   expect(share(1, 3)).toBe('33 %')
 })
