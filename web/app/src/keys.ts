@@ -1,6 +1,6 @@
 // Keys that work everywhere, unless one types into a field. A page adds its own with `useKeys`; the help lists what is in force.
 
-import { useEffect } from 'preact/hooks'
+import { useLayoutEffect } from 'preact/hooks'
 import { signal } from './signal'
 
 export interface Shortcut {
@@ -31,7 +31,7 @@ addEventListener('keydown', (event) => {
 
 /** Puts shortcuts in force while a component is shown; a later one goes before an earlier one with the same key. */
 export function useKeys(own: Shortcut[], dependencies: unknown[]): void {
-  useEffect(() => {
+  useLayoutEffect(() => {
     shortcuts.set([...shortcuts.value, ...own])
     return () => shortcuts.set(shortcuts.value.filter((shortcut) => !own.includes(shortcut)))
   }, dependencies)

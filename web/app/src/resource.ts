@@ -1,6 +1,6 @@
 // One answer of the daemon as state of a component.
 
-import { useCallback, useEffect, useState } from 'preact/hooks'
+import { useCallback, useEffect, useLayoutEffect, useState } from 'preact/hooks'
 import { ApiError, get, type Parameters } from './api'
 
 export interface Resource<T> {
@@ -13,12 +13,14 @@ export function asApiError(error: unknown): ApiError {
   return error instanceof ApiError ? error : new ApiError(0, 'internal', String(error))
 }
 
-/** Asks again when path or parameters change, and every `every` milliseconds; a page in the background does not ask. */
+/** Asks again when path or parameters change, and every `every` milliseconds; a page in the background does not ask.
+ * What it asks is on its way before the browser draws: an effect would wait for that. */
 export function useResource<T>(path: string | undefined, parameters: Parameters = {}, every = 0): Resource<T> {
   const [state, setState] = useState<{ value?: T; error?: ApiError }>({})
   const [turn, setTurn] = useState(0)
   const key = JSON.stringify([path, parameters])
-  useEffect(() => {
+  useLayoutEffect(() => setState((old) => (old.error ? {} : old)), [key])
+  useLayoutEffect(() => {
     if (path === undefined) return
     const stop = new AbortController()
     get<T>(path, parameters, stop.signal).then(
@@ -35,6 +37,5 @@ export function useResource<T>(path: string | undefined, parameters: Parameters 
     const timer = setInterval(() => document.visibilityState === 'visible' && reload(), every)
     return () => clearInterval(timer)
   }, [every])
-  useEffect(() => setState((old) => (old.error ? {} : old)), [key])
   return { value: state.value, error: state.error, reload }
 }

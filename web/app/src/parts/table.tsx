@@ -66,7 +66,10 @@ function useSize(): [preact.RefObject<HTMLDivElement>, number, number] {
   const [size, setSize] = useState<[number, number]>([0, 0])
   useLayoutEffect(() => {
     const element = box.current!
-    const measure = () => setSize([element.clientWidth, element.clientHeight])
+    const measure = () => setSize((old) => {
+      const { clientWidth: width, clientHeight: height } = element
+      return old[0] === width && old[1] === height ? old : [width, height]
+    })
     const observer = new ResizeObserver(measure)
     observer.observe(element)
     measure()
@@ -105,9 +108,10 @@ function Grid<R extends object>(props: TableProps<R> & { total: number }) {
   const id = useId()
   const columns = useMemo(() => fitting(props.columns, width || 1000), [props.columns, width])
   const first = Math.max(0, Math.floor(scroll / ROW_HEIGHT) - 8)
-  const last = Math.min(total - 1, Math.ceil((scroll + (height || 600)) / ROW_HEIGHT) + 8)
+  // Without a height nothing was measured yet; rows drawn then would be drawn twice.
+  const last = height === 0 ? first - 1 : Math.min(total - 1, Math.ceil((scroll + height) / ROW_HEIGHT) + 8)
   useEffect(() => rows.want(first, last), [rows, first, last, rows.version.value])
-  useEffect(() => {
+  useLayoutEffect(() => {
     setActive(-1)
     box.current?.scrollTo({ top: 0 })
   }, [rows])
