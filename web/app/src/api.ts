@@ -94,8 +94,8 @@ async function request<T>(method: string, url: string, body?: unknown, stop?: Ab
   const text = await answer.text()
   if (answer.ok) return JSON.parse(text) as T
   const error = errorOf(answer.status, text)
-  // A session may end at any moment; the page then asks to sign in again.
-  if (answer.status === 401 && url !== '/api/session' && session.value) await loadSession().catch(() => undefined)
+  // A page asks before it is known who reads it, and a session may end at any moment; either way the reader is asked to sign in.
+  if (answer.status === 401 && url !== '/api/session') await loadSession().catch(() => undefined)
   throw error
 }
 

@@ -1,7 +1,7 @@
 // The shell around the pages: navigation, theme, who is signed in, help; and the page that the address names.
 
 import type { ComponentType } from 'preact'
-import { useEffect, useRef, useState } from 'preact/hooks'
+import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { loadSession, session, signOut } from './api'
 import { useKeys } from './keys'
 import { pageAt, pages, type PageEntry } from './pages'
@@ -24,7 +24,7 @@ export function App() {
     setFailed(undefined)
     loadSession().catch((error: unknown) => setFailed(asApiError(error)))
   }
-  useEffect(load, [])
+  useLayoutEffect(load, [])
   useKeys([
     { keys: ['?'], does: 'this help', run: () => setHelp((shown) => !shown) },
     { keys: ['t'], does: 'dark or light', run: toggleTheme },
@@ -39,7 +39,6 @@ export function App() {
       <Bar path={path} onHelp={() => setHelp(true)} onSignIn={() => setAsking(true)} />
       <main id="main" tabIndex={-1}>
         {failed ? <Failure error={failed} again={load} />
-          : who === undefined ? <Waiting what="Headroom" />
           : signIn ? <SignIn required={locked} onCancel={() => setAsking(false)} />
           : <CurrentPage key={path} entry={pageAt(path)} />}
       </main>
@@ -88,7 +87,7 @@ function CurrentPage({ entry }: { entry: PageEntry | undefined }) {
   const [View, setView] = useState<ComponentType>()
   const [failed, setFailed] = useState(false)
   const first = useRef(document.activeElement === document.body)
-  useEffect(() => {
+  useLayoutEffect(() => {
     entry?.load().then((module) => setView(() => module.default), () => setFailed(true))
     if (!first.current) document.getElementById('main')?.focus({ preventScroll: true })
   }, [entry])

@@ -1,8 +1,9 @@
-// The navigation: one line is one page. A page is loaded when it is first opened.
+// The navigation: one line is one page. A page is loaded when it is first opened; the one where all begins comes with the shell.
 //
 // `section` puts a page into the navigation bar; one without is reached from others. Another part of Headroom adds its pages here.
 
 import type { ComponentType } from 'preact'
+import * as sessions from './pages/sessions'
 
 export interface PageEntry {
   path: string
@@ -12,7 +13,7 @@ export interface PageEntry {
 }
 
 export const pages: PageEntry[] = [
-  { path: '/', title: 'Sessions', section: 'Analyzer', load: () => import('./pages/sessions') },
+  { path: '/', title: 'Sessions', section: 'Analyzer', load: () => Promise.resolve(sessions) },
   { path: '/live', title: 'Live', section: 'Analyzer', load: () => import('./pages/live') },
   { path: '/advice', title: 'Advice', section: 'Analyzer', load: () => import('./pages/advice') },
   { path: '/compare', title: 'Compare', section: 'Analyzer', load: () => import('./pages/compare') },
