@@ -30,6 +30,15 @@ test('a search counts time once where matches hold each other', () => {
   expect(matchFrames(frames, ' ')).toBeUndefined()
 })
 
+test('siblings stand by length and then by number, few and many', () => {
+  for (const many of [2, 16, 17, 300]) {
+    const self_ns = Array.from({ length: many + 1 }, (_, n) => (n * 7) % 5)
+    const flame = layout({ parent: Array<number>(many + 1).fill(0), self_ns })
+    const naive = self_ns.map((_, n) => n).slice(1).sort((a, b) => self_ns[b]! - self_ns[a]! || a - b)
+    expect([...flame.order]).toEqual([0, ...naive])
+  }
+})
+
 test('random trees agree with a naive walk', () => {
   let seed = 20261121
   const random = (below: number) => (seed = (seed * 1103515245 + 12345) % 2147483648) % below

@@ -67,12 +67,26 @@ function levelOrder(parent: Int32Array, length: Float64Array): Int32Array {
   let end = Math.min(size, 1)
   for (let i = 0; i < end; i += 1) {
     const node = order[i]!
-    const group = children.subarray(from[node], from[node + 1])
-    if (group.length > 1) group.sort((a, b) => length[b]! - length[a]! || a - b)
-    order.set(group, end)
-    end += group.length
+    const first = end
+    for (let at = from[node]!; at < from[node + 1]!; at += 1) order[end++] = children[at]!
+    if (end - first > 1) sortByLength(order, first, end, length)
   }
   return order
+}
+
+/** The longest first, equal ones in the order of their numbers. Nearly all nodes have few children, for which calling the sort of the
+ * language takes longer than sorting. */
+function sortByLength(order: Int32Array, first: number, end: number, length: Float64Array): void {
+  if (end - first > 16) {
+    order.subarray(first, end).sort((a, b) => length[b]! - length[a]! || a - b)
+    return
+  }
+  for (let at = first + 1; at < end; at += 1) {
+    const node = order[at]!
+    let to = at
+    for (; to > first && length[order[to - 1]!]! < length[node]!; to -= 1) order[to] = order[to - 1]!
+    order[to] = node
+  }
 }
 
 /** How deep it is, and where each level begins in the order. */
