@@ -1,6 +1,6 @@
 # Completion for headroom(1). A test compares the names below with those of the command line itself.
 
-_headroom_commands="session method table call profile db io query repeat conflict overview top stack advice explain diff export trace trytond status prune import bus serve help"
+_headroom_commands="session method table call profile db io query repeat conflict overview top block stack advice explain diff export trace trytond status prune import bus serve help"
 _headroom_common="--config --store --trytond-config --color --json --no-pager --width --help --version"
 _headroom_filters="--since --until --user --database --method --limit --offset"
 
@@ -35,6 +35,8 @@ _headroom_options() {
     method:* | table:* | call:* | profile:* | db:* | io:* | query:* | conflict:*) echo "$_headroom_filters" ;;
     diff:*) echo "--by --measure --threshold --user --database --method --limit --offset" ;;
     advice:*) echo "$_headroom_filters" ;;
+    top:*) echo "--once --sort" ;;
+    block:*) echo "--database --url" ;;
     explain:*) echo "--fingerprint --analyze --timeout --url" ;;
     export:*) echo "--format --report --user --database --method --since --until" ;;
     prune:*) echo "--age --size" ;;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <atomic>
+#include <nlohmann/json.hpp>
 
 #include "headroom/advice.hpp"
 #include "headroom/api_parameters.hpp"
@@ -170,6 +171,17 @@ net::Response post_plan(const QuestionContext& context, const net::Request& requ
   return explain(context, request, true);
 }
 
+net::Response get_blocking(const QuestionContext& context, const net::Request& request) {
+  ParameterReader reader(request.query, base::utc_now());
+  if (const auto finished = reader.finish("blocking"); !finished)
+    return net::error_response(finished.error());
+  const auto running = perf::running_calls(context.configuration.perf.state);
+  const BlockingView view = context.blocking.look(running, Asked::kAll, base::monotonic_ns());
+  return net::make_response(
+      200, "application/json",
+      blocking_json(view).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+}
+
 using Answer = net::Response (*)(const QuestionContext&, const net::Request&);
 
 net::Route route(std::string method, std::string pattern, net::Access access, const QuestionContext& context,
@@ -188,6 +200,7 @@ net::Route route(std::string method, std::string pattern, net::Access access, co
 void add_question_api(net::Router& router, const QuestionContext& context) {
   router.add(route("GET", "/api/perf/diff", net::Access::kRead, context, get_diff));
   router.add(route("GET", "/api/perf/advice", net::Access::kRead, context, get_advice));
+  router.add(route("GET", "/api/perf/blocking", net::Access::kRead, context, get_blocking));
   router.add(route("GET", "/api/perf/export", net::Access::kPrivate, context, get_export));
   router.add(route("GET", "/api/perf/explain", net::Access::kPrivate, context, get_plan));
   router.add(route("POST", "/api/perf/explain", net::Access::kWrite, context, post_plan));

@@ -1,8 +1,9 @@
 #pragma once
 
 // The routes under /api/perf that answer questions over many calls: what changed, what is worth changing,
-// plans, files for other tools. docs/api.md describes them for their users.
+// plans, files for other tools, who waits for whom. docs/api.md describes them for their users.
 
+#include "headroom/blocking_watch.hpp"
 #include "headroom/configuration.hpp"
 #include "headroom/serve_stores.hpp"
 #include "net/router.hpp"
@@ -13,6 +14,7 @@ namespace headroom::cli {
 struct QuestionContext {
   StorePool& read;
   const Configuration& configuration;
+  BlockingWatch& blocking;
 };
 
 void add_question_api(net::Router& router, const QuestionContext& context);

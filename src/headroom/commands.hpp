@@ -12,6 +12,8 @@ void add_report_commands(CLI::App& app, Invocation& invocation);
 void add_top_command(CLI::App& app, Invocation& invocation);
 /// stack
 void add_stack_command(CLI::App& app, Invocation& invocation);
+/// block
+void add_block_command(CLI::App& app, Invocation& invocation);
 /// advice
 void add_advice_command(CLI::App& app, Invocation& invocation);
 /// diff

@@ -431,7 +431,9 @@ const std::vector<std::string> kCommands{"",
                                          "bus channels",
                                          "bus presence",
                                          "bus disconnect",
-                                         "bus check"};
+                                         "bus check",
+                                         "top",
+                                         "block"};
 
 TEST_F(Executable, HelpsEverywhereWithExamples) {
   for (const std::string& command : kCommands) {

@@ -74,6 +74,7 @@ LiveView LiveSource::look(base::UtcTime now, std::int64_t now_ns) {
   view.at = now;
   view.running = perf::running_calls(state_);
   view.running_total = view.running.size();
+  if (blocking_) view.blocking = blocking_->look(view.running, Asked::kWhoWaits, now_ns);
   if (view.running.size() > kRunning) view.running.resize(kRunning);
   const auto read = with_store_([&](perf::OpenStore& open) { return read_store(open, now, now_ns, view); });
   if (!read) view.problem = read.error().message();
@@ -82,9 +83,17 @@ LiveView LiveSource::look(base::UtcTime now, std::int64_t now_ns) {
   return view;
 }
 
+void LiveSource::rest() {
+  if (blocking_) blocking_->rest();
+}
+
 std::string live_json(const LiveView& view) {
   json running = json::array();
-  for (const perf::RunningCall& call : view.running) running.push_back(running_json(call));
+  for (const perf::RunningCall& call : view.running) {
+    running.push_back(running_json(call));
+    const std::string blocker = blocked_by(view.blocking, call);
+    running.back()["blocked_by"] = blocker.empty() ? json() : json(blocker);
+  }
   json methods = json::array();
   for (const perf::MethodRate& rate : view.methods) methods.push_back(method_json(rate));
   json calls = json::array();
@@ -92,6 +101,7 @@ std::string live_json(const LiveView& view) {
   const json whole{{"at", base::to_iso(view.at)},
                    {"running", std::move(running)},
                    {"running_total", view.running_total},
+                   {"blocking", blocking_json(view.blocking)},
                    {"methods", std::move(methods)},
                    {"per_second", view.per_second},
                    {"calls", std::move(calls)},

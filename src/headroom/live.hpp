@@ -4,11 +4,13 @@
 
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/clock.hpp"
 #include "base/result.hpp"
+#include "headroom/blocking_watch.hpp"
 #include "perf/live.hpp"
 #include "perf/scoreboard.hpp"
 #include "perf/store.hpp"
@@ -20,6 +22,7 @@ struct LiveView {
   base::UtcTime at{};
   std::vector<perf::RunningCall> running;  ///< oldest first
   std::size_t running_total = 0;
+  BlockingView blocking;  ///< of the databases in which a running call has been in a statement for a while
   std::vector<perf::MethodRate> methods;  ///< the most time first
   double per_second = 0;                  ///< over all methods
   std::vector<perf::CallSummary> calls;   ///< recorded within the last seconds, newest first
@@ -41,11 +44,14 @@ class LiveSource {
   /// Lends a store for the length of the call.
   using WithStore = std::function<base::Result<void>(const UseStore&)>;
 
-  LiveSource(std::string state, WithStore with_store)
-      : state_(std::move(state)), with_store_(std::move(with_store)) {}
+  /// `blocking` may be null: then nothing is said about locks.
+  LiveSource(std::string state, WithStore with_store, std::shared_ptr<BlockingWatch> blocking = nullptr)
+      : state_(std::move(state)), with_store_(std::move(with_store)), blocking_(std::move(blocking)) {}
 
   /// Never fails: a store that is away is a `problem`, and the scoreboards tell what runs all the same.
   [[nodiscard]] LiveView look(base::UtcTime now, std::int64_t now_ns);
+  /// Nobody looks for now: ends what is only kept from look to look.
+  void rest();
 
  private:
   base::Result<void> read_store(perf::OpenStore& open, base::UtcTime now, std::int64_t now_ns,
@@ -53,6 +59,7 @@ class LiveSource {
 
   std::string state_;
   WithStore with_store_;
+  std::shared_ptr<BlockingWatch> blocking_;
   perf::LiveWindow window_{kWindow};
 };
 

@@ -84,6 +84,7 @@ void LiveFeed::stop() {
 
 bool LiveFeed::wait_for_audience() {
   std::unique_lock lock(audience_->mutex);
+  if (audience_->group.size() == 0) source_.rest();
   audience_->changed.wait(lock, [this] { return audience_->stopping || audience_->group.size() > 0; });
   return !audience_->stopping;
 }

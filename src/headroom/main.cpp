@@ -79,6 +79,7 @@ void declare(CLI::App& app, Invocation& invocation) {
   add_report_commands(app, invocation);
   add_top_command(app, invocation);
   add_stack_command(app, invocation);
+  add_block_command(app, invocation);
   add_advice_command(app, invocation);
   add_explain_command(app, invocation);
   add_diff_command(app, invocation);

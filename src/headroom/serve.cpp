@@ -83,7 +83,8 @@ class EndSignals {
   sigset_t before_{};
 };
 
-/// Each client that waits is an open file: as many as the administrator allows, and a word when that is too few for `clients`.
+/// Each client that waits is an open file: as many as the administrator allows, and a word when that is too
+/// few for `clients`.
 void allow_open_files(std::size_t clients) {
   constexpr rlim_t kOthers = 256;
   rlimit files{};
@@ -106,8 +107,10 @@ class Service {
         read_(choice_.url, perf::OpenMode::kRead, static_cast<std::size_t>(configuration_.serve.workers) + 1),
         write_(choice_.url, perf::OpenMode::kWrite, 2),
         health_(base::utc_now()),
-        live_(LiveSource(configuration_.perf.state,
-                         [this](const LiveSource::UseStore& use) { return read_.with(use); })) {}
+        blocking_(std::make_shared<BlockingWatch>(configuration_.perf.databases)),
+        live_(LiveSource(
+            configuration_.perf.state, [this](const LiveSource::UseStore& use) { return read_.with(use); },
+            blocking_)) {}
 
   Result<void> listen() {
     auto options = server_options(configuration_.serve);
@@ -205,7 +208,7 @@ class Service {
     if (bus_) bus_->add_routes(router);
     live_.add_route(router);
     if (tryton_bus_) tryton_bus_->add_route(router);
-    add_question_api(router, {read_, configuration_});
+    add_question_api(router, {read_, configuration_, *blocking_});
     add_perf_api(router, {read_, write_, configuration_.perf.state, [this] { return status(); }});
     return router;
   }
@@ -314,6 +317,7 @@ class Service {
   ServeMetrics metrics_;
   const net::StaticFiles pages_{embedded_pages()};
   std::shared_ptr<net::SignIn> sign_in_;
+  const std::shared_ptr<BlockingWatch> blocking_;  ///< one for all who ask, so that none asks too often
   LiveFeed live_;
   std::unique_ptr<BusService> bus_;  ///< none unless [bus] is enabled
   std::string traces_problem_;

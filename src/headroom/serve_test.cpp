@@ -123,7 +123,7 @@ class ApiTest : public testing::Test {
     write_ = std::make_unique<StorePool>(url_, perf::OpenMode::kWrite, 2);
     add_perf_api(router_,
                  {*read_, *write_, folder_.string(), [] { return base::Result<std::string>("{}"); }});
-    add_question_api(router_, {*read_, configuration_});
+    add_question_api(router_, {*read_, configuration_, blocking_});
   }
   ~ApiTest() override {
     read_.reset();
@@ -165,6 +165,7 @@ class ApiTest : public testing::Test {
   std::unique_ptr<StorePool> read_;
   std::unique_ptr<StorePool> write_;
   Configuration configuration_;
+  BlockingWatch blocking_{{}};
   net::Router router_;
 };
 

@@ -38,7 +38,8 @@ LiveSource make_source(const Invocation& invocation, std::string url) {
     if (!used) store->reset();
     return used;
   };
-  return LiveSource(invocation.configuration.perf.state, with_store);
+  return LiveSource(invocation.configuration.perf.state, with_store,
+                    std::make_shared<BlockingWatch>(invocation.configuration.perf.databases));
 }
 
 LiveView look(LiveSource& source) {

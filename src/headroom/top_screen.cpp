@@ -25,6 +25,22 @@ Cell count(std::size_t number) {
   return static_cast<std::int64_t>(number);
 }
 
+/// Only where somebody waits for another: it takes room from the statements.
+void add_blockers(const LiveView& view, perf::Table& table) {
+  std::vector<Cell> cells;
+  bool any = false;
+  for (const perf::RunningCall& call : view.running) {
+    const std::string blocker = blocked_by(view.blocking, call);
+    any = any || !blocker.empty();
+    cells.push_back(blocker.empty() ? Cell() : Cell(blocker));
+  }
+  if (!any) return;
+  constexpr std::ptrdiff_t kBehindMethod = 7;
+  table.columns.insert(table.columns.begin() + kBehindMethod, {"blocked by", Format::kText, Shown::kAlways});
+  for (std::size_t i = 0; i < cells.size(); ++i)
+    table.rows[i].insert(table.rows[i].begin() + kBehindMethod, std::move(cells[i]));
+}
+
 perf::Table running_table(const LiveView& view, const std::string& chosen) {
   perf::Table table;
   table.columns = {{" ", Format::kText},
@@ -45,6 +61,7 @@ perf::Table running_table(const LiveView& view, const std::string& chosen) {
                           count(static_cast<std::size_t>(call.process)), call.summary.id,
                           call.activity == perf::Activity::kCode ? Cell() : Cell(call.statement)});
   }
+  add_blockers(view, table);
   return table;
 }
 
@@ -97,6 +114,8 @@ std::string headline(const LiveView& view) {
   if (!view.running.empty())
     line += fmt::format(", the oldest for {} s", base::format_seconds(view.running.front().summary.wall));
   line += fmt::format("   {:.1f} calls/s   {} records dropped", view.per_second, view.drops);
+  if (!view.blocking.problems.empty())
+    line += "   locks: " + perf::escape_line(view.blocking.problems.front());
   if (!view.problem.empty()) line += "   store: " + perf::escape_line(view.problem);
   return line;
 }

@@ -392,6 +392,32 @@ TEST_F(ARecorder, ReportsTheCallsOfAProcessThatWasKilled) {
   waitpid(child, nullptr, 0);
 }
 
+TEST(Scoreboard, KnowsTheLastFourSessionsOfTheDatabaseThatACallUsed) {
+  std::string pattern = std::filesystem::temp_directory_path() / "scoreboard_XXXXXX";
+  const std::string folder = mkdtemp(pattern.data());
+  {
+    const auto board = Scoreboard::create(folder, "host").value();
+    CallSummary call;
+    call.start = base::utc_now();
+    auto* const slot = board->open();
+    publish(*slot, call, 1);
+    const auto now = base::monotonic_ns() - 1'000'000;
+    for (const int process : {11, 12, 11, 13, 14, 15})
+      publish_statement(*slot, "SELECT 1", now + process, process);
+    std::vector<std::int32_t> used;
+    const auto running = running_calls(folder);
+    for (const Backend& backend : running.at(0).backends) used.push_back(backend.process);
+    EXPECT_THAT(used, testing::UnorderedElementsAre(12, 13, 14, 15));
+    board->close(slot);
+    auto* const next = board->open();
+    EXPECT_NE(next, nullptr);
+    publish(*next, call, 1);
+    EXPECT_TRUE(running_calls(folder).at(0).backends.empty()) << "a slot begins anew";
+    board->close(next);
+  }
+  std::filesystem::remove_all(folder);
+}
+
 TEST(Scoreboard, ShowsWhatACallIsDoingAndFreesItsSlot) {
   std::string pattern = std::filesystem::temp_directory_path() / "scoreboard_XXXXXX";
   const std::string folder = mkdtemp(pattern.data());
@@ -411,6 +437,7 @@ TEST(Scoreboard, ShowsWhatACallIsDoingAndFreesItsSlot) {
     EXPECT_EQ(running[0].summary.user_id, 4);
     publish_activity(*slot, Activity::kCommit, base::monotonic_ns());
     EXPECT_EQ(running_calls(folder)[0].activity, Activity::kCommit);
+    EXPECT_TRUE(running_calls(folder)[0].backends.empty()) << "no statement named one";
     board->close(slot);
     EXPECT_TRUE(running_calls(folder).empty());
     std::vector<Scoreboard::Slot*> all;

@@ -24,7 +24,7 @@ namespace headroom::perf {
 
 namespace {
 
-constexpr std::uint64_t kMagic = 0x32305f7362'726468ULL;  // "hdrbs_02"
+constexpr std::uint64_t kMagic = 0x33305f7362'726468ULL;  // "hdrbs_03"
 constexpr std::string_view kSuffix = ".scoreboard";
 
 template <std::size_t N>
@@ -39,6 +39,11 @@ struct Text {
   [[nodiscard]] std::string get() const { return {bytes.data(), std::min<std::size_t>(size, N)}; }
 };
 
+struct BackendUse {
+  std::int32_t process = 0;
+  std::int64_t used_ns = 0;
+};
+
 struct SlotData {
   std::uint8_t used = 0;
   CallKind kind = CallKind::kRpc;
@@ -49,6 +54,7 @@ struct SlotData {
   std::int64_t start_ns = 0;
   std::int64_t activity_ns = 0;
   std::uint64_t thread = 0;
+  std::array<BackendUse, 4> backends{};
   Text<62> id;
   Text<62> database;
   Text<30> session;
@@ -201,6 +207,28 @@ Life life_of(const File& file) {
   return base::monotonic_ns() - header.heartbeat_ns < kLongestSilence ? Life::kAlive : Life::kDead;
 }
 
+/// Takes the place of the one that was not used for the longest time.
+void use_backend(SlotData& data, std::int32_t process, std::int64_t now_ns) {
+  BackendUse* place = data.backends.data();
+  for (BackendUse& use : data.backends) {
+    if (use.process == process) {
+      place = &use;
+      break;
+    }
+    if (use.used_ns < place->used_ns) place = &use;
+  }
+  *place = {process, now_ns};
+}
+
+std::vector<Backend> to_backends(const SlotData& data, std::int64_t now_ns) {
+  std::vector<Backend> backends;
+  for (const BackendUse& use : data.backends) {
+    if (use.process == 0) continue;
+    backends.push_back({use.process, Microseconds{std::max<std::int64_t>(0, (now_ns - use.used_ns) / 1000)}});
+  }
+  return backends;
+}
+
 RunningCall to_running(const File& file, const SlotData& data, std::int64_t now_ns) {
   RunningCall call;
   call.summary.id = data.id.get();
@@ -218,6 +246,7 @@ RunningCall to_running(const File& file, const SlotData& data, std::int64_t now_
   call.activity = data.activity <= Activity::kCommit ? data.activity : Activity::kCode;
   call.activity_age = Microseconds{std::max<std::int64_t>(0, (now_ns - data.activity_ns) / 1000)};
   call.statement = data.statement.get();
+  call.backends = to_backends(data, now_ns);
   return call;
 }
 
@@ -401,6 +430,7 @@ void publish(Scoreboard::Slot& slot, const CallSummary& call, std::uint64_t thre
     data.activity = Activity::kCode;
     data.activity_ns = now_ns;
     data.statement.size = 0;
+    data.backends = {};
   });
 }
 
@@ -411,11 +441,13 @@ void publish_activity(Scoreboard::Slot& slot, Activity activity, std::int64_t mo
   });
 }
 
-void publish_statement(Scoreboard::Slot& slot, std::string_view text, std::int64_t monotonic_ns) {
+void publish_statement(Scoreboard::Slot& slot, std::string_view text, std::int64_t monotonic_ns,
+                       std::int32_t backend) {
   write_slot(slot, [&](SlotData& data) {
     data.activity = Activity::kSql;
     data.activity_ns = monotonic_ns;
     data.statement.set(text);
+    if (backend != 0) use_backend(data, backend, monotonic_ns);
   });
 }
 

@@ -28,6 +28,12 @@ namespace headroom::perf {
 enum class Activity : std::uint8_t { kCode, kSql, kFetch, kConnection, kLock, kCommit };
 [[nodiscard]] std::string_view name(Activity activity);
 
+/// A session of the database that a call sent a statement through.
+struct Backend {
+  std::int32_t process = 0;  ///< of the server's process, as the server numbers it (pg_backend_pid)
+  Microseconds age{0};       ///< since the last statement was sent
+};
+
 /// A call as its scoreboard slot shows it.
 struct RunningCall {
   CallSummary summary;  ///< id, database, session, kind, method, user, start; wall is its age
@@ -38,6 +44,9 @@ struct RunningCall {
   Microseconds activity_age{0};
   std::string statement;   ///< the text as sent, before binding, cut at 400 bytes; empty before the first one
   std::string scoreboard;  ///< the file that shows the call
+  /// The last ones used, at most four. One that went back to a pool stays until others take its place; of two
+  /// calls that name the same, the one that used it last has it.
+  std::vector<Backend> backends;
 };
 
 /// The slots of this process.
@@ -88,7 +97,9 @@ class Scoreboard {
 /// Writes into a slot. All texts are cut to the room there is.
 void publish(Scoreboard::Slot& slot, const CallSummary& call, std::uint64_t thread);
 void publish_activity(Scoreboard::Slot& slot, Activity activity, std::int64_t monotonic_ns);
-void publish_statement(Scoreboard::Slot& slot, std::string_view text, std::int64_t monotonic_ns);
+/// `backend`: the server's process for the connection; 0 where there is none or it is not known.
+void publish_statement(Scoreboard::Slot& slot, std::string_view text, std::int64_t monotonic_ns,
+                       std::int32_t backend = 0);
 
 /// The calls that run now, over all live processes of this host; oldest first. Unreadable files are left out.
 [[nodiscard]] std::vector<RunningCall> running_calls(const std::string& folder);

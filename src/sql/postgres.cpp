@@ -80,19 +80,6 @@ Result<void> run(PostgresConnection& connection, const std::string& statement, C
   return {};
 }
 
-/// A read-only transaction in which everything is bounded.
-Result<void> begin(PostgresConnection& connection, std::chrono::milliseconds timeout,
-                   Clock::time_point deadline) {
-  for (const std::string& statement : {std::string("BEGIN TRANSACTION READ ONLY"),
-                                       fmt::format("SET LOCAL statement_timeout = {}", timeout.count()),
-                                       fmt::format("SET LOCAL lock_timeout = {}", timeout.count()),
-                                       std::string("SET LOCAL client_encoding = 'UTF8'"),
-                                       std::string("SET LOCAL plan_cache_mode = force_generic_plan")}) {
-    if (auto done = run(connection, statement, deadline); !done) return done;
-  }
-  return {};
-}
-
 std::string explain_command(const ExplainOptions& options) {
   return options.analyze ? "EXPLAIN (FORMAT JSON, ANALYZE, TIMING ON, BUFFERS OFF) "
                          : "EXPLAIN (FORMAT JSON) ";
@@ -116,7 +103,9 @@ Result<std::string> command_for(PostgresConnection& connection, const Explainabl
 
 Result<Plan> ask(PostgresConnection& connection, const Explainable& statement, const ExplainOptions& options,
                  Clock::time_point deadline) {
-  if (auto begun = begin(connection, options.timeout, deadline); !begun) return fail(begun.error());
+  if (auto begun = begin_read_only(connection, options.timeout, deadline); !begun) return fail(begun.error());
+  auto generic = run(connection, "SET LOCAL plan_cache_mode = force_generic_plan", deadline);
+  if (!generic) return fail(generic.error());
   if (options.analyze && statement.parameters == 0) {
     if (auto checked = check_analyze(connection, statement, deadline); !checked) return fail(checked.error());
   }
@@ -196,6 +185,17 @@ Result<PostgresRows> PostgresConnection::query(const std::string& statement,
       if (status != PGRES_FATAL_ERROR) return answer;
     }
   }
+}
+
+Result<void> begin_read_only(PostgresConnection& connection, std::chrono::milliseconds timeout,
+                             Clock::time_point deadline) {
+  for (const std::string& statement : {std::string("BEGIN TRANSACTION READ ONLY"),
+                                       fmt::format("SET LOCAL statement_timeout = {}", timeout.count()),
+                                       fmt::format("SET LOCAL lock_timeout = {}", timeout.count()),
+                                       std::string("SET LOCAL client_encoding = 'UTF8'")}) {
+    if (auto done = run(connection, statement, deadline); !done) return done;
+  }
+  return {};
 }
 
 Result<Plan> explain_in_postgres(const std::string& url, const ExplainQuestion& question,

@@ -45,6 +45,11 @@ class PostgresConnection final {
   std::unique_ptr<pg_conn, Finish> connection_;
 };
 
+/// Begins a read-only transaction with bounds for each statement and each wait for a lock, which the server
+/// keeps; ROLLBACK ends it. Errors: those of PostgresConnection.
+[[nodiscard]] Result<void> begin_read_only(PostgresConnection& connection, std::chrono::milliseconds timeout,
+                                           PostgresConnection::Clock::time_point deadline);
+
 /// Asks the server for the plan of a statement, in a read-only transaction that is rolled back, with a
 /// timeout that the server keeps as well.
 /// A generic question is prepared with its placeholders and planned for any values

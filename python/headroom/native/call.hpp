@@ -12,6 +12,7 @@
 #include "exact_profiler.hpp"
 #include "perf/active_call.hpp"
 #include "perf/scoreboard.hpp"
+#include "python.hpp"
 #include "sampling_profiler.hpp"
 
 namespace headroom::native {
@@ -29,6 +30,8 @@ struct OpenCall {
   std::uint32_t generation = 0;
   std::unique_ptr<ExactProfiler> exact;
   std::unique_ptr<SamplingProfiler> sampled;
+  Ref connection;            ///< a weak reference to the one that a statement went through last, or null
+  std::int32_t backend = 0;  ///< its process in the server; 0 when it has none or does not tell
 
   /// Shows on the scoreboard what the call is doing.
   void doing(perf::Activity activity, std::int64_t now_ns) const {

@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -88,6 +89,7 @@ PyObject* name_connection = nullptr;
 PyObject* name_in_transaction = nullptr;
 PyObject* name_isolation_level = nullptr;
 PyObject* name_execute = nullptr;
+PyObject* name_get_backend_pid = nullptr;
 
 StateObject* state_of(const CursorClass& cls, PyObject* cursor) {
   PyObject** const place = reinterpret_cast<PyObject**>(reinterpret_cast<char*>(cursor) + cls.state_offset);
@@ -234,6 +236,52 @@ bool begin_sqlite(PyObject* cursor, PyObject* statement) {
   return static_cast<bool>(done);
 }
 
+/// The server's process for a connection, as libpq has known it since it connected; 0 when the driver does
+/// not tell. psycopg2 has a method, psycopg 3 only `info`.
+std::int32_t ask_backend(PyObject* connection) {
+  Ref answer(PyObject_CallMethodNoArgs(connection, name_get_backend_pid));
+  if (!answer && PyErr_ExceptionMatches(PyExc_AttributeError) != 0) {
+    PyErr_Clear();
+    const Ref info(PyObject_GetAttrString(connection, "info"));
+    if (info) answer = Ref(PyObject_GetAttrString(info.get(), "backend_pid"));
+  }
+  const long process = answer && PyLong_Check(answer.get()) ? PyLong_AsLong(answer.get()) : 0;
+  PyErr_Clear();
+  return process > 0 && process <= std::numeric_limits<std::int32_t>::max()
+             ? static_cast<std::int32_t>(process)
+             : 0;
+}
+
+/// Who a statement of the cursor is sent to. A connection is asked once in a call, and not kept alive.
+std::int32_t backend_of(const CurrentCall& call, PyObject* cursor) {
+  const Ref connection(PyObject_GetAttr(cursor, name_connection));
+  OpenCall* open = call.get();
+  if (!connection || open == nullptr) {
+    PyErr_Clear();
+    return 0;
+  }
+  if (open->connection && PyWeakref_GET_OBJECT(open->connection.get()) == connection.get())
+    return open->backend;
+  const std::int32_t backend = ask_backend(connection.get());
+  Ref weak(PyWeakref_NewRef(connection.get(), nullptr));
+  PyErr_Clear();
+  open = call.get();  // the driver may have run any code
+  if (open == nullptr) return 0;
+  open->connection = std::move(weak);
+  open->backend = backend;
+  return backend;
+}
+
+/// Shows on the scoreboard that a statement is sent, and by which connection.
+void show_statement(const CurrentCall& call, const CursorClass& cls, PyObject* cursor, std::string_view text,
+                    std::int64_t now_ns) {
+  const OpenCall* own = call.get();
+  if (own == nullptr || own->slot == nullptr) return;
+  const std::int32_t backend = cls.dialect == Dialect::kPostgresql ? backend_of(call, cursor) : 0;
+  own = call.get();
+  if (own != nullptr) perf::publish_statement(*own->slot, text, now_ns, backend);
+}
+
 /// Hands in what the call wants to keep of a statement, beyond its times.
 void keep(OpenCall& open, StateObject& state, const perf::Wanted& wanted, PyObject* cursor,
           std::string_view text, PyObject* parameters) {
@@ -291,10 +339,7 @@ PyObject* run(Method method, PyObject* cursor, PyTypeObject* defining, const Arg
     return nullptr;
 
   const auto begin = base::monotonic_ns();
-  // Asked again: opening SQLite's transaction may have run any code.
-  if (const OpenCall* const own = current.get(); own != nullptr && own->slot != nullptr) {
-    perf::publish_statement(*own->slot, text, begin);
-  }
+  show_statement(current, cls, cursor, text, begin);
   PyObject* const result = call_base(cls.methods[method], cursor, arguments);
   const auto end = base::monotonic_ns();
   const ErrorAside aside;
@@ -521,6 +566,7 @@ bool add_cursor_class(PyObject* module) {
   name_in_transaction = PyUnicode_InternFromString("in_transaction");
   name_isolation_level = PyUnicode_InternFromString("isolation_level");
   name_execute = PyUnicode_InternFromString("execute");
+  name_get_backend_pid = PyUnicode_InternFromString("get_backend_pid");
   state_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&state_spec));
   rows_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&rows_spec));
   return state_type != nullptr && rows_type != nullptr && PyModule_AddFunctions(module, functions) == 0;

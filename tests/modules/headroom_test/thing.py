@@ -49,6 +49,7 @@ class Thing(ModelSQL):
                 'sleep': RPC(readonly=True),
                 'slow_statement': RPC(readonly=True),
                 'hold_lock': RPC(readonly=False),
+                'lock_in_order': RPC(readonly=False),
                 'burn': RPC(readonly=True),
                 'hold_gil': RPC(readonly=True),
                 'wait_for_lock': RPC(readonly=True),
@@ -146,6 +147,13 @@ class Thing(ModelSQL):
         cls._update(2, 1, record)
         time.sleep(seconds)
         return seconds
+
+    @classmethod
+    def lock_in_order(cls, records):
+        """Writes one row after the other in one transaction; each waits for who has it."""
+        for record in records:
+            cls._update(3, record, record)
+        return len(records)
 
     @classmethod
     def burn(cls, seconds):
