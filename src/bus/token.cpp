@@ -69,8 +69,8 @@ Result<JsonParts> read_part(std::string_view encoded) {
 /// The members of a part of a token, as text.
 class Claims {
  public:
-  explicit Claims(JsonParts parts) {
-    for (JsonPart& part : parts.parts) {
+  explicit Claims(const JsonParts& parts) {
+    for (const JsonPart& part : parts.parts) {
       const std::size_t end = part.key.find('\0');
       members_.emplace_back(part.key.substr(0, end), part.key.substr(end + 1));
     }

@@ -49,9 +49,9 @@ void add_answer(const std::string& name, const Result<sql::BlockedSessions>& ans
 
 }  // namespace
 
-BlockingWatch::BlockingWatch(Databases databases) {
-  for (auto& [name, url] : databases) {
-    if (is_postgres(url)) databases_[name].url = std::move(url);
+BlockingWatch::BlockingWatch(const Databases& databases) {
+  for (const auto& [name, url] : databases) {
+    if (is_postgres(url)) databases_[name].url = url;
   }
 }
 

@@ -31,7 +31,7 @@ class BlockingWatch {
   static constexpr base::Microseconds kLong = std::chrono::milliseconds{200};
   static constexpr std::size_t kMostDatabases = 16;
 
-  explicit BlockingWatch(Databases databases);
+  explicit BlockingWatch(const Databases& databases);
 
   /// Never fails: what is wrong with a database is one of the view's problems, without its URL.
   [[nodiscard]] BlockingView look(const std::vector<perf::RunningCall>& running, Asked asked,

@@ -134,7 +134,7 @@ void add_bus_poll(net::Router& router, BusService& service) {
   route.limits.body_bytes = limits.message_bytes;
   route.limits.deadline = std::chrono::duration_cast<std::chrono::milliseconds>(service.section().poll_wait);
   route.open = [&service](const std::shared_ptr<net::HeldRequest>& request,
-                          net::Request asked) -> std::unique_ptr<net::HeldHandler> {
+                          const net::Request& asked) -> std::unique_ptr<net::HeldHandler> {
     const auto commands = bus_lines(asked.body);
     if (auto refusal = check_bus_lines(commands)) {
       request->answer(std::move(*refusal));

@@ -74,7 +74,7 @@ void add_bus_stream(net::Router& router, BusService& service) {
   route.limits.queue_pieces = route.limits.queue_bytes / 2;
   route.limits.ping_piece = std::make_shared<const std::string>(":\n\n");
   route.open = [&service](const std::shared_ptr<net::HeldRequest>& request,
-                          net::Request asked) -> std::unique_ptr<net::HeldHandler> {
+                          const net::Request& asked) -> std::unique_ptr<net::HeldHandler> {
     const auto commands = bus_lines(asked.body);
     if (auto refusal = check_bus_lines(commands)) {
       request->answer(std::move(*refusal));
