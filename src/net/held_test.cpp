@@ -151,7 +151,7 @@ TEST_F(HeldTest, AnswersARequestThatWasSentBehindIt) {
   EXPECT_LT(both.find("one"), both.find("hello"));
 }
 
-TEST_F(HeldTest, HoldsThousandsAtOnceWithoutAThread) {
+TEST_F(HeldTest, HoldsHundredsAtOnceWithoutAThread) {
   options_.limits.lasting = 300;
   start();
   std::vector<std::unique_ptr<Client>> clients;
