@@ -200,11 +200,11 @@ Result<Grant> read_token(std::string_view token, const std::vector<SigningKey>& 
   if (!verified) return denied("is not signed with a key of this server");
   auto header = read_part(token.substr(0, first));
   if (!header) return fail(std::move(header.error()));
-  const auto algorithm = Claims(std::move(*header)).text("alg");
+  const auto algorithm = Claims(*header).text("alg");
   if (!algorithm || *algorithm != "HS256") return denied("is not of the algorithm HS256");
   auto body = read_part(token.substr(first + 1, second - first - 1));
   if (!body) return fail(std::move(body.error()));
-  const Claims claims(std::move(*body));
+  const Claims claims(*body);
   auto grant = read_claims(claims);
   if (!grant) return grant;
   if (auto times = check_times(claims, options, now_unix_s, *grant); !times)

@@ -55,7 +55,7 @@ Result<Exit> block(const BlockOptions& options, const Invocation& run) {
   auto databases = chosen_databases(options, run.configuration.perf.databases);
   if (!databases) return fail(std::move(databases.error()));
   if (auto checked = check_dialect(*databases); !checked) return fail(std::move(checked.error()));
-  BlockingWatch watch(std::move(*databases));
+  BlockingWatch watch(*databases);
   const auto running = perf::running_calls(run.configuration.perf.state);
   const BlockingView view = watch.look(running, Asked::kAll, base::monotonic_ns());
   if (view.answered == 0 && !view.problems.empty())
