@@ -92,6 +92,9 @@ void PostgresListener::connect(Time now) {
   connection_.reset(PQconnectStartParams(keywords.data(), values.data(), kExpandUrl));
   if (connection_ == nullptr) return lose(now, {ErrorCode::kUnavailable, "out of memory"});
   if (PQstatus(connection_.get()) == CONNECTION_BAD) return lose(now, connection_error(connection_.get()));
+  // libpq would print what a server says as it goes away.
+  PQsetNoticeProcessor(
+      connection_.get(), [](void*, const char*) {}, nullptr);
   state_ = State::kConnecting;
   connect_writes_ = true;
   next_ = now + options_.connect_within;
@@ -119,6 +122,10 @@ void PostgresListener::subscribe(Time now) {
   const std::string statement =
       options_.channel.empty() ? std::string("SELECT 1") : "LISTEN " + quoted(options_.channel);
   send(now, Question::kListen, statement, {});
+}
+
+void PostgresListener::leave(Time now) {
+  lose(now, {ErrorCode::kUnavailable, "the session was left"});
 }
 
 void PostgresListener::lose(Time now, const base::Error& error) {

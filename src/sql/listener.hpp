@@ -44,6 +44,8 @@ class PostgresListener final {
   [[nodiscard]] static base::Result<PostgresListener> create(PostgresListenerOptions options);
 
   void advance(Time now);
+  /// Ends the session; the next one is tried at once.
+  void leave(Time now);
   /// -1 while there is none.
   [[nodiscard]] int socket() const;
   [[nodiscard]] bool wants_write() const;
