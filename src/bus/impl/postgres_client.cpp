@@ -1,0 +1,217 @@
+#include "bus/impl/postgres_client.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace headroom::bus {
+
+namespace {
+
+using base::fail;
+using sql::PostgresListener;
+using sql::PostgresListenerOptions;
+
+constexpr int kMostNews = 8;
+
+PostgresListenerOptions connection_for(const PostgresBrokerOptions& options, const std::string& part,
+                                       const std::string& channel) {
+  PostgresListenerOptions wanted;
+  wanted.url = options.url;
+  wanted.channel = channel;
+  wanted.application_name = "headroom " + part;
+  return wanted;
+}
+
+/// Asks what is due, when something is.
+void ask(PostgresListener& connection, PostgresTime now, const std::optional<Question>& question) {
+  if (question) connection.ask(now, question->statement, question->parameters);
+}
+
+Error broken() {
+  return {base::ErrorCode::kUnavailable, "the connection to the database broke"};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<PostgresClient>> PostgresClient::make(const PostgresBrokerOptions& options,
+                                                             PostgresEvents events) {
+  auto sequencer = PostgresListener::create(connection_for(options, "sequencer", "headroom_outbox"));
+  if (!sequencer) return fail(std::move(sequencer.error()));
+  // The URL of all five is the same, so none of the others fails.
+  Connections connections{
+      std::move(*sequencer), std::move(*PostgresListener::create(connection_for(options, "keeper", ""))),
+      std::move(*PostgresListener::create(connection_for(options, "reader", "headroom_stream"))),
+      std::move(*PostgresListener::create(connection_for(options, "writer", ""))),
+      std::move(*PostgresListener::create(connection_for(options, "inquirer", "")))};
+  return std::unique_ptr<PostgresClient>(
+      new PostgresClient(options, std::move(connections), std::move(events)));
+}
+
+PostgresClient::PostgresClient(const PostgresBrokerOptions& options, Connections connections,
+                               PostgresEvents events)
+    : events_(std::move(events)),
+      connections_(std::move(connections)),
+      all_{&connections_.sequencer, &connections_.keeper, &connections_.reader, &connections_.writer,
+           &connections_.inquirer},
+      sequencer_(options.node, options.retention.count()),
+      keeper_(options.retention.count()),
+      writer_([this](std::int64_t ticket, Error error) { events_.refused(ticket, std::move(error)); }),
+      inquirer_([this](std::int64_t number, Result<HistoryPage> page) {
+        events_.inquired(number, std::move(page));
+      }) {}
+
+PostgresClient::~PostgresClient() {
+  stopping_ = true;
+  waker_.wake();
+  if (thread_.joinable()) thread_.join();
+}
+
+void PostgresClient::start() {
+  thread_ = std::thread([this] { run(); });
+}
+
+void PostgresClient::publish(Ticketed publication) {
+  const std::lock_guard lock(mutex_);
+  publishes_.push_back(std::move(publication));
+  waker_.wake();
+}
+
+void PostgresClient::inquire(Inquiry inquiry) {
+  const std::lock_guard lock(mutex_);
+  inquiries_.push_back(std::move(inquiry));
+  waker_.wake();
+}
+
+void PostgresClient::news_taken() {
+  if (news_under_way_.fetch_sub(1) == kMostNews) waker_.wake();
+}
+
+PostgresBrokerCounts PostgresClient::counts() const {
+  const std::lock_guard lock(mutex_);
+  return counts_;
+}
+
+// On its own thread
+// ---------------------------------------------------------------------------------------------------------
+
+void PostgresClient::run() {
+  while (!stopping_) {
+    waker_.clear();
+    take_orders();
+    const PostgresTime now = std::chrono::steady_clock::now();
+    advance(now);
+    remember();
+    sql::wait(all_, waker_, wake_at(now));
+  }
+}
+
+void PostgresClient::take_orders() {
+  const std::lock_guard lock(mutex_);
+  for (Ticketed& publication : publishes_) writer_.add(std::move(publication));
+  for (Inquiry& inquiry : inquiries_) inquirer_.add(std::move(inquiry));
+  publishes_.clear();
+  inquiries_.clear();
+}
+
+void PostgresClient::advance(PostgresTime now) {
+  for (PostgresListener* connection : all_) connection->advance(now);
+  advance_writer(now);
+  advance_sequencer(now);
+  advance_reader(now);
+  advance_inquirer(now);
+  advance_keeper(now);
+}
+
+void PostgresClient::advance_sequencer(PostgresTime now) {
+  PostgresListener& connection = connections_.sequencer;
+  if (const auto answer = connection.take_answer()) {
+    const std::uint64_t before = sequencer_.sequenced();
+    sequencer_.answered(now, *answer);
+    if (sequencer_.sequenced() > before) reader_.wake(now);
+  }
+  if (!connection.take_payloads().empty()) sequencer_.wake(now);
+  if (sequencer_.must_leave()) connection.leave(now);
+  if (!connection.is_listening()) return sequencer_.lost();
+  if (connection.is_free()) ask(connection, now, sequencer_.next(now));
+}
+
+void PostgresClient::advance_keeper(PostgresTime now) {
+  PostgresListener& connection = connections_.keeper;
+  if (const auto answer = connection.take_answer()) keeper_.answered(now, *answer);
+  if (connection.is_free()) ask(connection, now, keeper_.next(now, sequencer_.term()));
+}
+
+void PostgresClient::advance_reader(PostgresTime now) {
+  PostgresListener& connection = connections_.reader;
+  if (const auto answer = connection.take_answer()) take_news(now, *answer);
+  if (!connection.take_payloads().empty()) reader_.wake(now);
+  if (!connection.is_listening()) {
+    reader_.lost();
+    if (reading_) events_.lost();
+    reading_ = false;
+  } else if (may_read()) {
+    ask(connection, now, reader_.next(now));
+  }
+}
+
+void PostgresClient::take_news(PostgresTime now, const Result<sql::PostgresRows>& answer) {
+  ReaderNews news = reader_.answered(now, answer);
+  const bool is_news = news.compare || !news.rows.empty() || news.available != reading_;
+  reading_ = news.available;
+  if (!is_news) return;
+  ++news_under_way_;
+  events_.news(std::move(news));
+}
+
+bool PostgresClient::may_read() const {
+  return connections_.reader.is_free() && news_under_way_ < kMostNews;
+}
+
+void PostgresClient::advance_writer(PostgresTime now) {
+  PostgresListener& connection = connections_.writer;
+  if (const auto answer = connection.take_answer()) {
+    const bool is_unknown = !*answer && !connection.is_listening();
+    if (is_unknown) {
+      writer_.lost();
+    } else {
+      writer_.answered(*answer);
+    }
+    sequencer_.wake(now);
+  }
+  if (connection.is_free()) {
+    ask(connection, now, writer_.next(now));
+  } else {
+    writer_.expire(now);
+  }
+}
+
+void PostgresClient::advance_inquirer(PostgresTime now) {
+  PostgresListener& connection = connections_.inquirer;
+  if (const auto answer = connection.take_answer()) inquirer_.answered(*answer);
+  if (!connection.is_listening()) inquirer_.lost(broken());
+  if (connection.is_free()) ask(connection, now, inquirer_.next());
+}
+
+void PostgresClient::remember() {
+  const std::lock_guard lock(mutex_);
+  counts_.term = sequencer_.term();
+  counts_.seq = reader_.seq();
+  counts_.sequenced = sequencer_.sequenced();
+  counts_.emptied_slots = keeper_.emptied();
+  counts_.losses = connections_.reader.losses();
+  counts_.problem = !connections_.reader.problem().empty() ? connections_.reader.problem()
+                    : !reader_.problem().empty()           ? reader_.problem()
+                                                           : sequencer_.problem();
+}
+
+/// A connection that was asked tells by its socket when it has the answer; one that is free goes on by time.
+PostgresTime PostgresClient::wake_at(PostgresTime now) const {
+  PostgresTime at = now + std::chrono::seconds{1};
+  for (const PostgresListener* connection : all_) at = std::min(at, connection->wake_at());
+  if (connections_.sequencer.is_free()) at = std::min(at, sequencer_.wake_at());
+  if (may_read()) at = std::min(at, reader_.wake_at());
+  if (connections_.keeper.is_free() && sequencer_.term() != 0) at = std::min(at, keeper_.wake_at());
+  return at;
+}
+
+}  // namespace headroom::bus

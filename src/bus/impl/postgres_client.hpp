@@ -1,0 +1,89 @@
+#pragma once
+
+// The thread of a PostgreSQL broker: five connections, each driven by its state machine.
+
+#include <array>
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "bus/postgres_broker.hpp"
+#include "bus/postgres_node.hpp"
+#include "sql/listener.hpp"
+#include "sql/waiting.hpp"
+
+namespace headroom::bus {
+
+/// What the thread tells. Called on it.
+struct PostgresEvents {
+  std::function<void(ReaderNews news)> news;
+  std::function<void()> lost;  ///< the reader's connection
+  std::function<void(std::int64_t ticket, Error error)> refused;
+  std::function<void(std::int64_t number, Result<HistoryPage> page)> inquired;
+};
+
+/// Threads: made, called and ended by one, which is not its own.
+class PostgresClient final {
+ public:
+  /// Errors: invalid_argument (the URL).
+  [[nodiscard]] static Result<std::unique_ptr<PostgresClient>> make(const PostgresBrokerOptions& options,
+                                                                    PostgresEvents events);
+  ~PostgresClient();
+  PostgresClient(const PostgresClient&) = delete;
+  PostgresClient& operator=(const PostgresClient&) = delete;
+
+  void start();
+  void publish(Ticketed publication);
+  void inquire(Inquiry inquiry);
+  /// News are told only while few are on their way, so that a slow hub is not flooded.
+  void news_taken();
+  [[nodiscard]] PostgresBrokerCounts counts() const;
+
+ private:
+  struct Connections {
+    sql::PostgresListener sequencer;
+    sql::PostgresListener keeper;
+    sql::PostgresListener reader;
+    sql::PostgresListener writer;
+    sql::PostgresListener inquirer;
+  };
+
+  PostgresClient(const PostgresBrokerOptions& options, Connections connections, PostgresEvents events);
+  void run();
+  void take_orders();
+  void advance(PostgresTime now);
+  void advance_sequencer(PostgresTime now);
+  void advance_keeper(PostgresTime now);
+  void advance_reader(PostgresTime now);
+  void take_news(PostgresTime now, const Result<sql::PostgresRows>& answer);
+  void advance_writer(PostgresTime now);
+  void advance_inquirer(PostgresTime now);
+  void remember();
+  [[nodiscard]] bool may_read() const;
+  [[nodiscard]] PostgresTime wake_at(PostgresTime now) const;
+
+  PostgresEvents events_;
+  Connections connections_;
+  std::array<sql::PostgresListener*, 5> all_;
+  Sequencer sequencer_;
+  Keeper keeper_;
+  Reader reader_;
+  Writer writer_;
+  Inquirer inquirer_;
+  bool reading_ = false;
+
+  sql::Waker waker_;
+  std::atomic<bool> stopping_{false};
+  std::atomic<int> news_under_way_{0};
+  mutable std::mutex mutex_;  ///< of what follows
+  std::vector<Ticketed> publishes_;
+  std::vector<Inquiry> inquiries_;
+  PostgresBrokerCounts counts_;
+
+  std::thread thread_;
+};
+
+}  // namespace headroom::bus

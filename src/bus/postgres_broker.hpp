@@ -1,0 +1,71 @@
+#pragma once
+
+// The broker over a PostgreSQL database that the application uses anyway: what a business transaction
+// publishes with headroom.publish() is there when, and only when, it commits. Several nodes share one
+// database; docs/bus-postgresql.md is the guide, sql/*.sql the schema.
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "bus/broker.hpp"
+#include "bus/rules.hpp"
+
+namespace headroom::bus {
+
+struct PostgresBrokerOptions {
+  std::string url;   ///< of a login with the role headroom_node
+  std::string node;  ///< its name, for whoever looks at headroom.leader
+  /// How long the stream is kept for those who come back; never less than the window of repeats and the
+  /// longest history of the rules.
+  std::chrono::seconds retention{300};
+  std::size_t queued_publishes = 20'000;
+  std::size_t queued_inquiries = 50'000;
+  std::chrono::milliseconds answer_within{10'000};
+};
+
+/// Counts since the start, and what is there now.
+struct PostgresBrokerCounts {
+  std::int64_t term = 0;  ///< of this node as sequencer; 0: another is
+  std::int64_t seq = 0;   ///< of the newest message it read
+  std::uint64_t sequenced = 0;
+  std::uint64_t emptied_slots = 0;
+  std::uint64_t losses = 0;  ///< of connections
+  std::string problem;       ///< why it can't read or lead; empty
+};
+
+/// Threads: one of its own does all that concerns the database; answers and news are posted.
+/// Guarantees: a publication is answered after its transaction is durable and has its offset. A lost
+/// connection is tried again at once and then at most 1 s apart; what was published meanwhile is read then.
+class PostgresBroker final : public Broker {
+ public:
+  /// Runs a function on the hub's thread, soon, in the order of the calls. Called on another thread; may be
+  /// called while the broker is destroyed, and what it was given runs after that without effect.
+  using Post = std::function<void(std::function<void()>)>;
+
+  /// Errors: invalid_argument (the URL).
+  [[nodiscard]] static Result<std::unique_ptr<PostgresBroker>> make(PostgresBrokerOptions options,
+                                                                    const ChannelRules& rules, Post post);
+  ~PostgresBroker() override;
+
+  void start(BrokerListener& listener, const Now& now) override;
+  void publish(Publication publication, const Now& now, Done<Published> done) override;
+  void subscribe(std::string_view channel, const Now& now, Done<Position> done) override;
+  void unsubscribe(std::string_view channel, const Now& now) override;
+  void history(std::string_view channel, const HistoryQuery& query, const Now& now,
+               Done<HistoryPage> done) override;
+  void tick(const Now& now) override;
+  [[nodiscard]] PostgresBrokerCounts counts() const;
+
+ private:
+  struct Impl;
+  explicit PostgresBroker(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+/// The schema headroom as one transaction for psql or PQexec: makes it, or brings an older one up to date.
+[[nodiscard]] std::string postgres_schema();
+
+}  // namespace headroom::bus

@@ -1,0 +1,312 @@
+// The PostgreSQL broker with a real server: what concurrent and long transactions, kills and other nodes do
+// to it.
+
+#include "bus/postgres_broker.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "bus/postgres_world.hpp"
+
+namespace headroom::bus {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+const ChannelRules& rules() {
+  static const ChannelRules made = [] {
+    ChannelRule all;
+    all.history_messages = 10'000;
+    return ChannelRules::make({all}).value();
+  }();
+  return made;
+}
+
+std::vector<std::string> first(std::size_t count) {
+  std::vector<std::string> numbers;
+  for (std::size_t i = 1; i <= count; ++i) numbers.push_back(std::to_string(i));
+  return numbers;
+}
+
+TEST(PostgresBroker, BringsWhatATransactionPublishedWhenItCommits) {
+  const PostgresDatabase database;
+  PostgresNode node(database.url(), "one", rules());
+  node.start();
+  EXPECT_EQ(node.subscribe("orders").offset, 0U);
+  SqlSession session(database.url());
+  session.run("BEGIN; SELECT headroom.publish('orders', '1'); SELECT headroom.publish('orders', '2')");
+  SqlSession other(database.url());
+  other.run("BEGIN; SELECT headroom.publish('orders', '\"never\"'); ROLLBACK");
+  ASSERT_TRUE(node.publish("orders", "\"before\""));
+  session.run("COMMIT");
+  ASSERT_TRUE(node.run_until([&] { return node.count("orders") == 3; }));
+  EXPECT_THAT(node.told("orders"), ElementsAre("\"before\"", "1", "2"));
+}
+
+TEST(PostgresBroker, DelaysNobodyForAnOpenTransactionAndStillBringsItsMessage) {
+  const PostgresDatabase database;
+  PostgresNode node(database.url(), "one", rules());
+  node.start();
+  node.subscribe("orders");
+  SqlSession open(database.url());
+  open.run("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT headroom.publish('orders', '\"late\"')");
+  SqlSession idle(database.url());
+  idle.run("BEGIN; SELECT pg_current_xact_id()");
+  for (int i = 1; i <= 300; ++i) {
+    SqlSession(database.url()).run(fmt::format("SELECT headroom.publish('orders', '{}')", i));
+    if (i % 100 == 0)
+      ASSERT_TRUE(node.run_until([&] { return node.count("orders") == static_cast<std::size_t>(i); }));
+  }
+  EXPECT_EQ(node.told("orders"), first(300));
+  open.run("COMMIT");
+  ASSERT_TRUE(node.run_until([&] { return node.count("orders") == 301; }));
+  EXPECT_EQ(node.told("orders").back(), "\"late\"");
+  idle.run("SELECT headroom.publish('orders', '\"later\"'); COMMIT");
+  ASSERT_TRUE(node.run_until([&] { return node.count("orders") == 302; }));
+  EXPECT_FALSE(node.disordered());
+}
+
+/// trytond runs REPEATABLE READ: what two transactions both update makes one of them fail.
+TEST(PostgresBroker, FiftyPublishersAtOnceInRepeatableReadNeverFailToSerialize) {
+  const PostgresDatabase database;
+  PostgresNode node(database.url(), "one", rules());
+  node.start();
+  node.subscribe("orders");
+  std::atomic<int> failures{0};
+  std::vector<std::thread> publishers;
+  for (int i = 0; i < 50; ++i) {
+    publishers.emplace_back([&, i] {
+      SqlSession session(database.url());
+      for (int j = 0; j < 20; ++j) {
+        session.run("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1 FROM pg_class LIMIT 1");
+        const std::string state =
+            session.fails(fmt::format("SELECT headroom.publish('orders', '[{},{}]')", i, j));
+        if (!state.empty() || !session.fails("COMMIT").empty()) ++failures;
+      }
+    });
+  }
+  EXPECT_TRUE(node.run_until([&] { return node.count("orders") == 1'000; }));
+  for (std::thread& publisher : publishers) publisher.join();
+  EXPECT_EQ(failures, 0);
+  EXPECT_FALSE(node.disordered());
+}
+
+TEST(PostgresBroker, RefusesWhatIsTooLargeOrNoMessageBeforeTheCommit) {
+  const PostgresDatabase database;
+  SqlSession session(database.url());
+  const auto publish = [&](const std::string& channel, const std::string& payload, const std::string& id) {
+    return session.fails(fmt::format("SELECT headroom.publish({}, {}, {})", channel, payload, id));
+  };
+  EXPECT_EQ(publish("'a'", "'\"' || repeat('x', 32766) || '\"'", "NULL"), "");
+  EXPECT_EQ(publish("'a'", "'\"' || repeat('x', 32767) || '\"'", "NULL"), "54000");
+  EXPECT_EQ(publish("'a'", "'{'", "NULL"), "22P02") << "no JSON";
+  EXPECT_EQ(publish("'a'", "NULL", "NULL"), "22004");
+  EXPECT_EQ(publish("''", "'1'", "NULL"), "22023");
+  EXPECT_EQ(publish("E'a\\nb'", "'1'", "NULL"), "22023");
+  EXPECT_EQ(publish("'a\"b'", "'1'", "NULL"), "22023");
+  EXPECT_EQ(publish("'a'", "'1'", "repeat('x', 65)"), "22023");
+  EXPECT_EQ(publish("'a'", "'{\"a\": 1}'::jsonb", "NULL"), "");
+}
+
+TEST(PostgresBroker, LetsEachRoleDoItsPartAndNoMore) {
+  const PostgresDatabase database;
+  SqlSession owner(database.url());
+  owner.run(
+      "DO $$ BEGIN CREATE ROLE app LOGIN IN ROLE headroom_publisher; CREATE ROLE node LOGIN IN ROLE "
+      "headroom_node;"
+      " CREATE ROLE nobody LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$");
+  SqlSession nobody(database.url("nobody"));
+  EXPECT_EQ(nobody.fails("SELECT headroom.publish('a', '1')"), "42501");
+  SqlSession app(database.url("app"));
+  EXPECT_EQ(app.fails("SELECT headroom.publish('a', '1')"), "");
+  EXPECT_EQ(app.fails("INSERT INTO headroom.outbox (slot, channel, data) VALUES (0, 'a', '1')"), "42501");
+  EXPECT_EQ(app.fails("SELECT * FROM headroom.stream"), "42501");
+  EXPECT_EQ(app.fails("SELECT * FROM headroom.poll(0, 1)"), "42501");
+  EXPECT_EQ(app.fails("SELECT headroom.campaign('x', 300)"), "42501");
+  PostgresNode node(database.url("node"), "one", rules());
+  node.start();
+  node.subscribe("a");
+  EXPECT_TRUE(node.publish("a", "2"));
+  ASSERT_TRUE(node.run_until([&] { return node.count("a") > 0; }));
+}
+
+TEST(PostgresBroker, AnswersRepeatsOfAnIdWithTheFirstOffsetWhoeverPublishesThem) {
+  const PostgresDatabase database;
+  PostgresNode node(database.url(), "one", rules());
+  node.start();
+  node.subscribe("a");
+  SqlSession(database.url()).run("SELECT headroom.publish('a', '1', 'k'), headroom.publish('a', '1', 'k')");
+  const auto second = node.publish("a", "1", "k");
+  ASSERT_TRUE(second);
+  EXPECT_EQ(second->position.offset, 1U);
+  EXPECT_TRUE(second->repeated);
+  EXPECT_FALSE(node.publish("a", "2", "l")->repeated);
+  ASSERT_TRUE(node.run_until([&] { return node.count("a") == 2; }));
+  EXPECT_THAT(node.told("a"), ElementsAre("1", "2"));
+}
+
+TEST(PostgresBroker, LosesNothingAcknowledgedWhenTheServerIsKilled) {
+  testing::PostgresServer server;
+  const PostgresDatabase database(server);
+  PostgresNode node(database.url(), "one", rules());
+  node.start();
+  node.subscribe("a");
+  std::size_t acknowledged = 0;
+  std::size_t unknown = 0;
+  std::size_t sent = 0;
+  const auto publish_some = [&] {
+    for (int i = 0; i < 50; ++i) {
+      const std::string id = fmt::format("id{}", ++sent);
+      node.broker().publish(
+          {"a", std::to_string(sent), id}, read_clocks(),
+          [&](const Result<Published>& published) { ++(published ? acknowledged : unknown); });
+    }
+  };
+  for (int round = 0; round < 3; ++round) {
+    publish_some();
+    ASSERT_TRUE(node.run_until([&] { return acknowledged + unknown >= sent - 25; }));
+    const int losses = node.losses();
+    server.kill();
+    server.start();
+    ASSERT_TRUE(node.run_until([&] { return node.losses() > losses && node.available(); }));
+  }
+  publish_some();
+  ASSERT_TRUE(node.run_until([&] { return acknowledged + unknown == sent; }));
+  const Position before{0, node.subscribe("a").epoch};
+  HistoryQuery query;
+  query.since = &before;
+  query.limit = 1'000;
+  const auto page = node.history("a", query);
+  ASSERT_TRUE(page);
+  EXPECT_FALSE(page->lost) << "the same history goes on";
+  EXPECT_GE(page->position.offset, acknowledged);
+  EXPECT_LE(page->position.offset, sent);
+  EXPECT_GE(acknowledged, 50U);
+}
+
+TEST(PostgresBroker, AnotherNodeTakesOverWithAHigherTermAndTheOldOneIsFenced) {
+  const PostgresDatabase database;
+  auto one = std::make_unique<PostgresNode>(database.url(), "one", rules());
+  one->start();
+  ASSERT_TRUE(one->run_until([&] { return one->broker().counts().term > 0; }));
+  PostgresNode two(database.url(), "two", rules());
+  two.start();
+  two.subscribe("a");
+  ASSERT_TRUE(one->publish("a", "1"));
+  ASSERT_TRUE(two.publish("a", "2"));
+  EXPECT_EQ(two.broker().counts().term, 0);
+  const std::int64_t before = one->broker().counts().term;
+  one.reset();
+  ASSERT_TRUE(two.publish("a", "3"));
+  EXPECT_TRUE(two.run_until([&] { return two.broker().counts().term > before; }));
+  SqlSession session(database.url());
+  session.run("SELECT headroom.publish('a', '4')");
+  // What the old one would still try.
+  SqlSession old(database.url());
+  std::string state;
+  // Until it is not the other one that happens to write the same batch.
+  for (int i = 0; i < 1'000 && state != "55000"; ++i)
+    state = old.fails(fmt::format("SELECT headroom.sequence({}, 10, true)", before));
+  EXPECT_EQ(state, "55000");
+  ASSERT_TRUE(two.run_until([&] { return two.count("a") == 4; }));
+  EXPECT_THAT(two.told("a"), ElementsAre("1", "2", "3", "4"));
+  EXPECT_FALSE(two.disordered());
+}
+
+TEST(PostgresBroker, AProvenLossBeginsAnotherHistory) {
+  const PostgresDatabase database;
+  PostgresNode node(database.url(), "one", rules());
+  node.start();
+  const Position before = node.subscribe("a");
+  ASSERT_TRUE(node.publish("a", "1"));
+  ASSERT_TRUE(node.run_until([&] { return node.count("a") == 1; }));
+  const int losses = node.losses();
+  // As after the copy of an older state: the row that the node saw last is another.
+  SqlSession session(database.url());
+  session.run(
+      "UPDATE headroom.stream SET source = source + 1000;"
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+      " WHERE application_name = 'headroom reader' AND datname = current_database()");
+  ASSERT_TRUE(node.run_until([&] { return node.losses() > losses && node.available(); }));
+  HistoryQuery query;
+  query.since = &before;
+  const auto page = node.history("a", query);
+  ASSERT_TRUE(page);
+  EXPECT_TRUE(page->lost);
+  EXPECT_NE(page->position.epoch, before.epoch);
+}
+
+TEST(PostgresBroker, EmptiesSlotsOfTheOutboxAndSparesWhatIsStillOpen) {
+  const PostgresDatabase database;
+  SqlSession session(database.url());
+  session.run("SELECT headroom.campaign('test', 300)");
+  // Rows as they were published in other quarters of the minute.
+  SqlSession open(database.url());
+  open.run(
+      "BEGIN; INSERT INTO headroom.outbox (slot, channel, data) SELECT s, 'open', '0' FROM"
+      " (SELECT (headroom.outbox_slot() + 2) % 4) t (s)");
+  session.run(
+      "INSERT INTO headroom.outbox (slot, channel, data)"
+      " SELECT (headroom.outbox_slot() + 1 + i % 2) % 4, 'a', repeat('7', 500)"
+      " FROM generate_series(1, 20000) i");
+  const auto size = [&] {
+    return std::stoll(session
+                          .run("SELECT sum(pg_total_relation_size(('headroom.outbox_' || i)::regclass))"
+                               " FROM generate_series(0, 3) i")
+                          .front());
+  };
+  EXPECT_THAT(session.run("SELECT headroom.clean_outbox(1)"), ElementsAre("0")) << "nothing was read yet";
+  while (session.run("SELECT headroom.sequence(1, 1000, true)").front() != "0") continue;
+  const auto before = size();
+  EXPECT_THAT(session.run("SELECT headroom.clean_outbox(1)"), ElementsAre("1"));
+  EXPECT_THAT(session.run("SELECT headroom.clean_outbox(1)"), ElementsAre("0"))
+      << "a transaction is open there";
+  EXPECT_LT(size(), before * 6 / 10);
+  open.run("COMMIT");
+  EXPECT_THAT(session.run("SELECT headroom.clean_outbox(1)"), ElementsAre("0")) << "its row was not read yet";
+  EXPECT_THAT(session.run("SELECT headroom.sequence(1, 1000, false)"), ElementsAre("1"));
+  EXPECT_THAT(session.run("SELECT headroom.clean_outbox(1)"), ElementsAre("1"));
+  EXPECT_LT(size(), 200'000);
+  EXPECT_THAT(session.run("SELECT headroom.newest('open')"), ElementsAre("1"));
+}
+
+TEST(PostgresBroker, EmptiesOldSlotsOfTheStreamAndKeepsOffsetsGrowing) {
+  const PostgresDatabase database;
+  SqlSession session(database.url());
+  session.run("SELECT headroom.campaign('test', 4)");
+  const auto publish = [&](int count) {
+    session.run(fmt::format("SELECT headroom.publish('a', '1') FROM generate_series(1, {})", count));
+    session.run("SELECT headroom.sequence(1, 1000, true)");
+  };
+  publish(100);
+  const auto emptied = [&] { return session.run("SELECT headroom.clean_stream(1, 1)").front() == "1"; };
+  bool done = false;
+  for (int i = 0; i < 200 && !done; ++i) {
+    session.run("SELECT headroom.sequence(1, 1000, true)");
+    done = emptied();
+    std::this_thread::sleep_for(std::chrono::milliseconds{50});
+  }
+  ASSERT_TRUE(done);
+  EXPECT_THAT(session.run("SELECT count(*) FROM headroom.stream"), ElementsAre("0"));
+  publish(1);
+  EXPECT_THAT(session.run("SELECT channel_offset FROM headroom.stream"), ElementsAre("101"));
+  PostgresNode node(database.url(), "one", rules());
+  node.start();
+  const Position newest = node.subscribe("a");
+  EXPECT_EQ(newest.offset, 101U);
+  const Position old{50, newest.epoch};
+  HistoryQuery query;
+  query.since = &old;
+  EXPECT_TRUE(node.history("a", query)->lost) << "the messages after it are gone";
+}
+
+}  // namespace
+}  // namespace headroom::bus

@@ -1,0 +1,343 @@
+#include "bus/postgres_node.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace headroom::bus {
+
+namespace {
+
+using base::fail;
+using sql::PostgresRows;
+using Cell = std::optional<std::string>;
+
+constexpr std::chrono::milliseconds kCampaignEvery{250};
+constexpr std::chrono::milliseconds kRetryAfter{250};
+constexpr std::chrono::seconds kKeepEvery{10};
+constexpr std::chrono::seconds kCleanEvery{2};
+
+std::int64_t number_in(const Cell& cell) {
+  std::int64_t value = 0;
+  if (cell) (void)std::from_chars(cell->data(), cell->data() + cell->size(), value);
+  return value;
+}
+
+bool is_shape(const PostgresRows& rows, std::size_t columns) {
+  return !rows.empty() &&
+         std::all_of(rows.begin(), rows.end(), [&](const auto& row) { return row.size() == columns; });
+}
+
+}  // namespace
+
+std::string array_literal(const std::vector<std::string>& values) {
+  std::string text = "{";
+  for (const std::string& value : values) {
+    if (text.size() > 1) text += ',';
+    text += '"';
+    for (const char character : value) {
+      if (character == '"' || character == '\\') text += '\\';
+      text += character;
+    }
+    text += '"';
+  }
+  return text + '}';
+}
+
+void PollPace::looked(PostgresTime now, std::size_t found, bool more) {
+  if (found > 0) busy_until_ = now + kBusyFor;
+  next_ = more ? now : now + (now < busy_until_ ? kBusy : kIdle);
+}
+
+void PollPace::wake(PostgresTime now) {
+  busy_until_ = now + kBusyFor;
+  next_ = std::min(next_, now);
+}
+
+// Sequencer
+// ---------------------------------------------------------------------------------------------------------
+
+std::optional<Question> Sequencer::next(PostgresTime now) {
+  if (must_leave_ || now < wake_at()) return std::nullopt;
+  if (term_ == 0) return Question{"SELECT headroom.campaign($1, $2)", {node_, std::to_string(retention_s_)}};
+  const bool keep = now >= keep_at_;
+  if (keep) keep_at_ = now + kKeepEvery;
+  return Question{"SELECT headroom.sequence($1, $2, $3)",
+                  {std::to_string(term_), std::to_string(kMost), keep ? "t" : "f"}};
+}
+
+void Sequencer::answered(PostgresTime now, const Result<PostgresRows>& rows) {
+  if (!rows || !is_shape(*rows, 1)) {
+    problem_ = rows ? "the database's answer is no number" : rows.error().message();
+    campaign_at_ = now + kCampaignEvery;
+    must_leave_ = term_ != 0;
+    return;
+  }
+  problem_.clear();
+  if (term_ == 0) return campaigned(now, *rows);
+  const auto found = static_cast<std::size_t>(number_in(rows->front().front()));
+  sequenced_ += found;
+  pace_.looked(now, found, found >= kMost);
+}
+
+void Sequencer::campaigned(PostgresTime now, const PostgresRows& rows) {
+  term_ = number_in(rows.front().front());
+  campaign_at_ = now + kCampaignEvery;
+  if (term_ == 0) return;
+  keep_at_ = now;
+  pace_.wake(now);
+}
+
+void Sequencer::lost() {
+  term_ = 0;
+  must_leave_ = false;
+}
+
+// Keeper
+// ---------------------------------------------------------------------------------------------------------
+
+std::optional<Question> Keeper::next(PostgresTime now, std::int64_t term) {
+  if (term == 0 || now < at_) return std::nullopt;
+  at_ = now + kCleanEvery;
+  if (turn_ == Turn::kOutbox) return Question{"SELECT headroom.clean_outbox($1)", {std::to_string(term)}};
+  return Question{"SELECT headroom.clean_stream($1, $2)",
+                  {std::to_string(term), std::to_string(retention_s_)}};
+}
+
+void Keeper::answered(PostgresTime now, const Result<PostgresRows>& rows) {
+  if (rows && is_shape(*rows, 1) && number_in(rows->front().front()) > 0) {
+    ++emptied_;
+    at_ = now;
+    return;
+  }
+  turn_ = turn_ == Turn::kOutbox ? Turn::kStream : Turn::kOutbox;
+}
+
+// Reader
+// ---------------------------------------------------------------------------------------------------------
+
+std::optional<Question> Reader::next(PostgresTime now) {
+  if (now < wake_at()) return std::nullopt;
+  if (step_ == Step::kPoll)
+    return Question{"SELECT * FROM headroom.poll($1, $2)", {std::to_string(seq_), std::to_string(kMost)}};
+  if (step_ == Step::kBreak) return Question{"SELECT headroom.break_history($1)", {epoch_}};
+  return Question{"SELECT * FROM headroom.node_state($1, $2)",
+                  {std::to_string(seq_), std::to_string(source_)}};
+}
+
+ReaderNews Reader::answered(PostgresTime now, const Result<PostgresRows>& rows) {
+  ReaderNews news;
+  if (!rows) {
+    problem_ = rows.error().message();
+    step_ = Step::kState;
+    retry_at_ = now + kRetryAfter;
+  } else if (step_ == Step::kState) {
+    learned(now, *rows, news);
+  } else if (step_ == Step::kBreak) {
+    began_ = false;
+    seq_ = 0;
+    step_ = Step::kState;
+  } else {
+    polled(now, *rows, news);
+  }
+  news.available = step_ == Step::kPoll;
+  news.epoch = epoch_;
+  return news;
+}
+
+void Reader::learned(PostgresTime now, const PostgresRows& rows, ReaderNews& news) {
+  constexpr std::size_t kColumns = 4;
+  retry_at_ = now + kRetryAfter;
+  if (!is_shape(rows, kColumns) || number_in(rows[0][0]) != kVersion || !rows[0][1] || !rows[0][2]) {
+    problem_ = fmt::format(
+        "the schema headroom of the database is not of version {}; run: headroom bus install", kVersion);
+    return;
+  }
+  const bool proven = rows[0][3] == "t";
+  epoch_ = *rows[0][1];
+  if (!proven) {
+    step_ = Step::kBreak;
+    retry_at_ = now;
+    return;
+  }
+  // What came meanwhile is read from where the last connection stopped.
+  if (!began_) seq_ = number_in(rows[0][2]);
+  began_ = true;
+  problem_.clear();
+  news.compare = true;
+  step_ = Step::kPoll;
+  pace_.wake(now);
+}
+
+void Reader::polled(PostgresTime now, const PostgresRows& rows, ReaderNews& news) {
+  constexpr std::size_t kColumns = 7;
+  if (!is_shape(rows, kColumns) || !rows[0][0]) {
+    step_ = Step::kState;
+    retry_at_ = now;
+    return;
+  }
+  news.compare = epoch_ != *rows[0][0];
+  epoch_ = *rows[0][0];
+  for (std::size_t i = 1; i < rows.size(); ++i) take(rows[i], news);
+  pace_.looked(now, news.rows.size(), news.rows.size() >= kMost);
+}
+
+/// The stream's numbers have no gap: one means that rows were cleaned away before they were read.
+void Reader::take(const std::vector<Cell>& row, ReaderNews& news) {
+  const std::int64_t seq = number_in(row[1]);
+  if (seq != seq_ + 1) news.compare = true;
+  seq_ = seq;
+  source_ = number_in(row[2]);
+  StreamRow taken;
+  taken.ticket = number_in(row[3]);
+  taken.channel = row[4].value_or("");
+  taken.offset = static_cast<std::uint64_t>(number_in(row[5]));
+  if (row[6]) taken.data = std::make_shared<const std::string>(*row[6]);
+  news.rows.push_back(std::move(taken));
+}
+
+void Reader::lost() {
+  step_ = Step::kState;
+}
+
+// Writer
+// ---------------------------------------------------------------------------------------------------------
+
+std::optional<Question> Writer::next(PostgresTime now) {
+  expire(now);
+  if (!group_.empty() || queue_.empty()) return std::nullopt;
+  std::vector<std::string> channels;
+  std::vector<std::string> ids;
+  std::vector<std::string> tickets;
+  std::vector<std::string> datas;
+  std::size_t bytes = 0;
+  const std::size_t most = alone_ > 0 ? 1 : kMostGroup;
+  while (!queue_.empty() && group_.size() < most && bytes < kMostGroupBytes) {
+    Ticketed& front = queue_.front();
+    channels.push_back(front.publication.channel);
+    ids.push_back(front.publication.id);
+    tickets.push_back(std::to_string(front.ticket));
+    datas.push_back(front.publication.data);
+    bytes += front.publication.data.size();
+    group_.push_back(std::move(front));
+    queue_.pop_front();
+  }
+  alone_ -= std::min(alone_, group_.size());
+  return Question{
+      "SELECT headroom.accept($1, $2, $3, $4)",
+      {array_literal(channels), array_literal(ids), array_literal(tickets), array_literal(datas)}};
+}
+
+/// One that the database refuses takes nothing from the others of its group.
+void Writer::answered(const Result<PostgresRows>& rows) {
+  std::vector<Ticketed> group = std::exchange(group_, {});
+  if (rows) return;
+  if (group.size() == 1) return refuse_(group.front().ticket, rows.error());
+  alone_ += group.size();
+  queue_.insert(queue_.begin(), std::make_move_iterator(group.begin()), std::make_move_iterator(group.end()));
+}
+
+void Writer::expire(PostgresTime now) {
+  while (!queue_.empty() && queue_.front().deadline <= now) {
+    refuse_(queue_.front().ticket, Error(base::ErrorCode::kUnavailable, "the database can't be reached"));
+    queue_.pop_front();
+    alone_ -= std::min<std::size_t>(alone_, 1);
+  }
+}
+
+// Inquirer
+// ---------------------------------------------------------------------------------------------------------
+
+std::optional<Question> Inquirer::next() {
+  if (!asked_.empty() || queue_.empty()) return std::nullopt;
+  const Inquiry::Kind kind = queue_.front().kind;
+  const std::size_t most = kind == Inquiry::Kind::kPosition ? kMostPositions : 1;
+  while (!queue_.empty() && queue_.front().kind == kind && asked_.size() < most) {
+    asked_.push_back(std::move(queue_.front()));
+    queue_.pop_front();
+  }
+  if (kind == Inquiry::Kind::kPosition) {
+    std::vector<std::string> channels;
+    for (const Inquiry& inquiry : asked_) channels.push_back(inquiry.channel);
+    return Question{"SELECT * FROM headroom.positions($1)", {array_literal(channels)}};
+  }
+  const Inquiry& inquiry = asked_.front();
+  constexpr std::size_t kMostMessages = 100'000;
+  constexpr std::int64_t kNsPerSecond = 1'000'000'000;
+  // Without a position the newest ones are meant; -1 can't be one.
+  return Question{"SELECT * FROM headroom.history($1, nullif($2::bigint, -1), $3, $4, $5, $6)",
+                  {inquiry.channel, inquiry.since ? std::to_string(inquiry.since->offset) : "-1",
+                   std::to_string(std::min(inquiry.limit, kMostMessages) + (inquiry.since ? 1 : 0)),
+                   std::to_string(std::min(inquiry.rule.history_messages, kMostMessages)),
+                   std::to_string(inquiry.rule.history_bytes),
+                   std::to_string((inquiry.rule.history_age_ns + kNsPerSecond - 1) / kNsPerSecond)}};
+}
+
+void Inquirer::answered(const Result<PostgresRows>& rows) {
+  if (!rows) return answer_all(rows.error());
+  const std::vector<Inquiry> asked = std::exchange(asked_, {});
+  if (asked.empty()) return;
+  if (asked.front().kind == Inquiry::Kind::kHistory)
+    return answer_(asked.front().number, page_of(asked.front(), *rows));
+  constexpr std::size_t kColumns = 3;
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    if (i >= rows->size() || (*rows)[i].size() != kColumns) {
+      answer_(asked[i].number, fail(base::ErrorCode::kProtocol, "the database's answer is no position"));
+      continue;
+    }
+    const auto& row = (*rows)[i];
+    HistoryPage page;
+    page.position = {static_cast<std::uint64_t>(number_in(row[2])), row[0].value_or("")};
+    answer_(asked[i].number, std::move(page));
+  }
+}
+
+void Inquirer::lost(const Error& error) {
+  answer_all(error);
+}
+
+void Inquirer::answer_all(const Error& error) {
+  for (const Inquiry& inquiry : std::exchange(asked_, {})) answer_(inquiry.number, fail(error));
+}
+
+Result<HistoryPage> page_of(const Inquiry& inquiry, const PostgresRows& rows) {
+  constexpr std::size_t kColumns = 4;
+  if (!is_shape(rows, kColumns) || !rows[0][0])
+    return fail(base::ErrorCode::kProtocol, "the database's answer is no history");
+  HistoryPage page;
+  page.position = {static_cast<std::uint64_t>(number_in(rows[0][1])), *rows[0][0]};
+  const auto oldest = static_cast<std::uint64_t>(number_in(rows[0][2]));
+  if (inquiry.since) {
+    const Position& since = *inquiry.since;
+    page.lost = since.epoch != page.position.epoch || since.offset > page.position.offset ||
+                since.offset + 1 < oldest;
+    if (page.lost) return page;
+  }
+  std::size_t bytes = 0;
+  // Without a position it is the oldest ones that are left out, so the rows are taken from the end.
+  const std::size_t messages = rows.size() - 1;
+  for (std::size_t i = 0; i < messages; ++i) {
+    const auto& row = inquiry.since ? rows[1 + i] : rows[rows.size() - 1 - i];
+    Message message;
+    message.offset = static_cast<std::uint64_t>(number_in(row[1]));
+    message.data = std::make_shared<const std::string>(row[3].value_or(""));
+    bytes += message.data->size();
+    if (page.messages.size() >= inquiry.limit || (bytes > inquiry.bytes && !page.messages.empty())) break;
+    page.messages.push_back(std::move(message));
+  }
+  if (!inquiry.since) std::reverse(page.messages.begin(), page.messages.end());
+  // Rows that were emptied while they were read.
+  std::uint64_t expected = inquiry.since           ? inquiry.since->offset + 1
+                           : page.messages.empty() ? 0
+                                                   : page.messages.front().offset;
+  for (const Message& message : page.messages) page.lost = page.lost || message.offset != expected++;
+  if (inquiry.since && inquiry.limit > 0 && page.messages.empty())
+    page.lost = expected <= page.position.offset;
+  if (page.lost) page.messages.clear();
+  if (inquiry.since && !page.lost) page.more = expected - 1 < page.position.offset;
+  return page;
+}
+
+}  // namespace headroom::bus

@@ -1,0 +1,58 @@
+-- The slot of the outbox that is filled now: four a minute.
+CREATE OR REPLACE FUNCTION headroom.outbox_slot() RETURNS smallint LANGUAGE sql VOLATILE
+AS 'SELECT ((pg_catalog.date_part(''second'', pg_catalog.clock_timestamp())::int / 15) % 4)::smallint';
+
+-- Publishes when the caller's transaction commits, and only then. Inserts one row; takes no lock that another
+-- publisher waits for, in any isolation level. Repeats of an id on a channel within 5 minutes are dropped
+-- afterwards. With the setting headroom.notify = on it also wakes the sequencer: see docs/bus-postgresql.md
+-- for what that costs.
+CREATE OR REPLACE FUNCTION headroom.publish(channel text, payload text, id text DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+  IF channel IS NULL OR octet_length(channel) NOT BETWEEN 1 AND 255 OR channel ~ '[\x01-\x1f\x7f"\\]' THEN
+    RAISE EXCEPTION 'the channel''s name has 1 to 255 bytes, without control characters, quotes and backslashes'
+      USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  IF octet_length(id) NOT BETWEEN 1 AND 64 THEN
+    RAISE EXCEPTION 'the id of a message for channel % has % bytes; 1 to 64 are accepted', channel, octet_length(id)
+      USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  -- Nested, since only a condition without a query is cheap.
+  IF octet_length(payload) > 32768 THEN
+    IF octet_length(payload) > (SELECT message_bytes FROM headroom.about) THEN
+      RAISE EXCEPTION 'a message of % bytes for channel % is too large; % are accepted',
+        octet_length(payload), channel, (SELECT message_bytes FROM headroom.about)
+        USING ERRCODE = 'program_limit_exceeded';
+    END IF;
+  END IF;
+  IF payload IS NULL OR payload::json IS NULL THEN
+    RAISE EXCEPTION 'the message for channel % is NULL; JSON''s null is ''null''', channel
+      USING ERRCODE = 'null_value_not_allowed';
+  END IF;
+  INSERT INTO headroom.outbox (slot, channel, id, data)
+  VALUES (((date_part('second', clock_timestamp())::int / 15) % 4)::smallint, channel, id,
+          CASE WHEN strpos(payload, chr(10)) > 0 OR strpos(payload, chr(13)) > 0 THEN translate(payload, E'\r\n', '  ')
+          ELSE payload END);
+  IF current_setting('headroom.notify', true) = 'on' THEN
+    PERFORM pg_notify('headroom_outbox', '');
+  END IF;
+END $$;
+
+CREATE OR REPLACE FUNCTION headroom.publish(channel text, payload jsonb, id text DEFAULT NULL) RETURNS void
+LANGUAGE sql VOLATILE AS 'SELECT headroom.publish($1, $2::text, $3)';
+
+-- What a node publishes for its clients: a group in one transaction, durable whatever the database's default.
+CREATE OR REPLACE FUNCTION headroom.accept(channels text[], ids text[], tickets bigint[], datas text[])
+RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF current_setting('synchronous_commit') = 'off' THEN
+    PERFORM set_config('synchronous_commit', 'on', true);
+  END IF;
+  INSERT INTO headroom.outbox (slot, channel, id, ticket, data)
+  SELECT headroom.outbox_slot(), m.channel, nullif(m.id, ''), m.ticket, m.data
+  FROM unnest(channels, ids, tickets, datas) WITH ORDINALITY AS m (channel, id, ticket, data, n) ORDER BY n;
+END $$;

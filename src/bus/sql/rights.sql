@@ -1,0 +1,9 @@
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA headroom FROM PUBLIC;
+GRANT USAGE ON SCHEMA headroom TO headroom_publisher, headroom_node;
+GRANT EXECUTE ON FUNCTION headroom.publish(text, text, text), headroom.publish(text, jsonb, text)
+TO headroom_publisher, headroom_node;
+GRANT EXECUTE ON FUNCTION headroom.accept, headroom.epoch, headroom.node_state, headroom.break_history,
+  headroom.poll, headroom.positions, headroom.history, headroom.campaign, headroom.sequence,
+  headroom.clean_outbox, headroom.clean_stream
+TO headroom_node;
+RESET ROLE;

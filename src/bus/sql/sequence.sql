@@ -1,0 +1,188 @@
+-- The slot of stream and batch that is filled now.
+CREATE OR REPLACE FUNCTION headroom.stream_slot(period_s integer) RETURNS smallint LANGUAGE sql VOLATILE
+AS 'SELECT ((pg_catalog.date_part(''epoch'', pg_catalog.clock_timestamp())::bigint / period_s) % 6)::smallint';
+
+-- Makes the caller's session the sequencer while it lasts, if none is, and answers its term. The lock ends
+-- with the session; the term stops one that still believes in itself. A dump that was restored elsewhere
+-- begins another history: its transaction numbers are of another server.
+CREATE OR REPLACE FUNCTION headroom.campaign(own_node text, retention_s integer) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  won bigint;
+  here bigint := (pg_control_system()).system_identifier;
+BEGIN
+  IF NOT pg_try_advisory_lock(7521983763894330732) THEN
+    RETURN NULL;
+  END IF;
+  IF EXISTS (SELECT FROM headroom.leader l WHERE l.system <> here) THEN
+    TRUNCATE headroom.outbox;
+    INSERT INTO headroom.batch (slot, batch, term, seq, since, until)
+    SELECT b.slot, b.batch + 1, b.term, b.seq, pg_current_snapshot(), pg_current_snapshot()
+    FROM headroom.batch b ORDER BY b.batch DESC LIMIT 1;
+    UPDATE headroom.leader SET system = here, generation = substr(md5(gen_random_uuid()::text), 1, 12);
+  END IF;
+  UPDATE headroom.leader SET term = term + 1, node = own_node, since = now(), period_s = greatest(1, retention_s / 4)
+  RETURNING term INTO won;
+  RETURN won;
+END $$;
+
+-- Gives offsets to at most `most` messages that have become visible, and answers how many it read. With
+-- `keep` it also writes down how far it has read when there was nothing.
+--
+-- A message is read when its transaction is visible, whenever that is: rows are found by the transactions
+-- that the last snapshot did not show (those that ran then, by number, and those that came after), so that one
+-- which stays open costs one look into an index. Order: within a window that became visible at once, that of
+-- publishing; a window of more than `most` rows is cut by transaction number.
+CREATE OR REPLACE FUNCTION headroom.sequence(own_term bigint, most integer, keep boolean) RETURNS integer
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
+AS $$
+DECLARE
+  last headroom.batch;
+  here headroom.leader;
+  waited xid8[];
+  got integer;
+  end_tx xid8;
+  end_source bigint;
+  instant timestamptz := clock_timestamp();
+BEGIN
+  SELECT * INTO here FROM headroom.leader;
+  SELECT * INTO last FROM headroom.batch b ORDER BY b.batch DESC LIMIT 1;
+  LOOP
+    IF last.read_tx IS NULL THEN
+      last.since := last.until;
+      last.until := pg_current_snapshot();
+      last.read_source := 0;
+    END IF;
+    waited := ARRAY(SELECT pg_snapshot_xip(last.since));
+    WITH fresh AS MATERIALIZED (
+      (SELECT o.tx, o.source, o.ticket, o.channel, o.id, o.data FROM headroom.outbox o
+       WHERE o.tx = ANY (waited) AND (o.tx, o.source) > (coalesce(last.read_tx, '0'), last.read_source)
+         AND pg_visible_in_snapshot(o.tx, last.until))
+      UNION ALL
+      (SELECT o.tx, o.source, o.ticket, o.channel, o.id, o.data FROM headroom.outbox o
+       WHERE o.tx >= pg_snapshot_xmax(last.since) AND o.tx < pg_snapshot_xmax(last.until)
+         AND (o.tx, o.source) > (coalesce(last.read_tx, '0'), last.read_source)
+         AND pg_visible_in_snapshot(o.tx, last.until))
+      ORDER BY 1, 2 LIMIT most),
+    judged AS (
+      SELECT f.*, k.channel_offset AS known,
+             f.id IS NOT NULL AND row_number() OVER (PARTITION BY f.channel, f.id ORDER BY f.source) > 1 AS again
+      FROM fresh f LEFT JOIN LATERAL (
+        SELECT s.channel_offset FROM headroom.stream s
+        WHERE f.id IS NOT NULL AND s.channel = f.channel AND s.id = f.id AND s.data IS NOT NULL
+          AND s.at > instant - interval '5 minutes'
+        ORDER BY s.channel_offset LIMIT 1) k ON true),
+    bases AS MATERIALIZED (
+      SELECT d.channel, headroom.newest(d.channel) AS base FROM (SELECT DISTINCT f.channel FROM fresh f) d),
+    numbered AS (
+      SELECT j.*, CASE WHEN j.known IS NULL AND NOT j.again THEN b.base + count(*) FILTER (WHERE j.known IS NULL AND NOT j.again)
+               OVER (PARTITION BY j.channel ORDER BY j.source ROWS UNBOUNDED PRECEDING) END AS given
+      FROM judged j JOIN bases b USING (channel)),
+    written AS (
+      INSERT INTO headroom.stream (slot, seq, source, ticket, at, channel, channel_offset, id, bytes, data)
+      SELECT headroom.stream_slot(here.period_s), last.seq + row_number() OVER (ORDER BY n.source), n.source, n.ticket,
+             instant, n.channel,
+             coalesce(n.given, n.known, first_value(n.given) OVER (PARTITION BY n.channel, n.id ORDER BY n.source)),
+             n.id, octet_length(n.data), CASE WHEN n.given IS NOT NULL THEN n.data END
+      FROM numbered n)
+    SELECT count(*), (SELECT f.tx FROM fresh f ORDER BY f.tx DESC, f.source DESC LIMIT 1),
+           (SELECT f.source FROM fresh f ORDER BY f.tx DESC, f.source DESC LIMIT 1)
+    INTO got, end_tx, end_source FROM fresh;
+    -- The rest of a window may be empty.
+    EXIT WHEN got > 0 OR last.read_tx IS NULL;
+    last.read_tx := NULL;
+  END LOOP;
+  IF got = 0 AND NOT keep THEN
+    RETURN 0;
+  END IF;
+  IF current_setting('synchronous_commit') = 'off' THEN
+    PERFORM set_config('synchronous_commit', 'on', true);
+  END IF;
+  INSERT INTO headroom.batch (slot, batch, term, seq, since, until, read_tx, read_source)
+  VALUES (headroom.stream_slot(here.period_s), last.batch + 1, own_term, last.seq + got, last.since, last.until,
+          CASE WHEN got = most THEN end_tx END, CASE WHEN got = most THEN end_source END);
+  -- Held until the commit: who campaigns waits for it, and what it begins with is complete.
+  PERFORM FROM headroom.leader l WHERE l.term = own_term FOR SHARE;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'term % is over', own_term USING ERRCODE = 'object_not_in_prerequisite_state';
+  END IF;
+  IF got > 0 THEN
+    PERFORM pg_notify('headroom_stream', '');
+  END IF;
+  RETURN got;
+END $$;
+
+-- Whether a slot could be emptied: not while anybody holds it, and never waiting for it, since whoever comes
+-- behind a waiting lock waits too.
+CREATE OR REPLACE FUNCTION headroom.lock_slot(slot_table text) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  FOR attempt IN 1 .. 20 LOOP
+    BEGIN
+      EXECUTE format('LOCK TABLE headroom.%I IN ACCESS EXCLUSIVE MODE NOWAIT', slot_table);
+      RETURN true;
+    EXCEPTION WHEN lock_not_available THEN
+      PERFORM pg_sleep(0.002);
+    END;
+  END LOOP;
+  RETURN false;
+END $$;
+
+-- Empties a slot of the outbox that is not filled now and whose rows have all been read. One into which a
+-- transaction has written that is still open can't be locked, and stays. Answers the slots emptied.
+CREATE OR REPLACE FUNCTION headroom.clean_outbox(own_term bigint) RETURNS integer
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+AS $$
+DECLARE
+  last headroom.batch;
+  name text;
+  left_over boolean;
+BEGIN
+  FOR slot IN 0 .. 3 LOOP
+    name := 'outbox_' || slot;
+    CONTINUE WHEN slot = headroom.outbox_slot() OR pg_relation_size(format('headroom.%I', name)) = 0;
+    CONTINUE WHEN NOT headroom.lock_slot(name);
+    SELECT * INTO last FROM headroom.batch b ORDER BY b.batch DESC LIMIT 1;
+    EXECUTE format('SELECT EXISTS (SELECT FROM headroom.%1$I WHERE tx >= pg_snapshot_xmax($1))'
+                   ' OR EXISTS (SELECT FROM headroom.%1$I WHERE tx = ANY (ARRAY(SELECT pg_snapshot_xip($1))))', name)
+    INTO left_over USING CASE WHEN last.read_tx IS NULL THEN last.until ELSE last.since END;
+    CONTINUE WHEN left_over OR NOT EXISTS (SELECT FROM headroom.leader WHERE term = own_term);
+    EXECUTE format('TRUNCATE headroom.%I', name);
+    RETURN 1;
+  END LOOP;
+  RETURN 0;
+END $$;
+
+-- Empties a slot of the stream that is older than `retention_s`, keeping the newest offset of its channels.
+CREATE OR REPLACE FUNCTION headroom.clean_stream(own_term bigint, retention_s integer) RETURNS integer
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = on
+AS $$
+DECLARE
+  here headroom.leader;
+  newest timestamptz;
+BEGIN
+  SELECT * INTO here FROM headroom.leader WHERE term = own_term;
+  IF NOT FOUND THEN
+    RETURN 0;
+  END IF;
+  FOR slot IN 0 .. 5 LOOP
+    CONTINUE WHEN slot = headroom.stream_slot(here.period_s)
+      OR pg_relation_size(format('headroom.%I', 'stream_' || slot)) = 0
+      -- The newest batch says how far was read.
+      OR slot = (SELECT b.slot FROM headroom.batch b ORDER BY b.batch DESC LIMIT 1);
+    EXECUTE format('SELECT at FROM headroom.%I ORDER BY seq DESC LIMIT 1', 'stream_' || slot) INTO newest;
+    CONTINUE WHEN newest >= clock_timestamp() - make_interval(secs => retention_s);
+    EXECUTE format(
+      'INSERT INTO headroom.channel AS c (channel, newest, at)'
+      ' SELECT channel, max(channel_offset), max(at) FROM headroom.%I WHERE data IS NOT NULL GROUP BY channel'
+      ' ON CONFLICT (channel) DO UPDATE SET newest = greatest(c.newest, excluded.newest), at = excluded.at',
+      'stream_' || slot);
+    CONTINUE WHEN NOT headroom.lock_slot('stream_' || slot) OR NOT headroom.lock_slot('batch_' || slot);
+    EXECUTE format('TRUNCATE headroom.%I, headroom.%I', 'stream_' || slot, 'batch_' || slot);
+    RETURN 1;
+  END LOOP;
+  RETURN 0;
+END $$;
