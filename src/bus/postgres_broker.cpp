@@ -93,6 +93,8 @@ struct PostgresBroker::Impl {
   PostgresBrokerOptions options;
   BrokerListener* listener = nullptr;
   BrokerState state = BrokerState::kAvailable;
+  bool came_up = false;  ///< the stream was read once
+  std::int64_t started_ns = 0;
   Table<Done<Published>> publishes;
   Table<Done<HistoryPage>> inquiries;
   std::set<std::string, std::less<>> subscribed;
@@ -120,7 +122,8 @@ PostgresEvents PostgresBroker::Impl::events() {
 void PostgresBroker::Impl::take(const ReaderNews& news) {
   const Now now = read_clocks();
   client->news_taken();
-  if (!news.available || news.compare) lose(now);
+  const bool is_first = !std::exchange(came_up, came_up || news.available) && news.available;
+  if (!news.available || (news.compare && !is_first)) lose(now);
   const std::weak_ptr<Impl*> here = alive;
   for (const StreamRow& row : news.rows) {
     take(row, news.epoch, now);
@@ -196,8 +199,9 @@ Result<std::unique_ptr<PostgresBroker>> PostgresBroker::make(PostgresBrokerOptio
   return std::unique_ptr<PostgresBroker>(new PostgresBroker(std::move(impl)));
 }
 
-void PostgresBroker::start(BrokerListener& listener, const Now& /*now*/) {
+void PostgresBroker::start(BrokerListener& listener, const Now& now) {
   impl_->listener = &listener;
+  impl_->started_ns = now.monotonic_ns;
   impl_->client->start();
 }
 
@@ -243,6 +247,9 @@ void PostgresBroker::history(std::string_view channel, const HistoryQuery& query
 }
 
 void PostgresBroker::tick(const Now& now) {
+  // A database that is there is reached sooner.
+  constexpr std::int64_t kComeUpNs = 1'000'000'000;
+  if (!impl_->came_up && now.monotonic_ns - impl_->started_ns > kComeUpNs) impl_->lose(now);
   const std::weak_ptr<Impl*> here = impl_->alive;
   Impl::expire(impl_->publishes, now);
   if (!here.expired()) Impl::expire(impl_->inquiries, now);

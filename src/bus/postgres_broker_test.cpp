@@ -153,6 +153,19 @@ TEST(PostgresBroker, AnswersRepeatsOfAnIdWithTheFirstOffsetWhoeverPublishesThem)
   EXPECT_THAT(node.told("a"), ElementsAre("1", "2"));
 }
 
+TEST(PostgresBroker, SaysThatTheDatabaseIsAwayAndComesUpWithIt) {
+  testing::PostgresServer server;
+  const PostgresDatabase database(server);
+  server.kill();
+  PostgresNode node(database.url(), "one", rules());
+  node.broker().start(node, read_clocks());
+  ASSERT_TRUE(node.run_until([&] { return !node.available(); }));
+  server.start();
+  EXPECT_EQ(node.subscribe("a").offset, 0U);
+  ASSERT_TRUE(node.run_until([&] { return node.available(); }));
+  EXPECT_TRUE(node.publish("a", "1"));
+}
+
 TEST(PostgresBroker, LosesNothingAcknowledgedWhenTheServerIsKilled) {
   testing::PostgresServer server;
   const PostgresDatabase database(server);
@@ -175,8 +188,9 @@ TEST(PostgresBroker, LosesNothingAcknowledgedWhenTheServerIsKilled) {
     ASSERT_TRUE(node.run_until([&] { return acknowledged + unknown >= sent - 25; }));
     const int losses = node.losses();
     server.kill();
+    ASSERT_TRUE(node.run_until([&] { return node.losses() > losses; }));
     server.start();
-    ASSERT_TRUE(node.run_until([&] { return node.losses() > losses && node.available(); }));
+    ASSERT_TRUE(node.run_until([&] { return node.available(); }));
   }
   publish_some();
   ASSERT_TRUE(node.run_until([&] { return acknowledged + unknown == sent; }));
@@ -221,6 +235,29 @@ TEST(PostgresBroker, AnotherNodeTakesOverWithAHigherTermAndTheOldOneIsFenced) {
   EXPECT_FALSE(two.disordered());
 }
 
+TEST(PostgresBroker, ASequencerThatHangsLosesItsLock) {
+  const PostgresDatabase database;
+  SqlSession hanging(database.url());
+  hanging.run("SELECT headroom.campaign('hanging', 300)");
+  PostgresNode node(database.url(), "one", rules());
+  node.start();
+  node.subscribe("a");
+  ASSERT_TRUE(node.publish("a", "1"));
+  EXPECT_TRUE(node.run_until([&] { return node.broker().counts().term == 2; }));
+  EXPECT_THROW(hanging.run("SELECT 1"), std::runtime_error) << "the server ended its session";
+}
+
+TEST(PostgresBroker, WakesTheSequencerWhereNotifyIsOn) {
+  const PostgresDatabase database;
+  SqlSession listening(database.url());
+  listening.run("LISTEN headroom_outbox");
+  SqlSession session(database.url());
+  session.run("SELECT headroom.publish('a', '1')");
+  EXPECT_EQ(listening.notifications(), 0);
+  session.run("SET headroom.notify = on; SELECT headroom.publish('a', '2')");
+  EXPECT_EQ(listening.notifications(), 1);
+}
+
 TEST(PostgresBroker, AProvenLossBeginsAnotherHistory) {
   const PostgresDatabase database;
   PostgresNode node(database.url(), "one", rules());
@@ -247,7 +284,7 @@ TEST(PostgresBroker, AProvenLossBeginsAnotherHistory) {
 TEST(PostgresBroker, EmptiesSlotsOfTheOutboxAndSparesWhatIsStillOpen) {
   const PostgresDatabase database;
   SqlSession session(database.url());
-  session.run("SELECT headroom.campaign('test', 300)");
+  session.run("SELECT headroom.campaign('test', 300); SET idle_session_timeout = 0");
   // Rows as they were published in other quarters of the minute.
   SqlSession open(database.url());
   open.run(
@@ -281,7 +318,7 @@ TEST(PostgresBroker, EmptiesSlotsOfTheOutboxAndSparesWhatIsStillOpen) {
 TEST(PostgresBroker, EmptiesOldSlotsOfTheStreamAndKeepsOffsetsGrowing) {
   const PostgresDatabase database;
   SqlSession session(database.url());
-  session.run("SELECT headroom.campaign('test', 4)");
+  session.run("SELECT headroom.campaign('test', 4); SET idle_session_timeout = 0");
   const auto publish = [&](int count) {
     session.run(fmt::format("SELECT headroom.publish('a', '1') FROM generate_series(1, {})", count));
     session.run("SELECT headroom.sequence(1, 1000, true)");

@@ -131,6 +131,8 @@ class Reader final {
   [[nodiscard]] PostgresTime wake_at() const { return step_ == Step::kPoll ? pace_.next() : retry_at_; }
   [[nodiscard]] const std::string& problem() const { return problem_; }
   [[nodiscard]] std::int64_t seq() const { return seq_; }
+  /// What is published or answered from now on can't be missed.
+  [[nodiscard]] bool began() const { return began_; }
 
   static constexpr int kMost = 256;   ///< rows of one answer
   static constexpr int kVersion = 1;  ///< of the schema

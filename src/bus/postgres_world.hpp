@@ -29,6 +29,8 @@ class SqlSession final {
   std::vector<std::string> run(const std::string& statements);
   /// The SQLSTATE of a statement that has to fail; empty: it did not.
   std::string fails(const std::string& statement);
+  /// That came until now.
+  int notifications();
 
  private:
   pg_conn* connection_;

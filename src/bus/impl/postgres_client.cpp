@@ -115,9 +115,9 @@ void PostgresClient::take_orders() {
 
 void PostgresClient::advance(PostgresTime now) {
   for (PostgresListener* connection : all_) connection->advance(now);
+  advance_reader(now);
   advance_writer(now);
   advance_sequencer(now);
-  advance_reader(now);
   advance_inquirer(now);
   advance_keeper(now);
 }
@@ -178,7 +178,7 @@ void PostgresClient::advance_writer(PostgresTime now) {
     }
     sequencer_.wake(now);
   }
-  if (connection.is_free()) {
+  if (connection.is_free() && reader_.began()) {
     ask(connection, now, writer_.next(now));
   } else {
     writer_.expire(now);
@@ -189,7 +189,7 @@ void PostgresClient::advance_inquirer(PostgresTime now) {
   PostgresListener& connection = connections_.inquirer;
   if (const auto answer = connection.take_answer()) inquirer_.answered(*answer);
   if (!connection.is_listening()) inquirer_.lost(broken());
-  if (connection.is_free()) ask(connection, now, inquirer_.next());
+  if (connection.is_free() && reader_.began()) ask(connection, now, inquirer_.next());
 }
 
 void PostgresClient::remember() {

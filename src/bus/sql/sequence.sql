@@ -15,6 +15,8 @@ BEGIN
   IF NOT pg_try_advisory_lock(7521983763894330732) THEN
     RETURN NULL;
   END IF;
+  -- A node that hangs, or can't be reached any more, asks nothing: then the lock goes to another.
+  PERFORM set_config('idle_session_timeout', '5s', false);
   IF EXISTS (SELECT FROM headroom.leader l WHERE l.system <> here) THEN
     TRUNCATE headroom.outbox;
     INSERT INTO headroom.batch (slot, batch, term, seq, since, until)
