@@ -30,6 +30,8 @@ void add_store_commands(CLI::App& app, Invocation& invocation);
 void add_trytond_commands(CLI::App& app, Invocation& invocation);
 /// bus publish, tail, channels, presence, disconnect, check
 void add_bus_commands(CLI::App& app, Invocation& invocation);
+/// bus sql
+void add_bus_sql_command(CLI::App& app, Invocation& invocation);
 /// serve password add, remove, list
 void add_password_commands(CLI::App& serve, Invocation& invocation);
 /// serve
