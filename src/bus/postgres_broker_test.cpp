@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <optional>
 #include <thread>
 
 #include <fmt/format.h>
@@ -25,7 +26,16 @@ const ChannelRules& rules() {
   static const ChannelRules made = [] {
     ChannelRule all;
     all.history_messages = 10'000;
-    return ChannelRules::make({all}).value();
+    ChannelRule small = all;
+    small.prefix = "small:";
+    small.history_messages = 5;
+    ChannelRule tight = all;
+    tight.prefix = "tight:";
+    tight.history_bytes = 1'024;
+    ChannelRule none = all;
+    none.prefix = "none:";
+    none.history_messages = 0;
+    return ChannelRules::make({all, small, tight, none}).value();
   }();
   return made;
 }
@@ -151,6 +161,47 @@ TEST(PostgresBroker, AnswersRepeatsOfAnIdWithTheFirstOffsetWhoeverPublishesThem)
   EXPECT_FALSE(node.publish("a", "2", "l")->repeated);
   ASSERT_TRUE(node.run_until([&] { return node.count("a") == 2; }));
   EXPECT_THAT(node.told("a"), ElementsAre("1", "2"));
+}
+
+/// Of the messages after an offset: how many there are, or nothing when they are lost.
+std::optional<std::size_t> kept_after(PostgresNode& node, const std::string& channel, std::uint64_t offset) {
+  const Position since{offset, node.subscribe(channel).epoch};
+  HistoryQuery query;
+  query.since = &since;
+  query.limit = 1'000;
+  const auto page = node.history(channel, query).value();
+  if (page.lost) return std::nullopt;
+  return page.messages.size();
+}
+
+TEST(PostgresBroker, KeepsOfAChannelWhatItsRuleSays) {
+  const PostgresDatabase database;
+  PostgresNode node(database.url(), "one", rules());
+  node.start();
+  for (const std::string channel : {"small:a", "tight:a", "none:a", "other"}) {
+    SqlSession(database.url())
+        .run(fmt::format("SELECT headroom.publish('{}', '\"' || repeat('x', 198) || '\"') FROM"
+                         " generate_series(1, 9)",
+                         channel));
+    ASSERT_TRUE(node.publish(channel, "10"));
+  }
+  EXPECT_EQ(kept_after(node, "other", 0), 10U);
+  EXPECT_EQ(kept_after(node, "small:a", 5), 5U);
+  EXPECT_EQ(kept_after(node, "small:a", 4), std::nullopt);
+  EXPECT_EQ(kept_after(node, "tight:a", 4), 6U) << "5 of 200 bytes and a small one";
+  EXPECT_EQ(kept_after(node, "tight:a", 3), std::nullopt);
+  EXPECT_EQ(kept_after(node, "none:a", 10), 0U);
+  EXPECT_EQ(kept_after(node, "none:a", 9), std::nullopt);
+  EXPECT_EQ(kept_after(node, "never used", 0), 0U);
+  HistoryQuery newest;
+  newest.limit = 3;
+  const auto page = node.history("other", newest).value();
+  ASSERT_THAT(page.messages, SizeIs(3));
+  EXPECT_EQ(page.messages.front().offset, 8U);
+  EXPECT_EQ(*page.messages.back().data, "10");
+  newest.limit = 0;
+  EXPECT_EQ(node.history("other", newest)->position.offset, 10U);
+  EXPECT_EQ(node.publish("small:a", std::string(40'000, '1')).error().code(), base::ErrorCode::kTooLarge);
 }
 
 TEST(PostgresBroker, SaysThatTheDatabaseIsAwayAndComesUpWithIt) {
