@@ -72,7 +72,7 @@ struct PostgresBroker::Impl {
   /// Posts a function that runs only while the broker is there.
   template <typename Function>
   void post_to(Function function) {
-    post([here = std::weak_ptr<Impl*>(alive), function = std::move(function)]() mutable {
+    post([here = self, function = std::move(function)]() mutable {
       Impl* impl = nullptr;
       if (const auto locked = here.lock()) impl = *locked;
       if (impl != nullptr) function(*impl);
@@ -101,6 +101,8 @@ struct PostgresBroker::Impl {
   std::int64_t next_ticket = first_ticket();
   std::int64_t next_number = 1;
   std::shared_ptr<Impl*> alive = std::make_shared<Impl*>(this);
+  /// For the client's thread, which may not read `alive` while the hub's thread ends it.
+  const std::weak_ptr<Impl*> self = alive;
   std::unique_ptr<PostgresClient> client;  ///< last: its thread ends first
 };
 
