@@ -82,7 +82,7 @@ _headroom() {
         mapfile -t COMPREPLY < <(compgen -W "$(_headroom_sessions)" -- "$current") ;;
       stack) mapfile -t COMPREPLY < <(compgen -W "$(_headroom_running)" -- "$current") ;;
       trace) mapfile -t COMPREPLY < <(compgen -W "add list remove" -- "$current") ;;
-      bus) mapfile -t COMPREPLY < <(compgen -W "publish tail channels presence disconnect check" -- "$current") ;;
+      bus) mapfile -t COMPREPLY < <(compgen -W "publish tail channels presence disconnect check sql" -- "$current") ;;
       trytond) mapfile -t COMPREPLY < <(compgen -W "check" -- "$current") ;;
       help) mapfile -t COMPREPLY < <(compgen -W "$_headroom_commands" -- "$current") ;;
     esac

@@ -107,6 +107,7 @@ Result<bus::ChannelRules> channel_rules(const BusSection& section) {
 void BusSection::read(base::ConfigSection& section) {
   section.read("enabled", enabled);
   section.read("broker", broker);
+  section.read("database", database);
   section.read("secret_files", secret_files);
   section.read("origins", origins);
   section.read("connections", connections, 1, 1'000'000);
@@ -116,7 +117,12 @@ void BusSection::read(base::ConfigSection& section) {
   section.read("poll_wait", poll_wait);
   section.read("away_after", away_after);
   section.read("reconnect_window", reconnect_window);
-  if (broker != "memory") section.reject("broker", fmt::format("'{:.40}' is none; expected memory", broker));
+  if (broker != "memory" && broker != "postgresql")
+    section.reject("broker", fmt::format("'{:.40}' is none; expected memory or postgresql", broker));
+  const bool has_url = database.starts_with("postgresql://") || database.starts_with("postgres://");
+  if (broker == "postgresql" && !has_url)
+    section.reject("database",
+                   "expected postgresql://user@host/name, where broker = \"postgresql\" keeps messages");
   if (queue_size < (64U << 10U)) section.reject("queue_size", "expected 64KiB at least");
   for (const std::string& origin : origins) {
     if (!is_origin(origin))

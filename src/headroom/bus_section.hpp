@@ -15,8 +15,10 @@ namespace headroom::cli {
 /// `[bus]`
 struct BusSection {
   bool enabled = false;
-  /// Where messages are kept; "memory" is this process.
+  /// Where messages are kept: "memory" is this process, "postgresql" the database below.
   std::string broker = "memory";
+  /// "postgresql://...": of a login with the role headroom_node. Holds a password, and is never shown.
+  std::string database;
   /// Files of secrets that sign tokens and channels; the first signs what `headroom bus` makes. Others must
   /// not be able to read them.
   std::vector<std::string> secret_files;

@@ -1,7 +1,12 @@
 #include "headroom/bus_service.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "headroom/bus_api.hpp"
 #include "headroom/bus_poll.hpp"
@@ -31,6 +36,13 @@ bus::HubLimits hub_limits(const BusSection& section) {
   return limits;
 }
 
+/// For whoever looks at who orders the messages in the database.
+std::string node_name() {
+  std::array<char, 256> host{};
+  if (::gethostname(host.data(), host.size() - 1) != 0) host[0] = '\0';
+  return fmt::format("{}:{}", host.data(), ::getpid());
+}
+
 bus::PresenceLimits presence_limits(const BusSection& section) {
   bus::PresenceLimits limits;
   limits.away_after_ns = std::chrono::nanoseconds(section.away_after).count();
@@ -56,29 +68,58 @@ Result<std::unique_ptr<BusService>> BusService::create(const BusSection& section
   if (!rules) return fail(std::move(rules.error()));
   auto keys = read_signing_keys(section);
   if (!keys) return fail(std::move(keys.error()));
-  return std::unique_ptr<BusService>(new BusService(section, std::move(*rules), std::move(*keys)));
+  std::unique_ptr<BusService> service(new BusService(section, std::move(*rules), std::move(*keys)));
+  if (auto opened = service->open_broker(); !opened)
+    return fail(std::move(opened.error()).within("[bus] database"));
+  return service;
 }
 
 BusService::BusService(const BusSection& section, bus::ChannelRules rules, std::vector<bus::SigningKey> keys)
-    : section_(section),
-      keys_(std::move(keys)),
-      rules_(std::move(rules)),
-      authority_(keys_),
-      broker_(std::make_unique<bus::MemoryBroker>(rules_, bus::random_epoch())),
-      hub_(std::make_unique<bus::Hub>(hub_limits(section_), rules_, *broker_, authority_, keys_,
-                                      presence_limits(section_))),
-      tail_(*hub_) {}
+    : section_(section), keys_(std::move(keys)), rules_(std::move(rules)), authority_(keys_) {}
+
+Result<void> BusService::open_broker() {
+  if (section_.broker == "postgresql") {
+    bus::PostgresBrokerOptions options;
+    options.url = section_.database;
+    options.node = node_name();
+    auto broker = bus::PostgresBroker::make(std::move(options), rules_,
+                                            [this](std::function<void()> work) { post(std::move(work)); });
+    if (!broker) return fail(std::move(broker.error()));
+    postgres_ = broker->get();
+    broker_ = std::move(*broker);
+  } else {
+    auto broker = std::make_unique<bus::MemoryBroker>(rules_, bus::random_epoch());
+    memory_ = broker.get();
+    broker_ = std::move(broker);
+  }
+  hub_ = std::make_unique<bus::Hub>(hub_limits(section_), rules_, *broker_, authority_, keys_,
+                                    presence_limits(section_));
+  tail_.emplace(*hub_);
+  return {};
+}
+
+bus::MemoryCounts BusService::memory() const {
+  return memory_ == nullptr ? bus::MemoryCounts() : memory_->counts();
+}
+
+std::optional<bus::PostgresBrokerCounts> BusService::postgres() const {
+  if (postgres_ == nullptr) return std::nullopt;
+  return postgres_->counts();
+}
 
 void BusService::add_routes(net::Router& router) {
   add_bus_socket(router, *this);
   add_bus_stream(router, *this);
   add_bus_poll(router, *this);
   add_bus_api(router, *this);
-  add_bus_tail(router, tail_);
+  add_bus_tail(router, *tail_);
 }
 
 void BusService::start(net::Server& server) {
-  server_ = &server;
+  {
+    const std::lock_guard lock(server_mutex_);
+    server_ = &server;
+  }
   server.post([this] { broker_->start(*hub_, bus::read_clocks()); });
   server.repeat(kTickEvery, [this] {
     const bus::Now now = bus::read_clocks();
@@ -92,7 +133,13 @@ void BusService::start(net::Server& server) {
 }
 
 void BusService::post(std::function<void()> work) {
+  const std::lock_guard lock(server_mutex_);
   if (server_ != nullptr) server_->post(std::move(work));
+}
+
+void BusService::leave_server() {
+  const std::lock_guard lock(server_mutex_);
+  server_ = nullptr;
 }
 
 void BusService::drain(net::Server& server, std::chrono::milliseconds patience) {

@@ -17,6 +17,7 @@
 
 #include "bus/hub.hpp"
 #include "bus/memory_broker.hpp"
+#include "bus/postgres_broker.hpp"
 #include "headroom/bus_section.hpp"
 #include "headroom/bus_tail.hpp"
 #include "net/http.hpp"
@@ -31,7 +32,7 @@ namespace headroom::cli {
 /// Lifetime: made before the server and outlives it.
 class BusService {
  public:
-  /// Errors: those of channel_rules and read_signing_keys.
+  /// Errors: those of channel_rules, read_signing_keys and bus::PostgresBroker::make.
   [[nodiscard]] static base::Result<std::unique_ptr<BusService>> create(const BusSection& section);
   BusService(const BusService&) = delete;
   BusService& operator=(const BusService&) = delete;
@@ -44,26 +45,35 @@ class BusService {
   /// `patience`. Threads: any but the I/O thread, while the server runs.
   void drain(net::Server& server, std::chrono::milliseconds patience);
 
-  /// Runs it on the I/O thread, after what runs there now. Threads: the I/O thread.
+  /// The server will not run any more: what is posted from now on is dropped. Call it before the server ends.
+  void leave_server();
+
+  /// Runs it on the I/O thread, after what runs there now. Threads: any.
   void post(std::function<void()> work);
 
   [[nodiscard]] bus::Hub& hub() { return *hub_; }
   [[nodiscard]] const BusSection& section() const { return section_; }
   [[nodiscard]] const std::vector<bus::SigningKey>& keys() const { return keys_; }
-  [[nodiscard]] bus::MemoryCounts memory() const { return broker_->counts(); }
+  /// Of the broker that there is; of the other one nothing.
+  [[nodiscard]] bus::MemoryCounts memory() const;
+  [[nodiscard]] std::optional<bus::PostgresBrokerCounts> postgres() const;
   /// The page of another site that is not allowed is refused.
   [[nodiscard]] std::optional<net::Response> check_origin(const net::Request& request) const;
 
  private:
   BusService(const BusSection& section, bus::ChannelRules rules, std::vector<bus::SigningKey> keys);
+  [[nodiscard]] base::Result<void> open_broker();
 
   BusSection section_;
   std::vector<bus::SigningKey> keys_;
   bus::ChannelRules rules_;
   bus::TokenAuthority authority_;
-  std::unique_ptr<bus::MemoryBroker> broker_;
+  std::unique_ptr<bus::Broker> broker_;
+  const bus::MemoryBroker* memory_ = nullptr;      ///< the broker, if it is one
+  const bus::PostgresBroker* postgres_ = nullptr;  ///< likewise
   std::unique_ptr<bus::Hub> hub_;
-  BusTail tail_;
+  std::optional<BusTail> tail_;
+  std::mutex server_mutex_;
   net::Server* server_ = nullptr;
   std::mutex mutex_;
   std::condition_variable drained_changed_;

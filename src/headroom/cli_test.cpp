@@ -210,6 +210,7 @@ TEST(Configuration, TakesTheExampleWhoseValuesAreTheDefaults) {
   EXPECT_EQ(example->serve.workers, defaults->serve.workers);
   EXPECT_EQ(example->bus.enabled, defaults->bus.enabled);
   EXPECT_EQ(example->bus.broker, defaults->bus.broker);
+  EXPECT_EQ(example->bus.database, defaults->bus.database);
   EXPECT_EQ(example->bus.secret_files, defaults->bus.secret_files);
   EXPECT_EQ(example->bus.origins, defaults->bus.origins);
   EXPECT_EQ(example->bus.connections, defaults->bus.connections);
@@ -254,6 +255,8 @@ TEST(BusSection, NamesFileLineAndKeyOfWhatIsWrong) {
   };
   EXPECT_THAT(error("[bus]\nenabled = true\n"), HasSubstr("bus.toml:2: bus.enabled: [bus] secret_files"));
   EXPECT_THAT(error("[bus]\nbroker = 'rabbit'\n"), HasSubstr("bus.toml:2: bus.broker: 'rabbit' is none"));
+  EXPECT_THAT(error("[bus]\nbroker = 'postgresql'\ndatabase = 'mysql://u:secret@h/x'\n"),
+              AllOf(HasSubstr("bus.toml:3: bus.database: expected postgresql://"), Not(HasSubstr("secret"))));
   EXPECT_THAT(error("[bus]\norigins = ['example.org']\n"),
               HasSubstr("bus.origins: 'example.org': expected scheme"));
   EXPECT_THAT(error("[bus]\nqueue_size = 10\n"), HasSubstr("bus.queue_size: expected 64KiB at least"));

@@ -159,6 +159,7 @@ class Service {
       if (tryton_bus_) tryton_bus_->stop();
       server_->stop();
       thread.join();
+      if (bus_) bus_->leave_server();
     }
     if (finished) return;
     spdlog::warn("a request did not end in time; leaving without it");
