@@ -136,6 +136,30 @@ TEST_F(ExplainInSqlite, ShowsWhetherAnIndexServes) {
   EXPECT_EQ(search->nodes.at(1).index, "sale_number");
 }
 
+TEST_F(ExplainInSqlite, MakesUpTheFunctionsThatAnApplicationGivesItsConnections) {
+  const auto plan =
+      ask("SELECT CAST(EXTRACT('EPOCH', COALESCE(state, NOW())) AS VARCHAR), TRUNC(id, 2), extract(1), \"no, "
+          "never\"() "
+          "FROM sale WHERE number = GREATEST(?, '1') ORDER BY to_char(id, 'x')");
+  ASSERT_TRUE(plan) << plan.error().message();
+  EXPECT_EQ(plan->nodes.at(1).index, "sale_number");
+  EXPECT_TRUE(ask("INSERT INTO sale VALUES(3, NOW(), 'x')"));
+  EXPECT_TRUE(ask("SELECT COUNT(*) FROM sale GROUP BY MOD(id, 2, 3)"));
+}
+
+TEST_F(ExplainInSqlite, MakesUpNoMoreFunctionsThanAStatementCanNeed) {
+  const auto with = [](std::size_t number) {
+    std::string text = "SELECT 1";
+    for (std::size_t i = 0; i < number; ++i) text += ", f" + std::to_string(i) + "()";
+    return text;
+  };
+  EXPECT_TRUE(ask(with(64)));
+  const auto refused = ask(with(65));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message(), "SQLite: no such function: f64");
+  EXPECT_FALSE(ask("SELECT " + std::string(300, 'f') + "()")) << "SQLite takes no such long name";
+}
+
 TEST_F(ExplainInSqlite, ExplainsWritesWithoutWriting) {
   for (const char* text :
        {"SELECT load_extension('x')", "DELETE FROM sale", "INSERT OR REPLACE INTO sale VALUES(2, 'x', 'y')",

@@ -6,6 +6,8 @@ import subprocess
 
 import pytest
 
+from servers.recorder import Recorder
+
 sample_store = os.environ['HEADROOM_SAMPLE_STORE']
 executable = os.environ['HEADROOM_EXECUTABLE']
 
@@ -162,3 +164,23 @@ def test_advice_names_the_missing_index(shop):
     finding, = json.loads(done.stdout)
     assert finding['kind'] == 'missing_index'
     assert finding['table'] == 'party' and 'name' in finding['remedy']
+
+
+def test_statements_of_a_trytond_on_sqlite_have_plans(servers):
+    """trytond gives its own connections functions that SQLite does not have: EXTRACT for every time stamp, NOW for every write."""
+    recorder = Recorder(servers, users='admin', query='0')
+    tryton = servers.tryton('sqlite', recorder=recorder.section)
+    client = tryton.client(tryton.serve())
+    user, = client.call('model.res.user.search', [['login', '=', 'admin']], 0, 1, None)
+    record, = client.call('model.res.user.read', [user], ['name', '_timestamp'])
+    client.call('model.res.user.write', [user], {'name': record['name'] + ' the first'})
+    recorder.wait_for_calls(3, method_prefix='model.res.user.')
+    session = recorder.only_session()
+    statements = recorder.report('query', session['session'], '--limit', '1000')
+    ranks = {row['sql']: rank for rank, row in enumerate(statements, 1)}
+    own = {name: [rank for text, rank in ranks.items() if name in text] for name in ('EXTRACT(', 'NOW()')}
+    assert all(own.values()), own
+    url = 'sqlite://%s/%s.sqlite' % (tryton._database['database_path'], tryton.database)
+    for rank in sorted({rank for some in own.values() for rank in some[:5]} | set(list(ranks.values())[:20])):
+        plan = recorder.report('explain', session['session'], rank, '--url', url)['plan']
+        assert plan['dialect'] == 'sqlite' and len(plan['nodes']) >= 1, statements[rank - 1]
