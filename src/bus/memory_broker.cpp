@@ -1,16 +1,20 @@
-// Messages of one process. Each rule has its own budget: a list of its channels by when they were used last,
-// whose oldest messages go first. A channel without subscribers and messages older than its age is forgotten;
-// the next message in it begins again at offset 1, so a channel that is forgotten takes a new epoch of its
-// own.
+// Streams by name, in one pool per rule. A pool has three bounds: bytes, channels, ids. When its bytes are
+// used up, the stream that is written to gives its own oldest messages as long as it holds more than its
+// share, else the stream that was quiet for longest; so a flood fills its own channel, not its neighbours'.
+//
+// Forgetting a stream forgets its offsets, so the pool begins another epoch for all streams that are made
+// after that: a position of before is then `lost`, also when nothing was published. Streams with a subscriber
+// are not forgotten.
 
 #include "bus/memory_broker.hpp"
 
-#include <sys/random.h>
+#include <xxhash.h>
 
 #include <algorithm>
-#include <array>
 #include <deque>
 #include <list>
+#include <optional>
+#include <random>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -20,141 +24,287 @@
 namespace headroom::bus {
 namespace {
 
-using base::fail;
-
+/// What a message costs beside its text: the shared text's block, its place in the stream.
 constexpr std::size_t kMessageOverhead = 96;
-constexpr std::size_t kForgottenInATick = 1000;
 
-struct Kept {
-  Message message;
-  std::int64_t at_ns = 0;
-};
-
-struct Channel {
-  std::string name;
-  std::size_t rule = 0;
-  std::uint64_t offset = 0;
-  std::string epoch;
-  std::deque<Kept> messages;
-  std::size_t bytes = 0;
-  std::int64_t used_ns = 0;
-  bool subscribed = false;
-  std::list<Channel*>::iterator place;  ///< in its rule's list
-};
-
-struct SeenId {
-  Position position;
-  std::int64_t at_ns = 0;
-};
-
-/// What the channels of one rule hold together.
-struct Budget {
-  std::list<Channel*> channels;  ///< the longest unused first
-  std::size_t bytes = 0;
-  std::unordered_map<std::string, SeenId> ids;
-  std::deque<std::pair<std::int64_t, std::string>> id_ages;
-};
-
-std::size_t cost(const Message& message) {
-  return message.data->size() + kMessageOverhead;
+std::size_t cost_of(const std::string& data) {
+  return data.size() + kMessageOverhead;
 }
+
+struct Stored {
+  std::shared_ptr<const std::string> data;
+  std::int64_t at_ns = 0;
+};
+
+struct IdKey {
+  std::uint64_t high = 0;
+  std::uint64_t low = 0;
+  bool operator==(const IdKey&) const = default;
+};
+
+struct IdKeyHash {
+  std::size_t operator()(const IdKey& key) const { return key.low; }
+};
+
+struct Pool;
+
+struct Stream {
+  std::string name;
+  Pool* pool = nullptr;
+  std::string epoch;
+  std::uint64_t newest = 0;
+  std::vector<Stored> messages;  ///< from `first` on
+  std::size_t first = 0;
+  std::size_t bytes = 0;
+  std::list<Stream*>::iterator place;  ///< in one of the pool's lists
+  bool subscribed = false;
+
+  [[nodiscard]] std::size_t size() const { return messages.size() - first; }
+  [[nodiscard]] std::uint64_t oldest() const { return newest - size() + 1; }
+};
+
+struct Remembered {
+  IdKey key;
+  std::int64_t at_ns = 0;
+};
+
+struct Pool {
+  const ChannelRule* rule = nullptr;
+  std::string epoch;
+  std::uint64_t generation = 0;
+  /// The quietest first. Apart, because a look for old messages must not pass thousands of idle channels.
+  std::list<Stream*> filled;
+  std::list<Stream*> empty;
+  std::size_t messages = 0;
+  std::size_t bytes = 0;
+  std::deque<Remembered> ids_by_age;
+  std::unordered_map<IdKey, Position, IdKeyHash> ids;
+};
 
 }  // namespace
 
 struct MemoryBroker::Impl {
-  Impl(const ChannelRules& given, std::string given_epoch)
-      : rules(given), epoch(std::move(given_epoch)), budgets(given.all().size()) {}
+  Impl(const ChannelRules& given, std::string name)
+      : rules(given), epoch(std::move(name)), pools(given.all().size()) {
+    for (std::size_t i = 0; i < pools.size(); ++i) {
+      pools[i].rule = &rules.all()[i];
+      pools[i].epoch = epoch;
+    }
+  }
 
-  Channel& channel_of(std::string_view name, const Now& now) {
-    const std::string key(name);
-    const auto found = channels.find(key);
-    if (found != channels.end()) return use(found->second, now);
-    const std::size_t rule = rules.index_of(name);
-    if (budgets[rule].channels.size() >= rules.all()[rule].budget_channels) forget_oldest(rule);
-    Channel& made = channels[key];
-    made.name = key;
-    made.rule = rule;
-    // Of a name that was forgotten before, an old position must not be taken for one of now.
-    made.epoch = forgotten == 0 ? epoch : fmt::format("{}-{}", epoch, forgotten);
-    made.place = budgets[rule].channels.insert(budgets[rule].channels.end(), &made);
-    return use(made, now);
+  Pool& pool_of(std::string_view channel) { return pools[rules.index_of(channel)]; }
+
+  Stream* find(std::string_view channel) {
+    const auto found = streams.find(channel);
+    return found == streams.end() ? nullptr : found->second.get();
   }
-  Channel& use(Channel& channel, const Now& now) {
-    channel.used_ns = now.monotonic_ns;
-    auto& list = budgets[channel.rule].channels;
-    list.splice(list.end(), list, channel.place);
-    return channel;
+
+  /// Null when there is no room: all streams of the pool have subscribers.
+  Stream* find_or_make(std::string_view channel) {
+    if (Stream* found = find(channel)) return found;
+    Pool& pool = pool_of(channel);
+    if (pool.filled.size() + pool.empty.size() >= pool.rule->budget_channels && !forget_quietest(pool))
+      return nullptr;
+    auto made = std::make_unique<Stream>();
+    made->name = channel;
+    made->pool = &pool;
+    made->epoch = pool.epoch;
+    made->place = pool.empty.insert(pool.empty.end(), made.get());
+    Stream* kept = made.get();
+    streams.emplace(kept->name, std::move(made));
+    return kept;
   }
-  bool forget_oldest(std::size_t rule) {
-    auto& list = budgets[rule].channels;
-    const auto found =
-        std::find_if(list.begin(), list.end(), [](const Channel* one) { return !one->subscribed; });
-    if (found == list.end()) return false;
-    forget(**found);
+
+  bool forget_quietest(Pool& pool) {
+    Stream* victim = first_unsubscribed(pool.empty);
+    if (victim == nullptr) victim = first_unsubscribed(pool.filled);
+    if (victim == nullptr) return false;
+    if (victim->newest > 0) {
+      pool.epoch = fmt::format("{}.{}", epoch, ++pool.generation);
+      ++forgotten;
+    }
+    erase(*victim);
     return true;
   }
-  void forget(Channel& channel) {
-    while (!channel.messages.empty()) drop_first(channel);
-    budgets[channel.rule].channels.erase(channel.place);
-    ++forgotten;
-    channels.erase(std::string(channel.name));
+
+  static Stream* first_unsubscribed(const std::list<Stream*>& list) {
+    const auto found =
+        std::find_if(list.begin(), list.end(), [](const Stream* each) { return !each->subscribed; });
+    return found == list.end() ? nullptr : *found;
   }
-  void drop_first(Channel& channel) {
-    const std::size_t size = cost(channel.messages.front().message);
-    channel.bytes -= size;
-    budgets[channel.rule].bytes -= size;
-    --messages;
-    channel.messages.pop_front();
+
+  void erase(Stream& stream) {
+    while (stream.size() > 0) drop_oldest(stream);
+    stream.pool->empty.erase(stream.place);
+    streams.erase(streams.find(stream.name));
   }
-  void keep(Channel& channel, const Message& message, const Now& now) {
-    const ChannelRule& rule = rules.all()[channel.rule];
-    if (rule.history_messages == 0) return;
-    channel.messages.push_back({message, now.monotonic_ns});
-    channel.bytes += cost(message);
-    budgets[channel.rule].bytes += cost(message);
-    ++messages;
-    trim(channel, now);
-    while (budgets[channel.rule].bytes > rule.budget_bytes && drop_for_budget(channel.rule)) {
+
+  void drop_oldest(Stream& stream) {
+    Stored& oldest = stream.messages[stream.first];
+    const std::size_t cost = cost_of(*oldest.data);
+    oldest.data.reset();
+    ++stream.first;
+    stream.bytes -= cost;
+    stream.pool->bytes -= cost;
+    --stream.pool->messages;
+    if (stream.size() == 0) {
+      Pool& pool = *stream.pool;
+      pool.empty.splice(pool.empty.end(), pool.filled, stream.place);
+      stream.messages = {};
+      stream.first = 0;
+    } else if (stream.first > 16 && stream.first * 2 > stream.messages.size()) {
+      stream.messages.erase(stream.messages.begin(),
+                            stream.messages.begin() + static_cast<std::ptrdiff_t>(stream.first));
+      stream.first = 0;
     }
   }
-  void trim(Channel& channel, const Now& now) {
-    const ChannelRule& rule = rules.all()[channel.rule];
-    while (!channel.messages.empty() &&
-           (channel.messages.size() > rule.history_messages || channel.bytes > rule.history_bytes ||
-            now.monotonic_ns - channel.messages.front().at_ns > rule.history_age_ns)) {
-      drop_first(channel);
+
+  static bool is_too_old(const Stream& stream, std::int64_t now_ns) {
+    return stream.size() > 0 &&
+           now_ns - stream.messages[stream.first].at_ns >= stream.pool->rule->history_age_ns;
+  }
+
+  static bool is_all_old(const Stream& stream, std::int64_t now_ns) {
+    return now_ns - stream.messages.back().at_ns >= stream.pool->rule->history_age_ns;
+  }
+
+  void drop_old(Stream& stream, std::int64_t now_ns) {
+    while (is_too_old(stream, now_ns)) drop_oldest(stream);
+  }
+
+  void append(Stream& stream, std::shared_ptr<const std::string> data, std::int64_t now_ns) {
+    Pool& pool = *stream.pool;
+    ++stream.newest;
+    std::list<Stream*>& now_in = stream.size() == 0 ? pool.empty : pool.filled;
+    const bool keeps = pool.rule->history_messages > 0;
+    std::list<Stream*>& then_in = keeps ? pool.filled : pool.empty;
+    then_in.splice(then_in.end(), now_in, stream.place);
+    if (!keeps) return;
+    const std::size_t cost = cost_of(*data);
+    stream.messages.push_back({std::move(data), now_ns});
+    stream.bytes += cost;
+    pool.bytes += cost;
+    ++pool.messages;
+    const std::size_t most_bytes = pool.rule->history_bytes + kMessageOverhead;
+    while (stream.size() > pool.rule->history_messages || (stream.bytes > most_bytes && stream.size() > 1))
+      drop_oldest(stream);
+    drop_old(stream, now_ns);
+    keep_budget(pool, stream);
+  }
+
+  void keep_budget(Pool& pool, Stream& written) {
+    const std::size_t most = pool.rule->budget_bytes + kMessageOverhead;
+    while (pool.bytes > most) {
+      const std::size_t share = most / pool.filled.size();
+      const bool over_share = written.bytes > share && written.size() > 1;
+      drop_oldest(over_share ? written : *pool.filled.front());
+      ++dropped_by_budget;
     }
   }
-  bool drop_for_budget(std::size_t rule) {
-    for (Channel* one : budgets[rule].channels) {
-      if (one->messages.empty()) continue;
-      drop_first(*one);
-      ++dropped;
-      return true;
-    }
-    return false;
+
+  static IdKey key_of(const Publication& publication, std::uint64_t seed) {
+    const std::string text = publication.channel + "\n" + publication.id;
+    const XXH128_hash_t hash = XXH3_128bits_withSeed(text.data(), text.size(), seed);
+    return {hash.high64, hash.low64};
   }
-  void forget_ids(Budget& budget, std::int64_t now_ns) {
-    while (!budget.id_ages.empty() && now_ns - budget.id_ages.front().first > kRepeatWindowNs) {
-      budget.ids.erase(budget.id_ages.front().second);
-      budget.id_ages.pop_front();
+
+  static void forget_ids(Pool& pool, std::int64_t now_ns) {
+    while (!pool.ids_by_age.empty() && now_ns - pool.ids_by_age.front().at_ns >= kRepeatWindowNs) {
+      pool.ids.erase(pool.ids_by_age.front().key);
+      pool.ids_by_age.pop_front();
+    }
+  }
+
+  /// A publication that was taken, and the message if a listener is to be told.
+  struct Taken {
+    Published published;
+    std::optional<Message> told;
+  };
+
+  Result<Taken> take(Publication& publication, const Now& now) {
+    Pool& pool = pool_of(publication.channel);
+    if (publication.data.size() > pool.rule->message_bytes) {
+      return base::fail(ErrorCode::kTooLarge,
+                        fmt::format("a message of {} bytes; channel '{}' takes {} at most",
+                                    publication.data.size(), publication.channel, pool.rule->message_bytes));
+    }
+    if (publication.id.empty()) return append(publication, now);
+    forget_ids(pool, now.monotonic_ns);
+    const IdKey key = key_of(publication, seed);
+    if (const auto found = pool.ids.find(key); found != pool.ids.end())
+      return Taken{{found->second, true}, std::nullopt};
+    if (pool.ids.size() >= pool.rule->budget_ids) {
+      ++refused_ids;
+      return base::fail(ErrorCode::kOverloaded, "too many publication ids are remembered; try again later");
+    }
+    auto taken = append(publication, now);
+    if (!taken) return taken;
+    pool.ids.emplace(key, taken->published.position);
+    pool.ids_by_age.push_back({key, now.monotonic_ns});
+    return taken;
+  }
+
+  Result<Taken> append(Publication& publication, const Now& now) {
+    Stream* stream = find_or_make(publication.channel);
+    if (stream == nullptr) return base::fail(too_many_channels(pool_of(publication.channel)));
+    Message message{stream->newest + 1, std::make_shared<const std::string>(std::move(publication.data))};
+    append(*stream, message.data, now.monotonic_ns);
+    Taken taken{{{stream->newest, stream->epoch}, false}, std::nullopt};
+    if (stream->subscribed) taken.told = std::move(message);
+    return taken;
+  }
+
+  static Error too_many_channels(const Pool& pool) {
+    return {ErrorCode::kOverloaded,
+            fmt::format("the rule of prefix '{}' has {} channels with subscribers already", pool.rule->prefix,
+                        pool.rule->budget_channels)};
+  }
+
+  HistoryPage page_of(std::string_view channel, const HistoryQuery& query, std::int64_t now_ns) {
+    HistoryPage page;
+    Stream* stream = find(channel);
+    page.position =
+        stream == nullptr ? Position{0, pool_of(channel).epoch} : Position{stream->newest, stream->epoch};
+    if (stream != nullptr) drop_old(*stream, now_ns);
+    std::uint64_t from = page.position.offset + 1;
+    if (query.since != nullptr) {
+      const std::uint64_t oldest = stream == nullptr ? 1 : stream->oldest();
+      page.lost = query.since->epoch != page.position.epoch || query.since->offset > page.position.offset ||
+                  query.since->offset + 1 < oldest;
+      if (page.lost) return page;
+      from = query.since->offset + 1;
+    } else if (stream != nullptr) {
+      from = stream->newest + 1 - std::min<std::uint64_t>(query.limit, stream->size());
+    }
+    if (stream != nullptr) fill(page, *stream, from, query);
+    return page;
+  }
+
+  static void fill(HistoryPage& page, const Stream& stream, std::uint64_t from, const HistoryQuery& query) {
+    std::size_t bytes = 0;
+    for (std::uint64_t offset = from; offset <= stream.newest; ++offset) {
+      const auto& data =
+          stream.messages[stream.first + static_cast<std::size_t>(offset - stream.oldest())].data;
+      bytes += data->size();
+      page.more = page.messages.size() >= query.limit || (bytes > query.bytes && !page.messages.empty());
+      if (page.more) return;
+      page.messages.push_back({offset, data});
     }
   }
 
   const ChannelRules& rules;
   std::string epoch;
+  std::vector<Pool> pools;
+  std::unordered_map<std::string_view, std::unique_ptr<Stream>> streams;
   BrokerListener* listener = nullptr;
-  std::unordered_map<std::string, Channel> channels;
-  std::vector<Budget> budgets;
-  std::size_t messages = 0;
-  std::uint64_t dropped = 0;
+  std::uint64_t seed = std::random_device{}();
+  std::uint64_t dropped_by_budget = 0;
   std::uint64_t forgotten = 0;
   std::uint64_t refused_ids = 0;
 };
 
 MemoryBroker::MemoryBroker(const ChannelRules& rules, std::string epoch)
     : impl_(std::make_unique<Impl>(rules, std::move(epoch))) {}
-
 MemoryBroker::~MemoryBroker() = default;
 
 void MemoryBroker::start(BrokerListener& listener, const Now& now) {
@@ -163,131 +313,70 @@ void MemoryBroker::start(BrokerListener& listener, const Now& now) {
 }
 
 void MemoryBroker::publish(Publication publication, const Now& now, Done<Published> done) {
-  const std::size_t rule_index = impl_->rules.index_of(publication.channel);
-  const ChannelRule& rule = impl_->rules.all()[rule_index];
-  if (publication.data.size() > rule.message_bytes) {
-    return done(fail(ErrorCode::kTooLarge,
-                     fmt::format("a message of {} bytes; channel '{}' takes {} at most",
-                                 publication.data.size(), publication.channel, rule.message_bytes)));
-  }
-  Budget& budget = impl_->budgets[rule_index];
-  const std::string id_key =
-      publication.id.empty() ? std::string() : publication.channel + '\n' + publication.id;
-  if (!id_key.empty()) {
-    impl_->forget_ids(budget, now.monotonic_ns);
-    const auto seen = budget.ids.find(id_key);
-    if (seen != budget.ids.end()) return done(Published{seen->second.position, true});
-    if (budget.ids.size() >= rule.budget_ids) {
-      ++impl_->refused_ids;
-      return done(fail(ErrorCode::kOverloaded, "too many publication ids are remembered; try again later"));
-    }
-  }
-  Channel& channel = impl_->channel_of(publication.channel, now);
-  const Message message{++channel.offset, std::make_shared<const std::string>(std::move(publication.data))};
-  impl_->keep(channel, message, now);
-  const Position position{channel.offset, channel.epoch};
-  if (!id_key.empty()) {
-    budget.ids[id_key] = {position, now.monotonic_ns};
-    budget.id_ages.emplace_back(now.monotonic_ns, id_key);
-  }
-  const bool subscribed = channel.subscribed;
-  done(Published{position, false});
-  if (subscribed && impl_->listener != nullptr)
-    impl_->listener->message(publication.channel, position.epoch, message, now);
+  auto taken = impl_->take(publication, now);
+  if (!taken) return done(base::fail(std::move(taken.error())));
+  const Published published = taken->published;
+  done(published);
+  if (taken->told && impl_->listener != nullptr)
+    impl_->listener->message(publication.channel, published.position.epoch, *taken->told, now);
 }
 
-void MemoryBroker::subscribe(std::string_view name, const Now& now, Done<Position> done) {
-  Channel& channel = impl_->channel_of(name, now);
-  channel.subscribed = true;
-  done(Position{channel.offset, channel.epoch});
+void MemoryBroker::subscribe(std::string_view channel, const Now& /*now*/, Done<Position> done) {
+  Stream* stream = impl_->find_or_make(channel);
+  if (stream == nullptr) return done(base::fail(Impl::too_many_channels(impl_->pool_of(channel))));
+  stream->subscribed = true;
+  done(Position{stream->newest, stream->epoch});
 }
 
-void MemoryBroker::unsubscribe(std::string_view name, const Now& now) {
-  const auto found = impl_->channels.find(std::string(name));
-  if (found == impl_->channels.end()) return;
-  found->second.subscribed = false;
-  impl_->use(found->second, now);
+void MemoryBroker::unsubscribe(std::string_view channel, const Now& /*now*/) {
+  Stream* stream = impl_->find(channel);
+  if (stream == nullptr) return;
+  stream->subscribed = false;
+  if (stream->newest == 0) impl_->erase(*stream);
 }
 
-void MemoryBroker::history(std::string_view name, const HistoryQuery& query, const Now& now,
+void MemoryBroker::history(std::string_view channel, const HistoryQuery& query, const Now& now,
                            Done<HistoryPage> done) {
-  HistoryPage page;
-  const auto found = impl_->channels.find(std::string(name));
-  if (found == impl_->channels.end()) {
-    page.position = {
-        0, impl_->forgotten == 0 ? impl_->epoch : fmt::format("{}-{}", impl_->epoch, impl_->forgotten)};
-    page.lost = query.since != nullptr && *query.since != page.position;
-    return done(std::move(page));
-  }
-  Channel& channel = found->second;
-  impl_->trim(channel, now);
-  page.position = {channel.offset, channel.epoch};
-  const auto& kept = channel.messages;
-  const std::uint64_t oldest = channel.offset - kept.size();  // the position before what is kept
-  std::uint64_t from = oldest;
-  if (query.since != nullptr) {
-    from = query.since->offset;
-    page.lost = query.since->epoch != channel.epoch || from > channel.offset || from < oldest;
-    if (page.lost) return done(std::move(page));
-  } else if (kept.size() > query.limit) {
-    from = channel.offset - query.limit;
-  }
-  std::size_t bytes = 0;
-  for (std::size_t i = from - oldest; i < kept.size(); ++i) {
-    bytes += kept[i].message.data->size();
-    page.more = page.messages.size() >= query.limit || (bytes > query.bytes && !page.messages.empty());
-    if (page.more) break;
-    page.messages.push_back(kept[i].message);
-  }
-  done(std::move(page));
+  done(impl_->page_of(channel, query, now.monotonic_ns));
 }
 
 void MemoryBroker::tick(const Now& now) {
-  for (std::size_t rule = 0; rule < impl_->budgets.size(); ++rule) {
-    Budget& budget = impl_->budgets[rule];
-    impl_->forget_ids(budget, now.monotonic_ns);
-    const std::int64_t age = impl_->rules.all()[rule].history_age_ns;
-    std::size_t looked = 0;
-    for (auto at = budget.channels.begin(); at != budget.channels.end() && looked < kForgottenInATick;
-         ++looked) {
-      Channel& channel = **at++;
-      if (now.monotonic_ns - channel.used_ns <= age) break;
-      impl_->trim(channel, now);
-      if (!channel.subscribed && channel.messages.empty()) impl_->forget(channel);
-    }
+  for (Pool& pool : impl_->pools) {
+    Impl::forget_ids(pool, now.monotonic_ns);
+    while (!pool.filled.empty() && Impl::is_all_old(*pool.filled.front(), now.monotonic_ns))
+      impl_->drop_old(*pool.filled.front(), now.monotonic_ns);
   }
 }
 
 MemoryCounts MemoryBroker::counts() const {
   MemoryCounts counts;
-  counts.channels = impl_->channels.size();
-  counts.messages = impl_->messages;
-  for (const Budget& budget : impl_->budgets) {
-    counts.bytes += budget.bytes;
-    counts.ids += budget.ids.size();
+  counts.channels = impl_->streams.size();
+  for (const Pool& pool : impl_->pools) {
+    counts.messages += pool.messages;
+    counts.bytes += pool.bytes;
+    counts.ids += pool.ids.size();
   }
-  counts.dropped_by_budget = impl_->dropped;
+  counts.dropped_by_budget = impl_->dropped_by_budget;
   counts.forgotten_channels = impl_->forgotten;
   counts.refused_ids = impl_->refused_ids;
   return counts;
 }
 
 std::string random_epoch() {
-  static constexpr std::string_view kAlphabet = "abcdefghijklmnopqrstuvwxyz234567";
-  std::array<unsigned char, 12> bytes{};
-  (void)::getrandom(bytes.data(), bytes.size(), 0);
+  constexpr std::string_view kAlphabet = "abcdefghijklmnopqrstuvwxyz0123456789";
+  std::random_device random;
   std::string epoch;
-  for (const unsigned char byte : bytes) epoch.push_back(kAlphabet[byte % kAlphabet.size()]);
+  for (int i = 0; i < 12; ++i) epoch += kAlphabet[random() % kAlphabet.size()];
   return epoch;
 }
 
 Result<void> check_workers(std::string_view broker, std::int64_t workers) {
   if (broker != "memory" || workers <= 1) return {};
-  return fail(
+  return base::fail(
       ErrorCode::kInvalidArgument,
-      fmt::format(
-          "broker \"memory\" with {} workers: each would have messages of its own; use redis or postgresql",
-          workers));
+      fmt::format("broker \"memory\" with {} workers: each would have messages of its own; use redis or "
+                  "postgresql",
+                  workers));
 }
 
 }  // namespace headroom::bus
