@@ -32,6 +32,7 @@ constexpr std::string_view kCommands =
 
 struct Subscription {
   std::uint32_t channel = kNone;
+  std::uint32_t place = 0;  ///< among the channel's subscribers
   bool joins = false;
 };
 
@@ -47,9 +48,17 @@ struct Session {
   TokenBucket publishes;
   Activity activity;
   std::int64_t opened_ns = 0;
+  std::uint32_t slot = 0;
   std::uint32_t generation = 0;
+  std::uint32_t pending = 0;  ///< subscriptions that wait for the broker
   Stage stage = Stage::kFree;
   bool warned = false;
+};
+
+/// A message that came before it could be told, with its epoch.
+struct Held {
+  std::string epoch;
+  Message message;
 };
 
 struct Channel {
@@ -58,9 +67,12 @@ struct Channel {
   std::vector<std::uint32_t> subscribers;                  ///< slots of sessions
   std::map<std::string, std::uint32_t> users;              ///< of a rule with joins: subscriptions of each
   std::vector<std::function<void(Result<void>)>> waiting;  ///< for the broker's answer
-  std::deque<std::pair<std::string, Message>> held;        ///< while a gap is filled, with their epochs
+  std::vector<Held> held;  ///< until the broker has told the position, or what a gap lacks
   std::uint64_t messages = 0;
-  std::uint32_t number = 0;  ///< which use of this slot it is
+  std::uint32_t slot = 0;
+  std::uint32_t number = 0;   ///< which use of this slot it is
+  std::uint32_t pins = 0;     ///< commands that are about to subscribe to it
+  std::uint32_t joiners = 0;  ///< subscriptions that are told joins
   const ChannelRule* rule = nullptr;
   bool live = false;
   bool asking = false;
@@ -152,9 +164,7 @@ struct Hub::Impl {
     Session& session = sessions[id.slot];
     return session.generation == id.generation && session.stage != Stage::kFree ? &session : nullptr;
   }
-  SessionId id_of(const Session& session) const {
-    return {static_cast<std::uint32_t>(&session - sessions.data()), session.generation};
-  }
+  static SessionId id_of(const Session& session) { return {session.slot, session.generation}; }
   void send(Session& session, std::string_view text) { send_frame(session, text_frame(text)); }
   /// False when the session is too slow: it is closed by whoever holds no reference to it.
   bool send_frame(Session& session, const wire::Frame& frame) {
@@ -187,7 +197,7 @@ struct Hub::Impl {
   }
   void forget(Session& session, const Now& now) {
     const std::vector<Subscription> ended = std::exchange(session.subscriptions, {});
-    for (const Subscription& subscription : ended) detach(session, subscription.channel, now);
+    for (const Subscription& subscription : ended) detach(session, subscription, now);
     for (const std::string& user : session.watched) unwatch(session, user);
     session.watched = {};
     if (session.stage == Stage::kOpen) {
@@ -195,10 +205,11 @@ struct Hub::Impl {
       presence.disconnected(session.grant.user, session.activity, now);
     }
     admission.left(session.address);
-    const std::uint32_t generation = session.generation + 1;
+    const SessionId ended_id = id_of(session);
     session = Session{};
-    session.generation = generation;
-    free_slots.push_back(static_cast<std::uint32_t>(&session - sessions.data()));
+    session.slot = ended_id.slot;
+    session.generation = ended_id.generation + 1;
+    free_slots.push_back(ended_id.slot);
   }
 
   // ---- channels
@@ -216,14 +227,15 @@ struct Hub::Impl {
     }
     Channel& channel = channels[slot];
     channel.name = name;
+    channel.slot = slot;
     channel.rule = &rules.find(name);
-    by_name[name] = slot;
+    by_name.emplace(channel.name, slot);
     return channel;
   }
-  std::uint32_t slot_of(const Channel& channel) const { return by_name.at(channel.name); }
   void release_if_unused(std::uint32_t slot, const Now& now) {
     Channel& channel = channels[slot];
-    if (!channel.subscribers.empty() || !channel.waiting.empty() || channel.asking || pinned(slot)) return;
+    if (!channel.subscribers.empty() || !channel.waiting.empty() || channel.asking || channel.pins > 0)
+      return;
     broker.unsubscribe(channel.name, now);
     by_name.erase(channel.name);
     const std::uint32_t number = channel.number + 1;
@@ -231,14 +243,17 @@ struct Hub::Impl {
     channel.number = number;
     free_channels.push_back(slot);
   }
-  [[nodiscard]] bool pinned(std::uint32_t slot) const {
-    const auto found = pins.find(slot);
-    return found != pins.end() && found->second > 0;
-  }
-  void pin(std::uint32_t slot) { ++pins[slot]; }
   void unpin(std::uint32_t slot, const Now& now) {
-    if (--pins[slot] == 0) pins.erase(slot);
+    --channels[slot].pins;
     release_if_unused(slot, now);
+  }
+
+  /// Wraps a function that somebody else calls back: nothing happens when the hub is gone by then.
+  template <typename Function>
+  auto while_alive(Function function) {
+    return [hub = std::weak_ptr<bool>(alive), function = std::move(function)](auto&& result) {
+      if (!hub.expired()) function(std::forward<decltype(result)>(result));
+    };
   }
 
   /// Calls back when the channel's messages come in.
@@ -247,50 +262,58 @@ struct Hub::Impl {
     channel.waiting.push_back(std::move(then));
     if (std::exchange(channel.asking, true)) return;
     const std::string name = channel.name;
-    broker.subscribe(name, now, [this, name](Result<Position> position) {
-      const auto found = by_name.find(name);
-      if (found == by_name.end()) return;
-      const std::uint32_t slot = found->second;
-      channels[slot].asking = false;
-      if (position) {
-        channels[slot].live = true;
-        channels[slot].position = *position;
-      }
-      auto waiting = std::exchange(channels[slot].waiting, {});
-      for (auto& one : waiting) one(position ? Result<void>() : Result<void>(fail(position.error())));
-    });
+    broker.subscribe(name, now, while_alive([this, name, now](const Result<Position>& position) {
+                       const auto found = by_name.find(name);
+                       if (found != by_name.end()) begin(channels[found->second], position, now);
+                     }));
   }
-
-  void attach(Session& session, std::uint32_t slot, bool joins, const Now& now) {
-    Channel& channel = channels[slot];
-    channel.subscribers.push_back(id_of(session).slot);
-    session.subscriptions.push_back({slot, joins});
-    ++subscriptions;
-    if (!channel.rule->joins) return;
-    if (++channel.users[session.grant.user] == 1)
-      tell_joins(channel, "join", session.grant.user, id_of(session).slot, now);
-  }
-  void detach(Session& session, std::uint32_t slot, const Now& now) {
-    Channel& channel = channels[slot];
-    const std::uint32_t own = id_of(session).slot;
-    const auto found = std::find(channel.subscribers.begin(), channel.subscribers.end(), own);
-    if (found == channel.subscribers.end()) return;
-    *found = channel.subscribers.back();
-    channel.subscribers.pop_back();
-    --subscriptions;
-    if (channel.rule->joins) {
-      const auto user = channel.users.find(session.grant.user);
-      if (user != channel.users.end() && --user->second == 0) {
-        channel.users.erase(user);
-        tell_joins(channel, "leave", session.grant.user, own, now);
-      }
+  void begin(Channel& channel, const Result<Position>& position, const Now& now) {
+    channel.asking = false;
+    if (position) {
+      channel.live = true;
+      channel.position = *position;
+      tell_held(channel, now);
+    } else {
+      channel.held = {};
     }
-    release_if_unused(slot, now);
+    auto waiting = std::exchange(channel.waiting, {});
+    for (auto& one : waiting) one(position ? Result<void>() : Result<void>(fail(position.error())));
   }
-  void tell_joins(const Channel& channel, std::string_view what, const std::string& user, std::uint32_t but,
-                  const Now& /*now*/) {
+  void attach(Session& session, std::uint32_t slot, bool joins) {
+    Channel& channel = channels[slot];
+    session.subscriptions.push_back({slot, static_cast<std::uint32_t>(channel.subscribers.size()), joins});
+    channel.subscribers.push_back(session.slot);
+    ++subscriptions;
+    ++subscriptions_of[session.grant.user];
+    if (joins) ++channel.joiners;
+    if (channel.rule->joins && ++channel.users[session.grant.user] == 1)
+      tell_joins(channel, "join", session.grant.user, session.slot);
+  }
+  /// `subscription` is no longer among the session's. The last subscriber takes its place.
+  void detach(Session& session, const Subscription& subscription, const Now& now) {
+    Channel& channel = channels[subscription.channel];
+    const std::uint32_t moved = channel.subscribers.back();
+    channel.subscribers[subscription.place] = moved;
+    channel.subscribers.pop_back();
+    if (moved != session.slot) subscription_of(sessions[moved], channel.slot)->place = subscription.place;
+    --subscriptions;
+    const auto own = subscriptions_of.find(session.grant.user);
+    if (--own->second == 0) subscriptions_of.erase(own);
+    if (subscription.joins) --channel.joiners;
+    if (channel.rule->joins) leave(channel, session);
+    release_if_unused(channel.slot, now);
+  }
+  void leave(Channel& channel, const Session& session) {
+    const auto user = channel.users.find(session.grant.user);
+    if (--user->second > 0) return;
+    channel.users.erase(user);
+    tell_joins(channel, "leave", session.grant.user, session.slot);
+  }
+  /// In a crowd it is not told who comes and goes: each of n would be told n times.
+  void tell_joins(const Channel& channel, std::string_view what, const std::string& user, std::uint32_t but) {
+    if (channel.joiners == 0 || channel.users.size() > limits.who) return;
     wire::Frame frame;
-    const std::uint32_t slot = slot_of(channel);
+    const std::uint32_t slot = channel.slot;
     for (const std::uint32_t one : channel.subscribers) {
       if (one == but) continue;
       Session& session = sessions[one];
@@ -360,7 +383,8 @@ struct Hub::Impl {
     Position reached;  ///< by the messages gathered
     std::vector<Message> messages;
     bool lost = false;
-    bool known = false;  ///< subscribed already
+    bool known = false;      ///< subscribed already
+    bool withdrawn = false;  ///< unsubscribed before the answer
   };
   struct Subscribing {
     SessionId session;
@@ -368,6 +392,7 @@ struct Hub::Impl {
     std::vector<Entry> entries;
     std::size_t at = 0;  ///< the entry that is being resolved
     std::size_t bytes = 0;
+    std::uint32_t counted = 0;  ///< among the session's pending ones
   };
 
   static Entry entry_of(std::string_view value) {
@@ -410,10 +435,16 @@ struct Hub::Impl {
     work->id = id;
     for (const JsonPart& one : list.parts) work->entries.push_back(entry_of(one.value));
     judge_entries(session, *work, now);
+    underway.push_back(work);
     resolve_next(work, now);
   }
   void judge_entries(Session& session, Subscribing& work, const Now& now) {
-    std::size_t room = limits.subscriptions - std::min(limits.subscriptions, session.subscriptions.size());
+    const std::size_t held = session.subscriptions.size() + session.pending;
+    std::size_t room = limits.subscriptions - std::min(limits.subscriptions, held);
+    const auto own = subscriptions_of.find(session.grant.user);
+    const std::size_t of_user = (own == subscriptions_of.end() ? 0 : own->second) + session.pending;
+    std::size_t room_of_user =
+        limits.subscriptions_per_user - std::min(limits.subscriptions_per_user, of_user);
     std::unordered_set<std::string> seen;
     for (Entry& entry : work.entries) {
       if (entry.error) continue;
@@ -429,22 +460,28 @@ struct Hub::Impl {
       if (room == 0) {
         entry.error = Error(ErrorCode::kOverloaded,
                             fmt::format("a connection has {} subscriptions at most", limits.subscriptions));
+      } else if (room_of_user == 0) {
+        entry.error = Error(ErrorCode::kOverloaded, fmt::format("a user has {} subscriptions at most",
+                                                                limits.subscriptions_per_user));
       } else if (known == by_name.end() && by_name.size() >= limits.channels) {
         entry.error = Error(ErrorCode::kOverloaded,
                             fmt::format("{} channels have subscribers, no more fit", by_name.size()));
       } else {
         --room;
+        --room_of_user;
+        ++work.counted;
       }
     }
+    session.pending += work.counted;
   }
   void resolve_next(const std::shared_ptr<Subscribing>& work, const Now& now) {
     while (work->at < work->entries.size() && work->entries[work->at].error) ++work->at;
     if (work->at == work->entries.size()) return finish_subscribing(work, now);
     Entry& entry = work->entries[work->at];
     Channel& channel = channel_of(entry.channel);
-    entry.slot = slot_of(channel);
-    pin(entry.slot);
-    make_live(channel, now, [this, work, now](Result<void> live) {
+    entry.slot = channel.slot;
+    ++channel.pins;
+    make_live(channel, now, [this, work, now](const Result<void>& live) {
       Entry& one = work->entries[work->at];
       if (!live) one.error = live.error();
       if (one.since && !one.error && !one.known) one.reached = *one.since;
@@ -455,11 +492,15 @@ struct Hub::Impl {
       gather(work, work->at, now);
     });
   }
+  /// Also when it is further: history can be ahead of what the hub was told, and so can another node.
+  static bool has_reached(const Entry& entry, const Position& position) {
+    return entry.reached.epoch == position.epoch && entry.reached.offset >= position.offset;
+  }
   /// Asks for what lies between what was gathered and the channel's position, until nothing does.
   void gather(const std::shared_ptr<Subscribing>& work, std::size_t at, const Now& now) {
     Entry& entry = work->entries[at];
     const Channel& channel = channels[entry.slot];
-    if (entry.reached == channel.position || entry.lost) {
+    if (entry.lost || has_reached(entry, channel.position)) {
       if (at == work->at) ++work->at;
       return resolve_next(work, now);
     }
@@ -467,7 +508,7 @@ struct Hub::Impl {
     query.since = &entry.reached;
     query.limit = limits.held_messages;
     query.bytes = limits.recover_bytes - std::min(limits.recover_bytes, work->bytes);
-    broker.history(entry.channel, query, now, [this, work, at, now](Result<HistoryPage> page) {
+    const auto taken = [this, work, at, now](const Result<HistoryPage>& page) {
       Entry& one = work->entries[at];
       if (!page) {
         one.error = page.error();
@@ -479,7 +520,8 @@ struct Hub::Impl {
         return resolve_next(work, now);
       }
       gather(work, at, now);
-    });
+    };
+    broker.history(entry.channel, query, now, while_alive(taken));
   }
   void take_page(Subscribing& work, Entry& entry, const HistoryPage& page) const {
     for (const Message& message : page.messages) work.bytes += message.data->size();
@@ -498,44 +540,54 @@ struct Hub::Impl {
       Entry& entry = work->entries[i];
       if (entry.error || entry.known || !entry.since || entry.lost) continue;
       const Position& at = channels[entry.slot].position;
-      if (entry.reached == at) continue;
-      if (entry.reached.epoch != at.epoch || entry.reached.offset < at.offset) return gather(work, i, now);
+      if (!has_reached(entry, at)) return gather(work, i, now);
       // History was ahead of what the hub has seen: those come again, and are dropped here.
       while (!entry.messages.empty() && entry.messages.back().offset > at.offset) entry.messages.pop_back();
     }
+    std::erase(underway, work);
     Session* session = find(work->session);
-    if (session != nullptr) attach_all(*session, *work, now);
+    if (session != nullptr) {
+      session->pending -= work->counted;
+      attach_all(*session, *work);
+    }
     for (const Entry& entry : work->entries) {
       if (entry.slot != kNone) unpin(entry.slot, now);
     }
   }
-  void attach_all(Session& session, Subscribing& work, const Now& now) {
+  void attach_all(Session& session, Subscribing& work) {
     std::string text = R"("subscribe":{"channels":[)";
     for (Entry& entry : work.entries) {
       if (text.back() != '[') text.push_back(',');
-      text += entry_answer(session, entry, now);
+      text += entry_answer(session, entry);
     }
     answer(session, work.id, text + "]}");
     for (const Entry& entry : work.entries) {
+      if (entry.error) continue;
       for (const Message& message : entry.messages) {
         ++counts.deliveries;
         send(session, message_json(entry.channel, message));
       }
     }
   }
-  std::string entry_answer(Session& session, Entry& entry, const Now& now) {
+  std::string entry_answer(Session& session, Entry& entry) {
+    if (entry.withdrawn && !entry.error) entry.error = Error(ErrorCode::kConflict, "unsubscribed meanwhile");
     if (entry.error)
       return fmt::format(R"({{"channel":{},{}}})", quoted(entry.channel), error_json(*entry.error));
     Channel& channel = channels[entry.slot];
     Subscription* known = subscription_of(session, entry.slot);
     if (known == nullptr) {
-      attach(session, entry.slot, entry.joins && channel.rule->joins, now);
+      attach(session, entry.slot, entry.joins && channel.rule->joins);
     } else {
-      known->joins = known->joins || (entry.joins && channel.rule->joins);
+      if (!known->joins && entry.joins && channel.rule->joins) {
+        known->joins = true;
+        ++channel.joiners;
+      }
       entry.messages.clear();
     }
     const bool goes_on = entry.since && known == nullptr;
-    const Position& shown = goes_on && !entry.lost ? *entry.since : channel.position;
+    // Who is ahead of this node gets again what follows its position.
+    const bool behind = goes_on && !entry.lost && entry.since->offset < channel.position.offset;
+    const Position& shown = behind ? *entry.since : channel.position;
     std::string text = fmt::format(R"({{"channel":"{}",{})", entry.channel, position_json(shown));
     if (goes_on && entry.lost) ++counts.lost;
     if (goes_on && !entry.lost) ++counts.recovered;
@@ -548,16 +600,26 @@ struct Hub::Impl {
     if (!names) return answer_error(session, id, names.error());
     std::string text;
     for (const std::string& name : *names) {
+      withdraw(session, name);
       const auto found = by_name.find(name);
       if (found != by_name.end()) take_away(session, found->second, now);
       text += (text.empty() ? "" : ",") + quoted(name);
     }
     answer(session, id, fmt::format(R"("unsubscribe":{{"channels":[{}]}})", text));
   }
+  /// Takes a subscription back that still waits for the broker.
+  void withdraw(const Session& session, std::string_view channel) {
+    for (const auto& work : underway) {
+      if (work->session != id_of(session)) continue;
+      for (Entry& entry : work->entries) entry.withdrawn = entry.withdrawn || entry.channel == channel;
+    }
+  }
   void take_away(Session& session, std::uint32_t slot, const Now& now) {
-    const auto erased =
-        std::erase_if(session.subscriptions, [slot](const Subscription& one) { return one.channel == slot; });
-    if (erased > 0) detach(session, slot, now);
+    const Subscription* found = subscription_of(session, slot);
+    if (found == nullptr) return;
+    const Subscription ended = *found;
+    session.subscriptions.erase(session.subscriptions.begin() + (found - session.subscriptions.data()));
+    detach(session, ended, now);
   }
 
   // ---- other commands
@@ -566,13 +628,14 @@ struct Hub::Impl {
     const auto token = text_member(body, "token");
     if (!token) return answer_error(session, id, Error(ErrorCode::kInvalidArgument, "'token' is a text"));
     session.stage = Stage::kAsking;
-    authority.authenticate(*token, now, [this, asked = id_of(session), id, now](Result<Grant> grant) {
+    const auto decided = [this, asked = id_of(session), id, now](Result<Grant> grant) {
       Session* one = find(asked);
       if (one == nullptr) return;
       if (!grant) return refuse_token(*one, grant.error(), now);
       if (revocations.is_revoked(*grant)) return end(*one, {DisconnectCode::kTokenRevoked, {}, {}}, now);
       welcome(*one, id, std::move(*grant), now);
-    });
+    };
+    authority.authenticate(*token, now, while_alive(decided));
   }
   void refuse_token(Session& session, const Error& error, const Now& now) {
     ++counts.denied;
@@ -601,7 +664,7 @@ struct Hub::Impl {
   void refresh(Session& session, std::uint64_t id, const JsonParts& body, const Now& now) {
     const auto token = text_member(body, "token");
     if (!token) return answer_error(session, id, Error(ErrorCode::kInvalidArgument, "'token' is a text"));
-    authority.authenticate(*token, now, [this, asked = id_of(session), id, now](Result<Grant> grant) {
+    const auto decided = [this, asked = id_of(session), id, now](Result<Grant> grant) {
       Session* one = find(asked);
       if (one == nullptr) return;
       if (!grant) return answer_error(*one, id, grant.error());
@@ -613,7 +676,8 @@ struct Hub::Impl {
       const std::string expires = expires_json(*one, now);
       answer(*one, id, fmt::format(R"("refresh":{{{}}})", expires.empty() ? "" : expires.substr(1)));
       check_rights_again(*one, now);
-    });
+    };
+    authority.authenticate(*token, now, while_alive(decided));
   }
   void check_rights_again(Session& session, const Now& now) {
     const std::vector<Subscription> before = session.subscriptions;
@@ -661,16 +725,19 @@ struct Hub::Impl {
   void publish(Publication publication, const Now& now, Done<Published> done) {
     if (auto checked = check_channel(publication.channel); !checked)
       return done(fail(std::move(checked.error())));
+    if (!wire::is_utf8(publication.data))
+      return done(fail(ErrorCode::kInvalidArgument, "'data' is not UTF-8"));
     const ChannelRule& rule = rules.find(publication.channel);
     if (publication.data.size() > rule.message_bytes) {
       return done(fail(ErrorCode::kTooLarge,
                        fmt::format("a message of {} bytes; channel '{}' takes {} at most",
                                    publication.data.size(), publication.channel, rule.message_bytes)));
     }
-    broker.publish(std::move(publication), now, [this, done = std::move(done)](Result<Published> published) {
+    const auto counted = [this, done = std::move(done)](Result<Published> published) {
       if (published) ++(published->repeated ? counts.repeated : counts.published);
       done(std::move(published));
-    });
+    };
+    broker.publish(std::move(publication), now, while_alive(counted));
   }
   void history(Session& session, std::uint64_t id, const JsonParts& body, const Now& now) {
     const std::string channel = text_member(body, "channel").value_or(std::string());
@@ -687,7 +754,7 @@ struct Hub::Impl {
     HistoryQuery query;
     query.limit = static_cast<std::size_t>(*most);
     if (*since) query.since = &**since;
-    broker.history(channel, query, now, [this, asked = id_of(session), id](Result<HistoryPage> page) {
+    const auto shown = [this, asked = id_of(session), id](const Result<HistoryPage>& page) {
       Session* one = find(asked);
       if (one == nullptr) return;
       if (!page) return answer_error(*one, id, page.error());
@@ -700,7 +767,8 @@ struct Hub::Impl {
       if (page->lost) text += R"(,"lost":true)";
       if (page->more) text += R"(,"more":true)";
       answer(*one, id, text + "}");
-    });
+    };
+    broker.history(channel, query, now, while_alive(shown));
   }
   std::string states_json(const std::vector<std::string>& users) const {
     std::string text;
@@ -794,6 +862,11 @@ struct Hub::Impl {
       ++counts.rate_limited;
       return end(session, {DisconnectCode::kRateLimited, {1'000, 5'000}, {}}, now);
     }
+    // One subscriber after the other would close a connection that brings what is not UTF-8.
+    if (!wire::is_utf8(text)) {
+      ++counts.malformed;
+      return end(session, {DisconnectCode::kProtocol, {}, "not UTF-8"}, now);
+    }
     const JsonParts frame = read_object(text);
     const JsonPart* id_part = member(frame, "id");
     const auto id = id_part == nullptr ? std::nullopt : json_integer(id_part->value);
@@ -862,7 +935,7 @@ struct Hub::Impl {
     counts.delivered_bytes += frame->size() * channel.subscribers.size();
   }
   void message(Channel& channel, std::string_view epoch, const Message& message, const Now& now) {
-    if (channel.filling) return hold(channel, epoch, message, now);
+    if (!channel.live || channel.filling) return hold(channel, epoch, message);
     if (epoch != channel.position.epoch) return moved(channel, {message.offset, std::string(epoch)});
     if (message.offset <= channel.position.offset) {
       ++counts.duplicates;
@@ -870,11 +943,15 @@ struct Hub::Impl {
     }
     if (message.offset == channel.position.offset + 1) return deliver(channel, message);
     ++counts.gaps;
-    hold(channel, epoch, message, now);
+    hold(channel, epoch, message);
     fill(channel, now);
   }
-  void hold(Channel& channel, std::string_view epoch, const Message& message, const Now& /*now*/) {
-    if (channel.held.size() < limits.held_messages) channel.held.emplace_back(std::string(epoch), message);
+  /// What does not fit is a gap again, and is asked for.
+  void hold(Channel& channel, std::string_view epoch, const Message& message) const {
+    if (channel.held.size() < limits.held_messages) channel.held.push_back({std::string(epoch), message});
+  }
+  void tell_held(Channel& channel, const Now& now) {
+    for (const Held& held : std::exchange(channel.held, {})) message(channel, held.epoch, held.message, now);
   }
   void moved(Channel& channel, const Position& position) {
     channel.position = position;
@@ -883,30 +960,40 @@ struct Hub::Impl {
     counts.lost += channel.subscribers.size();
     for (const std::uint32_t slot : channel.subscribers) send_frame(sessions[slot], frame);
   }
+  /// Asks for what is missing behind the channel's position. `filling` stays set until it is there: when the
+  /// broker fails, it is asked again.
   void fill(Channel& channel, const Now& now) {
     channel.filling = true;
-    const std::uint32_t slot = slot_of(channel);
     const Position since = channel.position;
     HistoryQuery query;
     query.since = &since;
     query.limit = limits.held_messages;
     query.bytes = limits.recover_bytes * 16;
-    broker.history(channel.name, query, now,
-                   [this, slot, number = channel.number, now](const Result<HistoryPage>& page) {
-                     Channel& one = channels[slot];
-                     if (one.number != number || !one.filling) return;
-                     one.filling = false;
-                     if (!page) return;  // the broker is away: its state comes, and then this is asked again
-                     if (page->lost || page->more) {
-                       moved(one, page->position);
-                     } else {
-                       for (const Message& message : page->messages) {
-                         if (message.offset == one.position.offset + 1) deliver(one, message);
-                       }
-                     }
-                     for (auto& [epoch, message] : std::exchange(one.held, {}))
-                       this->message(one, epoch, message, now);
-                   });
+    const auto taken = [this, slot = channel.slot, number = channel.number,
+                        now](const Result<HistoryPage>& page) {
+      Channel& one = channels[slot];
+      if (one.number != number || !one.filling) return;
+      if (page) return end_gap(one, *page, now);
+      unfilled.emplace_back(slot, number);
+    };
+    broker.history(channel.name, query, now, while_alive(taken));
+  }
+  void end_gap(Channel& channel, const HistoryPage& page, const Now& now) {
+    channel.filling = false;
+    if (page.lost || page.more) {
+      moved(channel, page.position);
+    } else {
+      for (const Message& message : page.messages) {
+        if (message.offset == channel.position.offset + 1) deliver(channel, message);
+      }
+    }
+    tell_held(channel, now);
+  }
+  void fill_again(const Now& now) {
+    for (const auto& [slot, number] : std::exchange(unfilled, {})) {
+      Channel& channel = channels[slot];
+      if (channel.number == number && channel.filling) fill(channel, now);
+    }
   }
 
   // ---- what is due
@@ -917,6 +1004,7 @@ struct Hub::Impl {
     presence.tick(now, [this](const std::vector<NodePresence>& changes) { tell_presence(changes); });
     if (now.monotonic_ns - looked_ns >= kNsPerS) {
       looked_ns = now.monotonic_ns;
+      fill_again(now);
       for (Session& session : sessions) look_at(session, now);
       if (by_address.size() > limits.admission.addresses) by_address.clear();
     }
@@ -975,12 +1063,15 @@ struct Hub::Impl {
   Admission admission;
   Revocations revocations;
   PresenceTable presence;
-  std::vector<Session> sessions;
+  std::deque<Session> sessions;  ///< they stay where they are, and no half of it is spare
   std::vector<std::uint32_t> free_slots;
   std::deque<Channel> channels;
   std::vector<std::uint32_t> free_channels;
-  std::unordered_map<std::string, std::uint32_t> by_name;
-  std::unordered_map<std::uint32_t, std::uint32_t> pins;  ///< channels that a command is about to subscribe
+  std::unordered_map<std::string_view, std::uint32_t> by_name;      ///< the names are the channels'
+  std::unordered_map<std::string, std::uint32_t> subscriptions_of;  ///< by user
+  std::vector<std::shared_ptr<Subscribing>> underway;               ///< commands that wait for the broker
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> unfilled;    ///< gaps that the broker could not fill
+  const std::shared_ptr<bool> alive = std::make_shared<bool>(true);
   /// By user: which sessions watch him, and what each was told last.
   std::unordered_map<std::string, std::unordered_map<std::uint32_t, PresenceState>> watchers;
   std::unordered_map<std::string, TokenBucket> by_address;
@@ -1011,7 +1102,7 @@ Hub::Opened Hub::open(Peer& peer, std::string_view address, const Now& now) {
   std::uint32_t slot = 0;
   if (impl_->free_slots.empty()) {
     slot = static_cast<std::uint32_t>(impl_->sessions.size());
-    impl_->sessions.emplace_back();
+    impl_->sessions.emplace_back().slot = slot;
   } else {
     slot = impl_->free_slots.back();
     impl_->free_slots.pop_back();
@@ -1104,7 +1195,7 @@ std::vector<ChannelInfo> Hub::channels(std::string_view prefix, std::size_t most
   for (const auto& [name, slot] : impl_->by_name) {
     const Channel& channel = impl_->channels[slot];
     if (name.starts_with(prefix))
-      found.push_back({name, channel.position, channel.subscribers.size(), channel.messages});
+      found.push_back({channel.name, channel.position, channel.subscribers.size(), channel.messages});
   }
   std::sort(found.begin(), found.end(), [](const ChannelInfo& a, const ChannelInfo& b) {
     return a.subscribers != b.subscribers ? a.subscribers > b.subscribers : a.channel < b.channel;
@@ -1120,15 +1211,16 @@ PresenceTable& Hub::presence() {
 void Hub::message(std::string_view channel, std::string_view epoch, const Message& message, const Now& now) {
   ++impl_->counts.messages;
   if (impl_->tap) impl_->tap(channel, message);
-  const auto found = impl_->by_name.find(std::string(channel));
-  if (found == impl_->by_name.end() || !impl_->channels[found->second].live) return;
+  const auto found = impl_->by_name.find(channel);
+  if (found == impl_->by_name.end()) return;
   impl_->message(impl_->channels[found->second], epoch, message, now);
   impl_->close_slow(now);
 }
 
 void Hub::moved(std::string_view channel, const Position& position, const Now& now) {
-  const auto found = impl_->by_name.find(std::string(channel));
-  if (found != impl_->by_name.end()) impl_->moved(impl_->channels[found->second], position);
+  const auto found = impl_->by_name.find(channel);
+  if (found == impl_->by_name.end() || !impl_->channels[found->second].live) return;
+  impl_->moved(impl_->channels[found->second], position);
   impl_->close_slow(now);
 }
 
