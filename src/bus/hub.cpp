@@ -632,6 +632,8 @@ struct Hub::Impl {
       Session* one = find(asked);
       if (one == nullptr) return;
       if (!grant) return refuse_token(*one, grant.error(), now);
+      if (const auto checked = check_user(grant->user); !checked)
+        return refuse_token(*one, Error(ErrorCode::kDenied, checked.error().message()), now);
       if (revocations.is_revoked(*grant)) return end(*one, {DisconnectCode::kTokenRevoked, {}, {}}, now);
       welcome(*one, id, std::move(*grant), now);
     };

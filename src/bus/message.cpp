@@ -37,6 +37,8 @@ Result<void> check_channel(std::string_view name) {
 }
 
 Result<void> check_user(std::string_view user) {
+  if (user.find(':') != std::string_view::npos)
+    return fail(ErrorCode::kInvalidArgument, "a user's id holds no ':', which ends it in a channel's name");
   return check_name(user, "user's id", kMostUserBytes);
 }
 

@@ -81,7 +81,7 @@ using Done = std::function<void(Result<T>)>;
 /// A name of 1 to kMostChannelBytes bytes of UTF-8 without control characters, quotes and backslashes, so
 /// that it stands in JSON as it is. Errors: invalid_argument; the message says what is wrong.
 [[nodiscard]] Result<void> check_channel(std::string_view name);
-/// Likewise for a user's id.
+/// Likewise for a user's id, which holds no ':' either: "user:a:b" is a channel of user "a".
 [[nodiscard]] Result<void> check_user(std::string_view user);
 
 }  // namespace headroom::bus

@@ -56,18 +56,23 @@ class Admission {
   [[nodiscard]] std::uint64_t refused() const { return refused_; }
 
  private:
+  /// When full, the oldest of so many is forgotten: looking at all would make each newcomer expensive.
+  static constexpr std::size_t kLookedAt = 64;
+
   struct Address {
     TokenBucket bucket;
     std::int64_t seen_ns = 0;
     std::uint32_t connections = 0;
   };
   Address& find(std::string_view address, std::int64_t now_ns);
-  void forget_one();
-  [[nodiscard]] Disconnect refuse(DisconnectCode code, std::int64_t wait_ns);
+  void forget_one(const Address* spared);
+  [[nodiscard]] Disconnect refuse(DisconnectCode code, std::int64_t wait_ns, std::int64_t now_ns);
 
   AdmissionLimits limits_;
   std::unordered_map<std::string, Address> addresses_;
   TokenBucket all_;
+  double waiting_ = 0;  ///< were refused and will come again, as far as the rate has not let them in
+  std::int64_t waiting_at_ns_ = 0;
   std::size_t connections_ = 0;
   std::uint64_t refused_ = 0;
 };

@@ -18,17 +18,24 @@ Result<void> check(const ChannelRule& rule) {
     return fail(ErrorCode::kInvalidArgument, fmt::format("the rule of '{}': {}", rule.prefix, why));
   };
   if (!rule.prefix.empty()) {
-    if (auto checked = check_channel(rule.prefix); !checked) return wrong(checked.error().message());
+    if (auto checked = check_channel(rule.prefix); !checked)
+      return wrong("it can never apply: " + checked.error().message());
   }
   if (rule.publish == Who::kSigned) return wrong("'signed' is for subscribe only");
   const bool within_user = rule.prefix.starts_with(kUserPrefix);
   if (within_user && rule.subscribe != Who::kOwner && rule.subscribe != Who::kNobody)
     return wrong("channels of a user are read by their owner, or by nobody");
-  if (rule.prefix.empty() && (rule.subscribe == Who::kOwner || rule.publish == Who::kOwner))
-    return wrong("'owner' needs a prefix behind which the user stands");
+  const bool names_owner = rule.subscribe == Who::kOwner || rule.publish == Who::kOwner;
+  if (names_owner && !rule.prefix.ends_with(':'))
+    return wrong("'owner' needs a prefix that ends with ':', behind which the user's id stands");
+  // What stands behind "user:7:" would be taken for a user's id.
+  if (names_owner && within_user && rule.prefix != kUserPrefix)
+    return wrong("the owner stands behind 'user:' already: subscribe and publish are 'nobody'");
   if (rule.message_bytes == 0 || rule.message_bytes > (1U << 20U))
     return wrong("a message has 1 byte to 1 MiB");
   if (rule.history_messages > 1'000'000) return wrong("at most 1,000,000 messages are kept");
+  if (rule.history_age_ns <= 0) return wrong("history_age is more than nothing");
+  if (rule.budget_channels == 0) return wrong("budget_channels is 1 or more");
   return {};
 }
 
