@@ -2,177 +2,262 @@
 
 #include <algorithm>
 #include <array>
-#include <set>
+#include <limits>
+#include <queue>
+#include <unordered_map>
 #include <utility>
+
+#include <fmt/format.h>
 
 namespace headroom::bus {
 namespace {
 
-/// What is known of one user here.
-struct Local {
-  std::uint32_t connections = 0;
-  std::uint32_t active = 0;
-  std::uint32_t idle = 0;
-  std::int64_t idle_since_ns = 0;  ///< when the last active tab was
-  std::int64_t gone_since_ns = 0;  ///< when the last tab went
-  PresenceState told = PresenceState::kOffline;
-};
+constexpr std::array kStateNames = std::to_array<std::string_view>({"offline", "away", "online"});
+constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 
-struct Node {
-  std::int64_t heard_ns = 0;
-  std::unordered_map<std::string, PresenceState> users;
-};
+bool is_active(const Activity& activity) {
+  return activity.active > 0;
+}
+bool is_idle(const Activity& activity) {
+  return activity.active == 0 && activity.idle > 0;
+}
 
 }  // namespace
 
+std::string_view name(PresenceState state) {
+  return kStateNames[static_cast<std::size_t>(state)];
+}
+
 struct PresenceTable::Impl {
+  struct Remote {
+    const void* node = nullptr;
+    PresenceState state = PresenceState::kOffline;
+  };
+  struct User {
+    std::string name;
+    std::uint32_t active = 0;  ///< connections of this node
+    std::uint32_t idle = 0;
+    std::int64_t idle_ns = 0;  ///< since when none is active
+    std::int64_t gone_ns = 0;  ///< since when there is none
+    std::int64_t due_ns = kNever;
+    std::vector<Remote> remote;
+    PresenceState before_gone = PresenceState::kOffline;
+    PresenceState told = PresenceState::kOffline;
+    PresenceState announced = PresenceState::kOffline;
+  };
+  struct Node {
+    std::int64_t heard_ns = 0;
+    std::vector<User*> users;  ///< that name this node in `remote`
+  };
+  struct Due {
+    std::int64_t at_ns = 0;
+    std::string user;
+    bool operator>(const Due& other) const { return at_ns > other.at_ns; }
+  };
+
   explicit Impl(const PresenceLimits& given) : limits(given) {}
 
-  [[nodiscard]] PresenceState here(const Local& local, std::int64_t now_ns) const {
-    if (local.active > 0) return PresenceState::kOnline;
-    if (local.idle > 0)
-      return now_ns - local.idle_since_ns >= limits.away_after_ns ? PresenceState::kAway
-                                                                  : PresenceState::kOnline;
-    if (local.told == PresenceState::kOffline || now_ns - local.gone_since_ns >= limits.offline_after_ns)
-      return PresenceState::kOffline;
-    return local.told;
+  void at(const Now& now) { seen_ns = std::max(seen_ns, now.monotonic_ns); }
+
+  User* find(std::string_view user) {
+    const auto found = users.find(user);
+    return found == users.end() ? nullptr : found->second.get();
   }
-  [[nodiscard]] PresenceState everywhere(const std::string& user, PresenceState state) const {
-    for (const auto& [name, node] : nodes) {
-      const auto found = node.users.find(user);
-      if (found != node.users.end()) state = std::max(state, found->second);
+
+  User* find_or_add(std::string_view user) {
+    if (User* found = find(user)) return found;
+    if (users.size() >= limits.users) {
+      ++untracked;
+      return nullptr;
     }
+    auto added = std::make_unique<User>();
+    added->name = user;
+    User* kept = added.get();
+    users.emplace(kept->name, std::move(added));
+    return kept;
+  }
+
+  [[nodiscard]] PresenceState local_state(const User& user, std::int64_t now_ns) const {
+    if (user.active > 0) return PresenceState::kOnline;
+    if (user.idle > 0)
+      return now_ns - user.idle_ns >= limits.away_after_ns ? PresenceState::kAway : PresenceState::kOnline;
+    return now_ns - user.gone_ns < limits.offline_after_ns ? user.before_gone : PresenceState::kOffline;
+  }
+
+  [[nodiscard]] PresenceState state_of(const User& user, std::int64_t now_ns) const {
+    PresenceState state = local_state(user, now_ns);
+    for (const Remote& each : user.remote) state = std::max(state, each.state);
     return state;
   }
-  void touch(const std::string& user) { changed.insert(user); }
-  void count(Local& local, const Activity& activity, bool more) const {
-    if (more) {
-      local.active += activity.active;
-      local.idle += activity.idle;
+
+  void look_at(User& user, std::int64_t at_ns) {
+    if (at_ns >= user.due_ns) return;
+    user.due_ns = at_ns;
+    due.push({at_ns, user.name});
+  }
+
+  /// Applies a change of this node's connections to a user.
+  template <typename Change>
+  void change(std::string_view name, const Now& now, Change apply) {
+    at(now);
+    User* user = find_or_add(name);
+    if (user == nullptr) return;
+    const PresenceState before = local_state(*user, now.monotonic_ns);
+    const bool was_active = user->active > 0;
+    const bool was_there = was_active || user->idle > 0;
+    apply(*user);
+    if (was_active && user->active == 0) user->idle_ns = now.monotonic_ns;
+    if (!was_there && user->active == 0) user->idle_ns = now.monotonic_ns;
+    if (was_there && user->active == 0 && user->idle == 0) {
+      user->gone_ns = now.monotonic_ns;
+      user->before_gone = before;
+    }
+    look_at(*user, now.monotonic_ns + limits.gather_ns);
+  }
+
+  /// The next time at which this user may be something else without an event.
+  void plan(User& user, std::int64_t now_ns) {
+    if (user.active > 0) return;
+    const std::int64_t at =
+        user.idle > 0 ? user.idle_ns + limits.away_after_ns : user.gone_ns + limits.offline_after_ns;
+    if (at > now_ns) look_at(user, at);
+  }
+
+  void evaluate(User& user, std::int64_t now_ns, std::vector<NodePresence>& changes,
+                std::vector<NodePresence>& announcements) {
+    user.due_ns = kNever;
+    const PresenceState local = local_state(user, now_ns);
+    if (local != user.announced) announcements.push_back({user.name, user.announced = local});
+    const PresenceState state = state_of(user, now_ns);
+    if (state != user.told) changes.push_back({user.name, user.told = state});
+    plan(user, now_ns);
+    const bool over = user.active == 0 && user.idle == 0 && user.remote.empty() && user.due_ns == kNever;
+    if (over && state == PresenceState::kOffline) users.erase(users.find(user.name));
+  }
+
+  void set_remote(Node& node, User& user, PresenceState state) {
+    auto found = std::find_if(user.remote.begin(), user.remote.end(),
+                              [&](const Remote& each) { return each.node == &node; });
+    if (state == PresenceState::kOffline) {
+      if (found == user.remote.end()) return;
+      user.remote.erase(found);
+      std::erase(node.users, &user);
+    } else if (found == user.remote.end()) {
+      user.remote.push_back({&node, state});
+      node.users.push_back(&user);
     } else {
-      local.active -= std::min(local.active, activity.active);
-      local.idle -= std::min(local.idle, activity.idle);
+      found->state = state;
     }
   }
-  void settle(Local& local, std::int64_t now_ns, bool was_active, bool was_there) const {
-    if (was_active && local.active == 0) local.idle_since_ns = now_ns;
-    if (was_there && local.active == 0 && local.idle == 0) local.gone_since_ns = now_ns;
+
+  void forget(Node& node, std::int64_t now_ns) {
+    for (User* user : node.users) {
+      std::erase_if(user->remote, [&](const Remote& each) { return each.node == &node; });
+      look_at(*user, now_ns);
+    }
+  }
+
+  void end_leases(std::int64_t now_ns) {
+    for (auto each = nodes.begin(); each != nodes.end();) {
+      const bool over = now_ns - each->second->heard_ns >= limits.lease_ns;
+      if (over) forget(*each->second, now_ns);
+      each = over ? nodes.erase(each) : std::next(each);
+    }
+  }
+
+  void announce(const std::vector<NodePresence>& announcements, const Now& now) {
+    if (exchange == nullptr) return;
+    const bool renew = now.monotonic_ns - announced_ns >= limits.lease_ns / 4;
+    if (announcements.empty() && !renew) return;
+    announced_ns = now.monotonic_ns;
+    exchange->announce(announcements, now);
   }
 
   PresenceLimits limits;
-  std::unordered_map<std::string, Local> users;
-  std::unordered_map<std::string, Node> nodes;
-  std::set<std::string> changed;  ///< looked at by the next tick
-  std::int64_t last_tick_ns = 0;
+  std::unordered_map<std::string_view, std::unique_ptr<User>> users;
+  std::unordered_map<std::string, std::unique_ptr<Node>> nodes;
+  /// An entry whose time is not its user's `due_ns` is out of date.
+  std::priority_queue<Due, std::vector<Due>, std::greater<>> due;
+  PresenceExchange* exchange = nullptr;
+  std::int64_t seen_ns = 0;  ///< of the last event or tick
+  std::int64_t announced_ns = 0;
   std::uint64_t untracked = 0;
 };
 
-std::string_view name(PresenceState state) {
-  static constexpr std::array<std::string_view, 3> kNames{"offline", "away", "online"};
-  return kNames.at(static_cast<std::size_t>(state));
-}
-
 PresenceTable::PresenceTable(const PresenceLimits& limits) : impl_(std::make_unique<Impl>(limits)) {}
-
 PresenceTable::~PresenceTable() = default;
 
+void PresenceTable::use(PresenceExchange& exchange) {
+  impl_->exchange = &exchange;
+}
+
 void PresenceTable::connected(std::string_view user, const Now& now) {
-  const std::string key(user);
-  if (!impl_->users.contains(key) && impl_->users.size() >= impl_->limits.users) {
-    ++impl_->untracked;
-    return;
-  }
-  Local& local = impl_->users[key];
-  ++local.connections;
-  impl_->count(local, {}, true);
-  impl_->settle(local, now.monotonic_ns, false, false);
-  impl_->touch(key);
+  impl_->change(user, now, [](Impl::User& each) { ++each.active; });
+}
+
+void PresenceTable::reported(std::string_view user, const Activity& before, const Activity& after,
+                             const Now& now) {
+  impl_->change(user, now, [&](Impl::User& each) {
+    if (is_active(before) && each.active > 0) --each.active;
+    if (is_idle(before) && each.idle > 0) --each.idle;
+    each.active += is_active(after) ? 1 : 0;
+    each.idle += is_idle(after) ? 1 : 0;
+  });
 }
 
 void PresenceTable::disconnected(std::string_view user, const Activity& last, const Now& now) {
-  const auto found = impl_->users.find(std::string(user));
-  if (found == impl_->users.end()) return;
-  Local& local = found->second;
-  const bool was_active = local.active > 0;
-  const bool was_there = was_active || local.idle > 0;
-  local.connections -= std::min(local.connections, 1U);
-  impl_->count(local, last, false);
-  impl_->settle(local, now.monotonic_ns, was_active, was_there);
-  impl_->touch(found->first);
-}
-
-void PresenceTable::reported(std::string_view user, const Activity& before, const Activity& now_active,
-                             const Now& now) {
-  const auto found = impl_->users.find(std::string(user));
-  if (found == impl_->users.end()) return;
-  Local& local = found->second;
-  const bool was_active = local.active > 0;
-  const bool was_there = was_active || local.idle > 0;
-  impl_->count(local, before, false);
-  impl_->count(local, now_active, true);
-  impl_->settle(local, now.monotonic_ns, was_active, was_there);
-  impl_->touch(found->first);
+  if (impl_->find(user) != nullptr) reported(user, last, {0, 0}, now);
 }
 
 void PresenceTable::heard(std::string_view node, const std::vector<NodePresence>& changes, const Now& now) {
-  Node& known = impl_->nodes[std::string(node)];
-  known.heard_ns = now.monotonic_ns;
+  impl_->at(now);
+  auto& entry = impl_->nodes[std::string(node)];
+  if (!entry) entry = std::make_unique<Impl::Node>();
+  entry->heard_ns = now.monotonic_ns;
   for (const NodePresence& change : changes) {
-    if (change.state == PresenceState::kOffline) {
-      known.users.erase(change.user);
-    } else {
-      known.users[change.user] = change.state;
-    }
-    impl_->users.try_emplace(change.user);
-    impl_->touch(change.user);
+    const bool gone = change.state == PresenceState::kOffline;
+    Impl::User* user = gone ? impl_->find(change.user) : impl_->find_or_add(change.user);
+    if (user == nullptr) continue;
+    impl_->set_remote(*entry, *user, change.state);
+    impl_->look_at(*user, now.monotonic_ns + impl_->limits.gather_ns);
   }
 }
 
-void PresenceTable::node_left(std::string_view node, const Now& /*now*/) {
+void PresenceTable::node_left(std::string_view node, const Now& now) {
   const auto found = impl_->nodes.find(std::string(node));
   if (found == impl_->nodes.end()) return;
-  for (const auto& [user, state] : found->second.users) impl_->touch(user);
+  impl_->forget(*found->second, now.monotonic_ns + impl_->limits.gather_ns);
   impl_->nodes.erase(found);
 }
 
 PresenceState PresenceTable::state(std::string_view user) const {
-  const std::string key(user);
-  const auto found = impl_->users.find(key);
-  PresenceState here = PresenceState::kOffline;
-  if (found != impl_->users.end()) {
-    const Local& local = found->second;
-    here = local.told;
-    if (here == PresenceState::kOffline && (local.active > 0 || local.idle > 0))
-      here = PresenceState::kOnline;
+  const Impl::User* found = impl_->find(user);
+  return found == nullptr ? PresenceState::kOffline : impl_->state_of(*found, impl_->seen_ns);
+}
+
+std::vector<NodePresence> PresenceTable::local() const {
+  std::vector<NodePresence> all;
+  for (const auto& [unused, user] : impl_->users) {
+    const PresenceState state = impl_->local_state(*user, impl_->seen_ns);
+    if (state != PresenceState::kOffline) all.push_back({user->name, state});
   }
-  return impl_->everywhere(key, here);
+  return all;
 }
 
 void PresenceTable::tick(const Now& now, const Changed& changed) {
-  if (now.monotonic_ns - impl_->last_tick_ns < impl_->limits.gather_ns) return;
-  impl_->last_tick_ns = now.monotonic_ns;
-  std::vector<std::string> silent;
-  for (const auto& [name, node] : impl_->nodes) {
-    if (now.monotonic_ns - node.heard_ns >= impl_->limits.lease_ns) silent.push_back(name);
+  impl_->at(now);
+  impl_->end_leases(now.monotonic_ns);
+  std::vector<NodePresence> changes;
+  std::vector<NodePresence> announcements;
+  while (!impl_->due.empty() && impl_->due.top().at_ns <= now.monotonic_ns) {
+    const Impl::Due next = impl_->due.top();
+    impl_->due.pop();
+    Impl::User* user = impl_->find(next.user);
+    if (user != nullptr && user->due_ns == next.at_ns)
+      impl_->evaluate(*user, now.monotonic_ns, changes, announcements);
   }
-  for (const std::string& node : silent) node_left(node, now);
-  std::vector<NodePresence> told;
-  std::set<std::string> later;
-  for (const std::string& user : std::exchange(impl_->changed, {})) {
-    const auto found = impl_->users.find(user);
-    if (found == impl_->users.end()) continue;
-    Local& local = found->second;
-    const PresenceState here = impl_->here(local, now.monotonic_ns);
-    const PresenceState state = impl_->everywhere(user, here);
-    if (state != local.told) told.push_back({user, state});
-    local.told = state;
-    const bool becomes_away = local.active == 0 && local.idle > 0 && here == PresenceState::kOnline;
-    const bool goes = local.active == 0 && local.idle == 0 && here != PresenceState::kOffline;
-    if (becomes_away || goes) later.insert(user);
-    if (state == PresenceState::kOffline && local.connections == 0) impl_->users.erase(found);
-  }
-  impl_->changed.merge(later);
-  if (!told.empty()) changed(told);
+  impl_->announce(announcements, now);
+  if (!changes.empty()) changed(changes);
 }
 
 std::size_t PresenceTable::users() const {

@@ -9,7 +9,6 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "bus/message.hpp"
@@ -21,7 +20,7 @@ enum class PresenceState : std::uint8_t { kOffline, kAway, kOnline };
 /// "online", "away", "offline".
 [[nodiscard]] std::string_view name(PresenceState state);
 
-/// How the tabs of a connection are used.
+/// How the tabs of a connection are used: it is active when one tab is, idle when none is but there are some.
 struct Activity {
   std::uint32_t active = 1;
   std::uint32_t idle = 0;
@@ -45,29 +44,39 @@ struct NodePresence {
 class PresenceExchange {
  public:
   virtual ~PresenceExchange() = default;
-  /// Tells the other nodes; renews this node's lease, also when `changes` is empty.
+  /// Tells the other nodes, which give it to `PresenceTable::heard`. Comes a few times per lease, also
+  /// without changes, so that it renews the lease.
   virtual void announce(const std::vector<NodePresence>& changes, const Now& now) = 0;
 };
 
-/// Threads: that of the hub. Cost: O(1) per event; `tick` is O(what is due).
+/// Whatever may change by time alone stands in a queue by its time, so nobody is looked at for nothing.
+/// Threads: that of the hub. Cost: O(log) per event; `tick` is O(what is due).
 class PresenceTable {
  public:
   using Changed = std::function<void(const std::vector<NodePresence>& changes)>;
 
   explicit PresenceTable(const PresenceLimits& limits);
   ~PresenceTable();
+  PresenceTable(const PresenceTable&) = delete;
+  PresenceTable& operator=(const PresenceTable&) = delete;
+
+  /// The exchange outlives the table.
+  void use(PresenceExchange& exchange);
 
   /// One connection of the user more, or less. A connection counts as active until it reports.
   void connected(std::string_view user, const Now& now);
   void disconnected(std::string_view user, const Activity& last, const Now& now);
-  void reported(std::string_view user, const Activity& before, const Activity& now_active, const Now& now);
+  void reported(std::string_view user, const Activity& before, const Activity& after, const Now& now);
 
   /// What another node said; it is forgotten `lease_ns` after its last word.
   void heard(std::string_view node, const std::vector<NodePresence>& changes, const Now& now);
   /// The node ended in good order.
   void node_left(std::string_view node, const Now& now);
 
+  /// At the time of the last event or tick.
   [[nodiscard]] PresenceState state(std::string_view user) const;
+  /// The users of this node who are not offline: what another node that just came needs to be told.
+  [[nodiscard]] std::vector<NodePresence> local() const;
   /// What is due: users who became away, are really gone, whose lease is over. Tells every user whose state
   /// is another than told last, once.
   void tick(const Now& now, const Changed& changed);
