@@ -1154,7 +1154,12 @@ std::size_t Hub::disconnect_user(std::string_view user, const Now& now) {
   return ended;
 }
 
+bool Hub::is_revoked(const Grant& grant) const {
+  return impl_->revocations.is_revoked(grant);
+}
+
 std::size_t Hub::disconnect_session(std::string_view name, const Now& now) {
+  if (name.empty()) return 0;
   impl_->revocations.revoke_session(name, now);
   std::size_t ended = 0;
   for (Session& session : impl_->sessions) {

@@ -130,7 +130,10 @@ class Hub final : public BrokerListener {
   void history(std::string_view channel, const HistoryQuery& query, const Now& now, Done<HistoryPage> done);
   /// Ends the connections of a user or session; tokens issued until now are not accepted any more.
   std::size_t disconnect_user(std::string_view user, const Now& now);
+  /// The empty name is no session's: it ends nobody.
   std::size_t disconnect_session(std::string_view session, const Now& now);
+  /// Whether such a token is not accepted any more; for doors that take a token with each request.
+  [[nodiscard]] bool is_revoked(const Grant& grant) const;
 
   /// Refuses new connections, and sends those that are there away, at an even pace: told to come back within
   /// `window_ms`. `drained` when none are left.

@@ -52,14 +52,17 @@ net::Response unauthorized(std::string_view message) {
 }
 
 /// What the token of the header proves.
-Result<bus::Grant> grant_of(const BusService& service, const net::Request& request) {
+Result<bus::Grant> grant_of(BusService& service, const net::Request& request) {
   const auto token = bearer(request);
   if (!token)
     return fail(ErrorCode::kDenied, "this needs the header Authorization: Bearer TOKEN, a token of the bus");
-  return bus::read_token(*token, service.keys(), {}, bus::read_clocks().unix_s);
+  auto grant = bus::read_token(*token, service.keys(), {}, bus::read_clocks().unix_s);
+  if (grant && service.hub().is_revoked(*grant))
+    return fail(ErrorCode::kDenied, "the token was revoked: its user or session was disconnected");
+  return grant;
 }
 
-std::optional<net::Response> check_admin(const BusService& service, const net::Request& request) {
+std::optional<net::Response> check_admin(BusService& service, const net::Request& request) {
   if (auto refusal = service.check_origin(request)) return refusal;
   const auto grant = grant_of(service, request);
   if (!grant) return unauthorized(grant.error().message());
@@ -68,7 +71,7 @@ std::optional<net::Response> check_admin(const BusService& service, const net::R
 }
 
 /// Whoever may publish something; which channels, the body decides.
-std::optional<net::Response> check_publisher(const BusService& service, const net::Request& request) {
+std::optional<net::Response> check_publisher(BusService& service, const net::Request& request) {
   if (auto refusal = service.check_origin(request)) return refusal;
   const auto grant = grant_of(service, request);
   if (!grant) return unauthorized(grant.error().message());
@@ -188,13 +191,17 @@ std::string history_text(const bus::HistoryPage& page) {
   return text + "]}\n";
 }
 
+/// `own`: asked with a token of the bus, not by an operator of the service.
 void ask_history(BusService& service, const std::shared_ptr<net::HeldRequest>& request,
-                 const net::Request& asked) {
+                 const net::Request& asked, bool own) {
   const std::string* channel = asked.query.find("channel");
   if (channel == nullptr)
     return request->answer(net::error_response(400, "invalid_argument", "expected ?channel=NAME"));
   if (const auto checked = bus::check_channel(*channel); !checked)
     return request->answer(net::error_response(checked.error()));
+  if (own && channel->starts_with(bus::kUserPrefix))
+    return request->answer(
+        net::error_response(403, "denied", "the channels of a user are read by that user alone"));
   const auto limit = number(asked, "limit", 100, kMostHistory);
   if (!limit) return request->answer(net::error_response(limit.error()));
   const auto since = since_of(asked);
@@ -265,9 +272,9 @@ class Routes {
       route.pattern = side.path;
       prove(route, side, net::Access::kPrivate);
       route.limits.deadline = kDeadline;
-      route.open = [&service = service_](const std::shared_ptr<net::HeldRequest>& request,
-                                         const net::Request& asked) {
-        ask_history(service, request, asked);
+      route.open = [&service = service_, own = side.own](const std::shared_ptr<net::HeldRequest>& request,
+                                                         const net::Request& asked) {
+        ask_history(service, request, asked, own);
         return std::make_unique<Asked>();
       };
       router_.add(std::move(route));

@@ -231,6 +231,8 @@ TEST_F(BusDoors, AUsersChannelIsReadByNobodyElseThroughAnyDoor) {
   const std::string subscribe = R"({"id":2,"subscribe":{"channels":["user:bob"]}})";
   const std::string lines = connect_line(token("ann")) + subscribe + "\n" + R"({"id":3,"unknown":{}})";
   section_.poll_wait = 100ms;
+  EXPECT_THAT(answer(request("GET", "/bus/history?channel=user:bob", "", token("app", {}, true))),
+              StartsWith("HTTP/1.1 403"));
   EXPECT_THAT(answer(request("GET", "/bus/history?channel=user:bob", "", token("ann"))),
               StartsWith("HTTP/1.1 403"));
   EXPECT_THAT(answer(request("GET", "/bus/history?channel=user:bob", "")), StartsWith("HTTP/1.1 401"));
@@ -378,10 +380,15 @@ TEST_F(BusDoors, ADisconnectedUserNeedsANewToken) {
   Tab ann(endpoint(), token("ann"));
   Tab bob(endpoint(), token("bob"));
   const std::string admin = token("app", {}, true);
+  const std::string publisher = token("ann", {"room:*"});
+  const std::string message = R"({"channel":"room:1","data":1})";
+  EXPECT_THAT(answer(request("POST", "/bus/publish", message, publisher)), StartsWith("HTTP/1.1 200"));
   EXPECT_EQ(body_of(answer(request("POST", "/bus/disconnect", R"({"user":"ann"})", admin)))["disconnected"],
             1);
   EXPECT_EQ(ann.next()["closed"], 4101);
   EXPECT_TRUE(bob.ask({{"id", 9}, {"ping", json::object()}}).contains("ping"));
+  EXPECT_THAT(answer(request("POST", "/bus/publish", message, publisher)),
+              AllOf(StartsWith("HTTP/1.1 401"), HasSubstr("revoked")));
   EXPECT_THAT(answer(request("POST", "/bus/disconnect", "{}", admin)), StartsWith("HTTP/1.1 400"));
 }
 
