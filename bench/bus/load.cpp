@@ -1,0 +1,240 @@
+// The clients of bin/bench bus: one thread, one epoll, as many WebSockets as a process may open, and the HTTP
+// connection that publishes to them. Node's clients would cost several times what the servers do.
+//
+//   bus_load SERVER PORT [SECRET_FILE]
+//
+// It obeys commands on stdin, and answers each with a line of JSON when it is done:
+//
+//   open N                  opens N subscribers
+//   stall N                 opens N that never read a message, with small windows
+//   publish N PACE_US       publishes N messages at that pace and waits until every subscriber has each one;
+//                           "last_us" are the times from each publication's due moment to its last delivery
+//
+// Between commands it answers pings. A message that is missing, doubled or out of order, a closed connection,
+// or 60 s without progress end it with a line on stderr and status 1: nothing is measured that is not right.
+// A publication's clock runs from the moment it was due, not from when it could be sent, so a server that
+// holds up its publisher gains nothing.
+
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <array>
+#include <charconv>
+#include <cstdio>
+#include <deque>
+#include <fstream>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "base/clock.hpp"
+#include "client.hpp"
+#include "dialect.hpp"
+#include "publisher.hpp"
+#include "socket.hpp"
+
+namespace bench {
+namespace {
+
+using headroom::base::monotonic_ns;
+
+constexpr std::int64_t kPatienceNs = 60'000'000'000;
+constexpr std::size_t kOpeningAtOnce = 64;
+constexpr std::int64_t kNsPerMs = 1'000'000;
+
+/// What an event of epoll belongs to.
+enum class Owner : std::uint32_t { kCommands, kClient, kPublisher };
+
+struct Publication {
+  std::int64_t due_ns = 0;
+  std::int64_t last_ns = 0;
+  std::size_t delivered = 0;
+};
+
+class Load {
+ public:
+  Load(Dialect dialect, const Address& address)
+      : dialect_(std::move(dialect)), address_(address), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+    watch(STDIN_FILENO, Owner::kCommands, 0);
+  }
+
+  /// Until the commands end.
+  void run() {
+    while (const auto line = next_line()) obey(*line);
+  }
+
+ private:
+  // ---- commands
+
+  std::optional<std::string> next_line() {
+    while (true) {
+      const std::size_t end = commands_.find('\n');
+      if (end != std::string::npos) {
+        std::string line = commands_.substr(0, end);
+        commands_.erase(0, end + 1);
+        return line;
+      }
+      if (ended_) return std::nullopt;
+      pump(1000);
+    }
+  }
+  void obey(std::string_view line) {
+    std::vector<std::string_view> words;
+    while (!line.empty()) {
+      const std::size_t end = line.find(' ');
+      words.push_back(line.substr(0, end));
+      line = end == std::string_view::npos ? std::string_view{} : line.substr(end + 1);
+    }
+    if (words.size() == 2 && words[0] == "open") return open(number(words[1]));
+    if (words.size() == 2 && words[0] == "stall") return stall(number(words[1]));
+    if (words.size() == 3 && words[0] == "publish") return publish(number(words[1]), number(words[2]));
+    give_up("unknown command; expected 'open N', 'stall N' or 'publish N PACE_US'");
+  }
+  static std::size_t number(std::string_view text) {
+    std::size_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size())
+      give_up(fmt::format("'{}': expected a whole number", text));
+    return value;
+  }
+  static void answer(const std::string& text) {
+    fmt::print("{}\n", text);
+    std::fflush(stdout);
+  }
+
+  void open(std::size_t count) {
+    open_more(count, address_);
+    answer(fmt::format(R"({{"open":{}}})", clients_.size()));
+  }
+  void open_more(std::size_t count, const Address& address) {
+    const std::size_t target = clients_.size() + count;
+    while (subscribed_ < target) {
+      while (clients_.size() < target && clients_.size() - subscribed_ < kOpeningAtOnce) add_client(address);
+      pump(100);
+    }
+  }
+  void add_client(const Address& address) {
+    clients_.push_back(std::make_unique<Client>(dialect_, address, clients_.size(), publications_.size()));
+    watch(clients_.back()->descriptor(), Owner::kClient, clients_.size() - 1);
+    progress_ns_ = monotonic_ns();
+  }
+  void stall(std::size_t count) {
+    const std::size_t first = clients_.size();
+    open_more(count, {address_.port, true});
+    for (std::size_t i = first; i < clients_.size(); ++i)
+      ::epoll_ctl(epoll_, EPOLL_CTL_DEL, clients_[i]->descriptor(), nullptr);
+    stalled_ += count;
+    answer(fmt::format(R"({{"stalled":{}}})", stalled_));
+  }
+
+  void publish(std::size_t count, std::size_t pace_us) {
+    if (count == 0) give_up("publish 0: expected a message at least");
+    // A new one each time: servers close a connection that was idle for some seconds.
+    publisher_ = std::make_unique<Publisher>(address_);
+    watch(publisher_->descriptor(), Owner::kPublisher, 0);
+    const std::size_t first = publications_.size();
+    const auto pace_ns = static_cast<std::int64_t>(pace_us) * 1000;
+    std::int64_t due_ns = monotonic_ns();
+    for (std::size_t i = 0; i < count; ++i, due_ns += pace_ns) {
+      for (std::int64_t now = monotonic_ns(); now < due_ns; now = monotonic_ns())
+        pump(static_cast<int>((due_ns - now) / kNsPerMs));
+      send_one(due_ns);
+    }
+    while (arrived_ < publications_.size() || !publisher_->idle()) pump(100);
+    publisher_.reset();
+    std::vector<std::int64_t> last_us;
+    for (std::size_t i = first; i < publications_.size(); ++i)
+      last_us.push_back((publications_[i].last_ns - publications_[i].due_ns) / 1000);
+    answer(fmt::format(R"({{"deliveries":{},"last_us":[{}]}})", count * readers(), fmt::join(last_us, ",")));
+  }
+  /// One at a time: servers promise no order between requests that overlap.
+  void send_one(std::int64_t due_ns) {
+    while (!publisher_->idle()) pump(100);
+    const std::string request = dialect_.publication(publications_.size());
+    publications_.push_back({due_ns});
+    publisher_->send(request);
+  }
+  [[nodiscard]] std::size_t readers() const { return clients_.size() - stalled_; }
+
+  // ---- events
+
+  void watch(int descriptor, Owner owner, std::size_t index) const {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.u64 = static_cast<std::uint64_t>(owner) << 32U | index;
+    if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, descriptor, &event) != 0) give_up("epoll_ctl failed");
+  }
+  void pump(int milliseconds) {
+    static std::array<epoll_event, 512> events;
+    const int count = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), milliseconds);
+    for (int i = 0; i < count; ++i) {
+      const std::uint64_t data = events.at(static_cast<std::size_t>(i)).data.u64;
+      handle(static_cast<Owner>(data >> 32U), static_cast<std::uint32_t>(data));
+    }
+    const bool waits =
+        subscribed_ < clients_.size() || arrived_ < publications_.size() || publisher_ != nullptr;
+    if (count > 0 || !waits) progress_ns_ = monotonic_ns();
+    if (monotonic_ns() - progress_ns_ > kPatienceNs)
+      give_up(fmt::format("60 s without progress: {} of {} subscribed, {} of {} messages everywhere",
+                          subscribed_, clients_.size(), arrived_, publications_.size()));
+  }
+  void handle(Owner owner, std::size_t index) {
+    if (owner == Owner::kCommands) return read_commands();
+    if (owner == Owner::kPublisher) return publisher_->read();
+    Client& client = *clients_[index];
+    const bool before = client.subscribed();
+    client.read([this](std::uint64_t message) { delivered(message); });
+    if (client.subscribed() != before) ++subscribed_;
+  }
+  void delivered(std::uint64_t message) {
+    if (message >= publications_.size()) give_up("a message that was not published");
+    Publication& publication = publications_[message];
+    if (++publication.delivered < readers()) return;
+    publication.last_ns = monotonic_ns();
+    ++arrived_;
+  }
+  void read_commands() {
+    std::array<char, 512> space;
+    const auto got = ::read(STDIN_FILENO, space.data(), space.size());
+    if (got > 0) return void(commands_.append(space.data(), static_cast<std::size_t>(got)));
+    ended_ = true;
+    ::epoll_ctl(epoll_, EPOLL_CTL_DEL, STDIN_FILENO, nullptr);
+  }
+
+  Dialect dialect_;
+  Address address_;
+  int epoll_;
+  std::string commands_;
+  bool ended_ = false;
+  std::vector<std::unique_ptr<Client>> clients_;
+  std::unique_ptr<Publisher> publisher_;  ///< while `publish` runs
+  std::size_t subscribed_ = 0;
+  std::size_t stalled_ = 0;
+  std::vector<Publication> publications_;
+  std::size_t arrived_ = 0;  ///< publications that everybody has
+  std::int64_t progress_ns_ = monotonic_ns();
+};
+
+std::string first_line(const char* path) {
+  std::ifstream file(path);
+  std::string line;
+  if (!std::getline(file, line)) give_up(fmt::format("{}: no secret in it", path));
+  return line;
+}
+
+}  // namespace
+}  // namespace bench
+
+int main(int count, char** arguments) {
+  if (count < 3) bench::give_up("expected: bus_load SERVER PORT [SECRET_FILE]");
+  const int port = std::atoi(arguments[2]);
+  if (port <= 0 || port > 65'535) bench::give_up("PORT: expected 1 to 65535");
+  const std::string secret = count > 3 ? bench::first_line(arguments[3]) : std::string();
+  bench::Load load(bench::Dialect(arguments[1], secret), {static_cast<std::uint16_t>(port), false});
+  load.run();
+}
