@@ -14,12 +14,27 @@ namespace {
 namespace asio = boost::asio;
 constexpr std::size_t kFramesInAWrite = 16;
 
+bool must_wait(const boost::system::error_code& error) {
+  return error == asio::error::would_block || error == asio::error::try_again;
+}
+
 }  // namespace
 
 void SendQueue::push(wire::Frame frame) {
   if (empty()) progress_ns_ = base::monotonic_ns();
   bytes_ += frame->size();
   frames_.push_back(std::move(frame));
+}
+
+SendQueue::Outcome SendQueue::send(Socket& socket, wire::Frame frame) {
+  boost::system::error_code error;
+  const std::size_t size = socket.write_some(asio::buffer(*frame), error);
+  if (error && !must_wait(error)) return Outcome::kFailed;
+  if (size == frame->size()) return Outcome::kSent;
+  push(std::move(frame));
+  sent_of_first_ = size;
+  bytes_ -= size;
+  return Outcome::kWaits;
 }
 
 SendQueue::Outcome SendQueue::write(Socket& socket) {
@@ -38,7 +53,7 @@ SendQueue::Outcome SendQueue::write_some(Socket& socket) {
   buffers.front() += sent_of_first_;
   boost::system::error_code error;
   const std::size_t size = socket.write_some(std::span(buffers.data(), count), error);
-  if (error == asio::error::would_block || error == asio::error::try_again) return Outcome::kWaits;
+  if (must_wait(error)) return Outcome::kWaits;
   if (error) return Outcome::kFailed;
   advance(size);
   return Outcome::kSent;

@@ -127,9 +127,12 @@ void WebSocketConnection::answer_close(const wire::Event& event) {
 
 void WebSocketConnection::send(wire::Frame frame) {
   if (state_ != State::kOpen) return;
-  queue_.push(std::move(frame));
+  if (writing_) {
+    queue_.push(std::move(frame));
+  } else {
+    settle(queue_.send(socket_, std::move(frame)));
+  }
   const WebSocketLimits& limits = route_->limits;
-  if (!writing_) flush();
   const bool full = queue_.bytes() > limits.queue_bytes || queue_.size() > limits.queue_frames;
   if (full && state_ == State::kOpen) close_slow();
 }
@@ -155,7 +158,10 @@ void WebSocketConnection::close_slow() {
 }
 
 void WebSocketConnection::flush() {
-  const SendQueue::Outcome outcome = queue_.write(socket_);
+  settle(queue_.write(socket_));
+}
+
+void WebSocketConnection::settle(SendQueue::Outcome outcome) {
   if (outcome == SendQueue::Outcome::kWaits) return wait_to_write();
   if (outcome == SendQueue::Outcome::kFailed) return finish(CloseCode::kAbnormal);
   if (state_ == State::kClosing && answered_) finish(peer_code_);

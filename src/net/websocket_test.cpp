@@ -339,6 +339,28 @@ TEST_F(WebSocketTest, ClosesASlowClientWithoutWaitingForItAndCountsIt) {
   EXPECT_THAT(last, testing::AnyOf(StartsWith("binary"), StartsWith("close 1013")));
 }
 
+TEST_F(WebSocketTest, KeepsWholeAndInOrderWhatTheKernelTakesInPart) {
+  route_.limits.queue_bytes = 64 << 20;
+  start();
+  SocketClient client(endpoint());
+  ASSERT_TRUE(eventually([&] { return group_.size() == 1; }));
+  std::string large(16 << 20, '\0');
+  for (std::size_t i = 0; i < large.size(); ++i) large[i] = static_cast<char>('a' + i / 4096 % 26);
+  large.resize(large.size() - 100);  // with its header it is within the reader's bound
+  server_->post([&] {
+    group_.send(wire::make_frame(Opcode::kText, "before"));
+    group_.send(wire::make_frame(Opcode::kText, large));
+    group_.send(wire::make_frame(Opcode::kText, "behind"));
+    notes_.add("sent");
+  });
+  notes_.wait(1);  // nobody read meanwhile: the kernel has a part, the queue the rest
+  EXPECT_EQ(client.next(), "text before");
+  EXPECT_TRUE(client.next() == "text " + large);
+  EXPECT_EQ(client.next(), "text behind");
+  server_->post([&] { group_.send(wire::make_frame(Opcode::kText, "later")); });
+  EXPECT_EQ(client.next(), "text later");
+}
+
 TEST_F(WebSocketTest, SharesOneFrameAmongAllWhoGetIt) {
   start();
   std::vector<std::unique_ptr<SocketClient>> clients;

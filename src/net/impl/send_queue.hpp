@@ -21,6 +21,9 @@ class SendQueue {
   };
 
   void push(wire::Frame frame);
+  /// The usual case, while nothing waits: hands it over without queueing it; what the kernel does not take is
+  /// pushed.
+  Outcome send(Socket& socket, wire::Frame frame);
   /// Hands over what the kernel takes.
   Outcome write(Socket& socket);
   /// Drops what is not begun: what is half sent has to go on.

@@ -43,6 +43,7 @@ class WebSocketConnection final : public WebSocket, public std::enable_shared_fr
   void handle(wire::Event& event);
   void answer_close(const wire::Event& event);
   void flush();
+  void settle(SendQueue::Outcome outcome);
   void wait_to_write();
   void close_slow();
   void finish(wire::CloseCode code);
