@@ -7,6 +7,7 @@
 #include <spdlog/spdlog.h>
 
 #include <array>
+#include <boost/asio/bind_allocator.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
@@ -17,6 +18,7 @@
 #include "base/clock.hpp"
 #include "net/access.hpp"
 #include "net/impl/connection.hpp"
+#include "net/impl/exact_allocator.hpp"
 
 namespace headroom::net {
 namespace {
@@ -76,11 +78,13 @@ void HeldConnection::start(Request request) {
 
 void HeldConnection::wait_to_read() {
   if (state_ == State::kClosed || !from_.early.empty()) return;
-  socket_.async_wait(asio::socket_base::wait_read, [self = shared_from_this()](const error_code& error) {
+  auto look = [self = shared_from_this()](const error_code& error) {
     if (self->state_ == State::kClosed || error == asio::error::operation_aborted) return;
     if (error) return self->finish(HeldEnd::kDisconnected);
     self->look_for_end();
-  });
+  };
+  socket_.async_wait(asio::socket_base::wait_read,
+                     asio::bind_allocator(ExactAllocator<char>(), std::move(look)));
 }
 
 void HeldConnection::look_for_end() {

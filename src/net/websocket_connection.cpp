@@ -13,6 +13,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <boost/asio/bind_allocator.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
@@ -22,6 +23,7 @@
 #include "base/clock.hpp"
 #include "net/access.hpp"
 #include "net/impl/connection.hpp"
+#include "net/impl/exact_allocator.hpp"
 
 namespace headroom::net {
 namespace {
@@ -75,10 +77,12 @@ void WebSocketConnection::open_handler(const Request& request) {
 
 void WebSocketConnection::wait_to_read() {
   if (state_ == State::kClosed) return;
-  socket_.async_wait(asio::socket_base::wait_read, [self = shared_from_this()](const error_code& error) {
+  auto read = [self = shared_from_this()](const error_code& error) {
     if (error) return self->finish(CloseCode::kAbnormal);
     self->read_some();
-  });
+  };
+  socket_.async_wait(asio::socket_base::wait_read,
+                     asio::bind_allocator(ExactAllocator<char>(), std::move(read)));
 }
 
 void WebSocketConnection::read_some() {
