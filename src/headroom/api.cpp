@@ -4,13 +4,13 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "base/clock.hpp"
 #include "headroom/api_parameters.hpp"
+#include "headroom/few_at_once.hpp"
 #include "headroom/rule_check.hpp"
 #include "headroom/stack.hpp"
 #include "headroom/status.hpp"
@@ -129,22 +129,7 @@ net::Response get_running(const ApiContext& context) {
 }
 
 /// Each asks another process, and may wait for it.
-class StackSlot final {
- public:
-  StackSlot() : taken_(running().fetch_add(1) < kMost) {}
-  ~StackSlot() { running().fetch_sub(1); }
-  StackSlot(const StackSlot&) = delete;
-  StackSlot& operator=(const StackSlot&) = delete;
-  [[nodiscard]] bool taken() const { return taken_; }
-
- private:
-  static constexpr int kMost = 2;
-  static std::atomic<int>& running() {
-    static std::atomic<int> number{0};
-    return number;
-  }
-  bool taken_;
-};
+struct Stacks;
 
 net::Response get_stack(const ApiContext& context, const net::Request& request) {
   std::string which;
@@ -153,7 +138,7 @@ net::Response get_stack(const ApiContext& context, const net::Request& request) 
   reader.read("which", which);
   reader.read("limit", limit, kMostStacks);
   if (const auto finished = reader.finish("stack"); !finished) return net::error_response(finished.error());
-  const StackSlot slot;
+  const FewAtOnce<Stacks> slot;
   if (!slot.taken())
     return net::error_response({ErrorCode::kOverloaded, "other stacks are being asked for; try again"});
   auto calls = choose_calls(perf::running_calls(context.state), which, limit == 0 ? kMostStacks : limit);

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <atomic>
 #include <nlohmann/json.hpp>
 
 #include "headroom/advice.hpp"
@@ -10,6 +9,7 @@
 #include "headroom/diff.hpp"
 #include "headroom/explain.hpp"
 #include "headroom/export.hpp"
+#include "headroom/few_at_once.hpp"
 
 namespace headroom::cli {
 namespace {
@@ -132,28 +132,13 @@ Result<ExplainRequest> parse_explain(const net::Parameters& query) {
 }
 
 /// Plans ask another server, so only a few at once: the others are told to come again.
-class ExplainSlot final {
- public:
-  ExplainSlot() : taken_(running().fetch_add(1) < kMost) {}
-  ~ExplainSlot() { running().fetch_sub(1); }
-  ExplainSlot(const ExplainSlot&) = delete;
-  ExplainSlot& operator=(const ExplainSlot&) = delete;
-  [[nodiscard]] bool taken() const { return taken_; }
-
- private:
-  static constexpr int kMost = 2;
-  static std::atomic<int>& running() {
-    static std::atomic<int> number{0};
-    return number;
-  }
-  bool taken_;
-};
+struct Plans;
 
 net::Response explain(const QuestionContext& context, const net::Request& request, bool analyze) {
   auto wanted = parse_explain(request.query);
   if (!wanted) return net::error_response(wanted.error());
   wanted->options.analyze = analyze;
-  const ExplainSlot slot;
+  const FewAtOnce<Plans> slot;
   if (!slot.taken())
     return net::error_response({base::ErrorCode::kOverloaded, "other plans are being asked for; try again"});
   return answer(context.read.with([&](perf::OpenStore& open) -> Result<std::string> {
