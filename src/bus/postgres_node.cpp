@@ -152,7 +152,7 @@ void Reader::learned(PostgresTime now, const PostgresRows& rows, ReaderNews& new
   retry_at_ = now + kRetryAfter;
   if (!is_shape(rows, kColumns) || number_in(rows[0][0]) != kVersion || !rows[0][1] || !rows[0][2]) {
     problem_ = fmt::format(
-        "the schema headroom of the database is not of version {}; run: headroom bus install", kVersion);
+        "the schema headroom of the database is not of version {}; run: headroom bus sql | psql", kVersion);
     return;
   }
   const bool proven = rows[0][3] == "t";

@@ -29,7 +29,8 @@ class Text {
 
 }  // namespace
 
-std::string bus_metrics(const bus::HubCounts& counts, const bus::MemoryCounts& memory) {
+std::string bus_metrics(const bus::HubCounts& counts, const bus::MemoryCounts& memory,
+                        const std::optional<bus::PostgresBrokerCounts>& postgres) {
   Text text;
   text.gauge("available", "1 while messages can be published and read.", counts.broker_available ? 1 : 0);
   text.gauge("connections", "Clients now, of all doors.", counts.sessions);
@@ -56,6 +57,13 @@ std::string bus_metrics(const bus::HubCounts& counts, const bus::MemoryCounts& m
   text.counter("refused_total", "Connections refused.", counts.refused);
   text.counter("dropped_messages_total", "Messages pushed out of history by a budget.",
                memory.dropped_by_budget);
+  if (postgres) {
+    text.gauge("sequencer", "1 while this node orders the messages in PostgreSQL.",
+               postgres->term > 0 ? 1 : 0);
+    text.counter("sequenced_total", "Messages that this node gave their offsets.", postgres->sequenced);
+    text.counter("emptied_slots_total", "Slots of old messages that it emptied.", postgres->emptied_slots);
+    text.counter("database_losses_total", "Connections to PostgreSQL that were lost.", postgres->losses);
+  }
   return text.take();
 }
 

@@ -1,13 +1,16 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "bus/hub.hpp"
 #include "bus/memory_broker.hpp"
+#include "bus/postgres_broker.hpp"
 
 namespace headroom::cli {
 
 /// The counts of the bus in Prometheus text format 0.0.4. Threads: pure.
-[[nodiscard]] std::string bus_metrics(const bus::HubCounts& counts, const bus::MemoryCounts& memory);
+[[nodiscard]] std::string bus_metrics(const bus::HubCounts& counts, const bus::MemoryCounts& memory,
+                                      const std::optional<bus::PostgresBrokerCounts>& postgres);
 
 }  // namespace headroom::cli

@@ -53,6 +53,8 @@ def test_what_commits_is_told_and_what_rolls_back_never_was(servers, database):
         answer = await tab.ask(publish={'channel': 'room:1', 'data': 3})
         assert answer['publish']['offset'] == 3
         assert await tab.wait_for(3) == [1, 2, 3]
+        metrics = bus.request('GET', '/metrics')[1]
+        assert 'headroom_bus_sequencer 1' in str(metrics) and 'headroom_bus_sequenced_total 3' in str(metrics)
     asyncio.run(story())
 
 
