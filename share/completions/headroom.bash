@@ -47,6 +47,8 @@ _headroom_options() {
     bus:tail) echo "--token-file --count --history" ;;
     bus:channels) echo "--token-file --prefix --limit" ;;
     bus:disconnect) echo "--token-file --user --session" ;;
+    bus:sql) ;;
+    bus:check) echo "--token-file --nginx" ;;
     bus:*) echo "--token-file" ;;
   esac
 }

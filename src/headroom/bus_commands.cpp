@@ -4,11 +4,13 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <filesystem>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -19,6 +21,8 @@
 #include "headroom/bus_service.hpp"
 #include "headroom/commands.hpp"
 #include "headroom/output.hpp"
+#include "headroom/text_file.hpp"
+#include "headroom/tryton_bus_check.hpp"
 #include "perf/report_text.hpp"
 
 namespace headroom::cli {
@@ -44,6 +48,7 @@ struct BusOptions {
   std::string limit = "100";
   std::string count;
   std::string history = "0";
+  std::string nginx;
 };
 
 using Shared = std::shared_ptr<BusOptions>;
@@ -287,7 +292,9 @@ std::vector<BusFinding> check_configuration(const BusSection& section) {
   if (const auto keys = read_signing_keys(section); !keys) {
     found.push_back({"[bus] secret_files", "error", keys.error().message()});
   } else if (keys->empty()) {
-    found.push_back({"[bus] secret_files", "error", "none: no token can be signed or checked"});
+    // A site may use Tryton's bus alone, which needs none.
+    found.push_back({"[bus] secret_files", section.enabled ? "error" : "warning",
+                     "none: no token can be signed or checked"});
   } else {
     found.push_back({"[bus] secret_files", "fine",
                      fmt::format("{} can be read, and only by those who may", keys->size())});
@@ -305,9 +312,54 @@ BusFinding check_service(const Invocation& run, const BusOptions& options) {
                       status->value("users", 0))};
 }
 
+std::string_view name(TrytonSiteFile file) {
+  switch (file) {
+    case TrytonSiteFile::kHeadroomToml:
+      return "[bus.tryton]";
+    case TrytonSiteFile::kTrytondConf:
+      return "trytond.conf";
+    case TrytonSiteFile::kNginxConf:
+      return "nginx";
+    case TrytonSiteFile::kDatabase:
+      return "database";
+  }
+  return "";
+}
+
+BusFinding of_site(const TrytonSiteFinding& one) {
+  const auto& [severity, line, text, remedy] = one.finding;
+  std::string subject(name(one.file));
+  if (line > 0) subject += fmt::format(":{}", line);
+  return {std::move(subject), severity == Severity::kError ? "error" : "warning",
+          remedy.empty() ? text : fmt::format("{}; {}", text, remedy)};
+}
+
+/// Whether Tryton's clients get here: told from the files of the site that are named.
+Result<std::vector<BusFinding>> check_site(const Invocation& run, const BusOptions& options) {
+  TrytonSiteFacts facts;
+  facts.section = run.configuration.tryton_bus;
+  if (!facts.section.is_open()) return std::vector<BusFinding>();
+  const std::string& trytond =
+      run.options.trytond_config.empty() ? facts.section.config : run.options.trytond_config;
+  for (const auto& [file, text] :
+       {std::pair(&trytond, &facts.trytond_conf), std::pair(&options.nginx, &facts.nginx_conf)}) {
+    if (file->empty()) continue;
+    auto read = read_text_file(*file);
+    if (!read) return fail(std::move(read.error()));
+    *text = std::move(*read);
+  }
+  std::vector<BusFinding> found;
+  for (const TrytonSiteFinding& one : check_tryton_site(facts)) found.push_back(of_site(one));
+  if (found.empty()) found.push_back({"[bus.tryton]", "fine", "nothing wrong in the files that were read"});
+  return found;
+}
+
 Result<Exit> check(const Invocation& run, const BusOptions& options) {
   std::vector<BusFinding> found = check_configuration(run.configuration.bus);
   if (run.configuration.bus.enabled) found.push_back(check_service(run, options));
+  auto site = check_site(run, options);
+  if (!site) return fail(std::move(site.error()));
+  found.insert(found.end(), std::make_move_iterator(site->begin()), std::make_move_iterator(site->end()));
   perf::Report report;
   report.table.columns = {{"subject"}, {"state"}, {"text", Format::kLongText}};
   bool failed = false;
@@ -386,8 +438,10 @@ void add_bus_commands(CLI::App& app, Invocation& invocation) {
   leaving->add_option("--user", options->user, "The user");
   leaving->add_option("--session", options->session, "The session (the claim sid)");
 
-  add(*group, invocation, options, "check", "Check the configuration of the bus, and whether it answers",
-      "  headroom bus check\n  headroom bus check --json", check);
+  CLI::App* checking =
+      add(*group, invocation, options, "check", "Check the configuration of the bus, and whether it answers",
+          "  headroom bus check\n  headroom bus check --nginx /etc/nginx/sites-enabled/tryton", check);
+  checking->add_option("--nginx", options->nginx, "nginx's file of a Tryton site, for [bus.tryton]");
 }
 
 }  // namespace headroom::cli

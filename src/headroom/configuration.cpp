@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/units.hpp"
+#include "headroom/text_file.hpp"
 #include "headroom/trytond_check.hpp"
 
 namespace headroom::cli {
@@ -87,14 +88,9 @@ Result<Configuration> load_configuration(const std::string& given) {
 namespace {
 
 Result<std::string> read_broker(const std::string& file) {
-  std::ifstream stream(file);
-  if (!stream) {
-    return fail(ErrorCode::kNotFound,
-                fmt::format("--trytond-config {}: {}", file, std::generic_category().message(errno)));
-  }
-  std::ostringstream text;
-  text << stream.rdbuf();
-  return broker_of(text.str());
+  auto text = read_text_file(file);
+  if (!text) return fail(std::move(text.error()).within("--trytond-config"));
+  return broker_of(*text);
 }
 
 }  // namespace

@@ -387,6 +387,29 @@ TEST_F(Executable, WarnsWhenTheServerRecordsElsewhere) {
   EXPECT_THAT(run_on_store("status --trytond-config trytond.conf").out, HasSubstr("names another store"));
 }
 
+TEST_F(Executable, ChecksTheWayOfTrytonsClientsToTheBus) {
+  std::ofstream(folder_ / "bus.toml")
+      << "[bus.tryton]\nuri = \"postgresql://localhost/\"\ndatabases = [\"shop\"]\n";
+  std::ofstream(folder_ / "trytond.conf") << "[bus]\nurl_host = http://bus.example/\n";
+  std::ofstream(folder_ / "nginx.conf")
+      << "server {\n  location / { proxy_pass http://127.0.0.1:8000; }\n}\n";
+  const Outcome wrong =
+      run("bus check --config bus.toml --trytond-config trytond.conf --nginx nginx.conf --width 400");
+  EXPECT_EQ(wrong.status, 1);
+  EXPECT_THAT(wrong.out, HasSubstr("trytond.conf:2"));
+  EXPECT_THAT(wrong.out, HasSubstr("can't serve SAO"));
+  EXPECT_THAT(wrong.out, HasSubstr("location ~ ^/[^/]+/bus$"));
+  std::ofstream(folder_ / "fine.conf") << "[database]\nuri = postgresql://localhost/\n";
+  const std::string example = std::filesystem::absolute("../../examples/nginx/tryton.conf").string();
+  const Outcome fine =
+      run("bus check --config bus.toml --trytond-config fine.conf --width 400 --nginx '" + example + "'");
+  EXPECT_EQ(fine.status, 0) << fine.out;
+  EXPECT_THAT(fine.out, HasSubstr("nothing wrong in the files that were read"));
+  const Outcome missing = run("bus check --config bus.toml --nginx missing.conf");
+  EXPECT_EQ(missing.status, 1);
+  EXPECT_EQ(missing.error, "headroom: missing.conf: No such file or directory\n");
+}
+
 TEST_F(Executable, ChecksTrytondsConfiguration) {
   std::ofstream(folder_ / "bare.conf") << "[cache]\nmodel = 200\n";
   const Outcome outcome = run("trytond check bare.conf");
@@ -432,6 +455,7 @@ const std::vector<std::string> kCommands{"",
                                          "bus presence",
                                          "bus disconnect",
                                          "bus check",
+                                         "bus sql",
                                          "top",
                                          "block"};
 

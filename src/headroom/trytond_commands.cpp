@@ -1,14 +1,11 @@
 #include <CLI/CLI.hpp>
-#include <cerrno>
-#include <fstream>
 #include <memory>
-#include <sstream>
-#include <system_error>
 
 #include <fmt/format.h>
 
 #include "headroom/commands.hpp"
 #include "headroom/output.hpp"
+#include "headroom/text_file.hpp"
 #include "headroom/trytond_check.hpp"
 #include "perf/report_text.hpp"
 
@@ -19,18 +16,6 @@ namespace {
 using base::ErrorCode;
 using base::fail;
 using base::Result;
-
-Result<std::string> read_file(const std::string& file) {
-  errno = 0;
-  std::ifstream stream(file, std::ios::binary);
-  std::ostringstream text;
-  if (!stream || !(text << stream.rdbuf())) {
-    const int error = errno == 0 ? EINVAL : errno;
-    return fail(error == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIo,
-                fmt::format("{}: {}", file, std::generic_category().message(error)));
-  }
-  return text.str();
-}
 
 std::string indented(const std::string& remedy) {
   std::string text = "    ";
@@ -66,7 +51,7 @@ perf::Report findings_report(const std::string& file, const std::vector<Finding>
 }
 
 Result<Exit> check(const std::string& file, const Invocation& invocation) {
-  const auto text = read_file(file);
+  const auto text = read_text_file(file);
   if (!text) return fail(text.error());
   const std::vector<Finding> findings = check_trytond_configuration(*text);
   bool failed = false;

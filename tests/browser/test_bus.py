@@ -53,7 +53,8 @@ class Bus:
 
 
 class StandIn(Bus):
-    """bus_standin.py, for what the server does not take yet: a session of Tryton as token, and pages of a plain http name."""
+    """bus_standin.py, in place of the server: a session of Tryton is no token of the bus yet, and the stories of users and of plain http have
+    not been seen to pass with the server; why is not known."""
 
     def start(self):
         self.process = self.servers.start(Process('standin', [sys.executable, programs.HERE / 'bus_standin.py', self.port, PACKAGE],
