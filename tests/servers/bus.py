@@ -35,6 +35,7 @@ class Bus:
 
     def __init__(self, servers, channels=None, **keys):
         self.servers = servers
+        self.tabs = []
         self.port = free_port()
         secret = servers.folder / 'bus-secret'
         secret.write_text(SECRET + '\n')
@@ -49,6 +50,16 @@ class Bus:
         lines += ['"%s" = "%s"' % rule for rule in (channels or rules).items()]
         self.configuration.write_text('\n'.join(lines) + '\n')
         self.start()
+
+    def play(self, story):
+        """What the story returns. Connections that it leaves open are closed: the end of the loop would wait 10 s for each."""
+        async def played():
+            try:
+                return await story()
+            finally:
+                await asyncio.gather(*(tab.close() for tab in self.tabs))
+                self.tabs.clear()
+        return asyncio.run(played())
 
     def start(self):
         self.daemon = self.servers.headroom(self.configuration, self.port)
@@ -95,12 +106,18 @@ class Tab:
         self.bus = bus
         self.user = user
         self.positions = {}
+        self.socket = None
         self.messages = []
         self.number = 0
+        bus.tabs.append(self)
 
     async def open(self, **options):
-        self.socket = await websockets.connect(self.bus.url, max_size=None, **options)
+        self.socket = await websockets.connect(self.bus.url, max_size=None, close_timeout=1, **options)
         return await self.ask(connect={'token': token(self.user), 'client': 'scenario'})
+
+    async def close(self):
+        if self.socket:
+            await self.socket.close()
 
     async def receive(self, seconds=20):
         return json.loads(await asyncio.wait_for(self.socket.recv(), seconds))
