@@ -1,0 +1,258 @@
+// `subscribe`: every entry is judged, its channel made live, what it missed gathered; then all are attached
+// in one step.
+
+#include <algorithm>
+#include <unordered_set>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "bus/impl/hub_impl.hpp"
+#include "bus/impl/protocol.hpp"
+
+namespace headroom::bus {
+namespace {
+
+SubscribeEntry wrong_entry(SubscribeEntry entry, std::string_view why) {
+  entry.error = Error(ErrorCode::kInvalidArgument, std::string(why));
+  return entry;
+}
+
+SubscribeEntry entry_of(std::string_view value) {
+  SubscribeEntry entry;
+  if (auto name = json_string(value)) {
+    entry.channel = std::move(*name);
+    return entry;
+  }
+  const JsonParts object = read_object(value);
+  auto name = text_member(object, "channel");
+  if (!object.is_container || !name)
+    return wrong_entry({}, "an entry of 'channels' is a name, or an object with 'channel'");
+  entry.channel = std::move(*name);
+  auto since = since_of(object);
+  if (!since) return wrong_entry(std::move(entry), since.error().message());
+  entry.since = std::move(*since);
+  entry.signature = text_member(object, "signature").value_or(std::string());
+  const JsonPart* joins = member(object, "joins");
+  entry.joins = joins != nullptr && joins->value == "true";
+  return entry;
+}
+
+Result<std::vector<SubscribeEntry>> entries_of(const JsonParts& body, std::size_t most) {
+  const JsonPart* part = member(body, "channels");
+  const JsonParts list = part == nullptr ? JsonParts{} : read_list(part->value);
+  if (!list.is_container) return base::fail(ErrorCode::kInvalidArgument, "'channels' is a list");
+  if (list.parts.size() > most) {
+    return base::fail(ErrorCode::kTooLarge,
+                      fmt::format("{} entries in one command; expected {} at most", list.parts.size(), most));
+  }
+  std::vector<SubscribeEntry> entries;
+  for (const JsonPart& one : list.parts) entries.push_back(entry_of(one.value));
+  return entries;
+}
+
+std::size_t room(std::size_t limit, std::size_t held) {
+  return limit - std::min(limit, held);
+}
+
+/// Also when it is further: history can be ahead of what the hub was told, and so can another node.
+bool has_reached(const SubscribeEntry& entry, const Position& position) {
+  return entry.reached.epoch == position.epoch && entry.reached.offset >= position.offset;
+}
+
+}  // namespace
+
+void Hub::Impl::subscribe(const HubCommand& command) {
+  auto entries = entries_of(command.body, limits.entries);
+  if (!entries) return answer_error(command.session, command.id, entries.error());
+  const auto work = std::make_shared<Subscribing>();
+  work->session = id_of(command.session);
+  work->id = command.id;
+  work->entries = std::move(*entries);
+  judge_entries(command.session, *work, command.now);
+  underway.push_back(work);
+  resolve_next(work, command.now);
+}
+
+void Hub::Impl::judge_entries(HubSession& session, Subscribing& work, const Now& now) {
+  std::size_t of_session = room(limits.subscriptions, session.subscriptions.size() + session.pending);
+  const auto own = subscriptions_of.find(session.grant.user);
+  std::size_t of_user = room(limits.subscriptions_per_user,
+                             (own == subscriptions_of.end() ? 0 : own->second) + session.pending);
+  std::unordered_set<std::string> seen;
+  for (SubscribeEntry& entry : work.entries) {
+    if (entry.error) continue;
+    if (auto allowed = may_read(session, entry.channel, entry.signature, now); !allowed) {
+      entry.error = allowed.error();
+      ++counts.denied;
+      continue;
+    }
+    const auto known = by_name.find(entry.channel);
+    entry.known = (known != by_name.end() && subscription_of(session, known->second) != nullptr) ||
+                  !seen.insert(entry.channel).second;
+    if (entry.known) continue;
+    if (of_session == 0) {
+      entry.error = Error(ErrorCode::kOverloaded,
+                          fmt::format("a connection has {} subscriptions at most", limits.subscriptions));
+    } else if (of_user == 0) {
+      entry.error = Error(ErrorCode::kOverloaded,
+                          fmt::format("a user has {} subscriptions at most", limits.subscriptions_per_user));
+    } else if (known == by_name.end() && by_name.size() >= limits.channels) {
+      entry.error = Error(ErrorCode::kOverloaded,
+                          fmt::format("{} channels have subscribers, no more fit", by_name.size()));
+    } else {
+      --of_session;
+      --of_user;
+      ++work.counted;
+    }
+  }
+  session.pending += work.counted;
+}
+
+void Hub::Impl::resolve_next(const std::shared_ptr<Subscribing>& work, const Now& now) {
+  while (work->at < work->entries.size() && work->entries[work->at].error) ++work->at;
+  if (work->at == work->entries.size()) return finish_subscribing(work, now);
+  SubscribeEntry& entry = work->entries[work->at];
+  HubChannel& channel = channel_of(entry.channel);
+  entry.slot = channel.slot;
+  ++channel.pins;
+  make_live(channel, now, [this, work, now](const Result<void>& live) { resolved(work, live, now); });
+}
+
+void Hub::Impl::resolved(const std::shared_ptr<Subscribing>& work, const Result<void>& live, const Now& now) {
+  SubscribeEntry& entry = work->entries[work->at];
+  if (!live) entry.error = live.error();
+  if (!entry.since || entry.error || entry.known) {
+    ++work->at;
+    return resolve_next(work, now);
+  }
+  entry.reached = *entry.since;
+  gather(work, work->at, now);
+}
+
+void Hub::Impl::gather(const std::shared_ptr<Subscribing>& work, std::size_t at, const Now& now) {
+  SubscribeEntry& entry = work->entries[at];
+  const HubChannel& channel = channels[entry.slot];
+  if (entry.error || entry.lost || has_reached(entry, channel.position)) {
+    if (at == work->at) ++work->at;
+    return resolve_next(work, now);
+  }
+  HistoryQuery query;
+  query.since = &entry.reached;
+  query.limit = limits.held_messages;
+  query.bytes = room(limits.recover_bytes, work->bytes);
+  broker.history(entry.channel, query, now,
+                 while_alive([this, work, at, now](const auto& page) { gathered(work, at, page, now); }));
+}
+
+void Hub::Impl::gathered(const std::shared_ptr<Subscribing>& work, std::size_t at,
+                         const Result<HistoryPage>& page, const Now& now) {
+  SubscribeEntry& entry = work->entries[at];
+  if (page) {
+    take_page(*work, entry, *page);
+  } else {
+    entry.error = page.error();
+  }
+  gather(work, at, now);
+}
+
+void Hub::Impl::take_page(Subscribing& work, SubscribeEntry& entry, const HistoryPage& page) const {
+  for (const Message& message : page.messages) work.bytes += message.data->size();
+  entry.lost = page.lost || page.more || page.messages.empty() || work.bytes > limits.recover_bytes;
+  if (entry.lost) {
+    entry.messages.clear();
+    return;
+  }
+  entry.messages.insert(entry.messages.end(), page.messages.begin(), page.messages.end());
+  entry.reached = {entry.messages.back().offset, page.position.epoch};
+}
+
+/// Everything is there, unless a channel has moved on meanwhile. From here to the end nothing comes between.
+void Hub::Impl::finish_subscribing(const std::shared_ptr<Subscribing>& work, const Now& now) {
+  if (const auto behind = find_behind(*work)) return gather(work, *behind, now);
+  std::erase(underway, work);
+  HubSession* session = find(work->session);
+  if (session != nullptr) {
+    session->pending -= work->counted;
+    attach_all(*session, *work);
+  }
+  for (const SubscribeEntry& entry : work->entries) {
+    if (entry.slot != kNoSlot) unpin(entry.slot, now);
+  }
+}
+
+std::optional<std::size_t> Hub::Impl::find_behind(Subscribing& work) const {
+  for (std::size_t i = 0; i < work.entries.size(); ++i) {
+    SubscribeEntry& entry = work.entries[i];
+    if (entry.error || entry.known || !entry.since || entry.lost) continue;
+    const Position& at = channels[entry.slot].position;
+    if (!has_reached(entry, at)) return i;
+    // History was ahead of what the hub has seen: those come again, and are dropped here.
+    while (!entry.messages.empty() && entry.messages.back().offset > at.offset) entry.messages.pop_back();
+  }
+  return std::nullopt;
+}
+
+void Hub::Impl::attach_all(HubSession& session, Subscribing& work) {
+  std::string text = R"("subscribe":{"channels":[)";
+  for (SubscribeEntry& entry : work.entries) {
+    if (text.back() != '[') text.push_back(',');
+    text += attach_entry(session, entry);
+  }
+  answer(session, work.id, text + "]}");
+  for (const SubscribeEntry& entry : work.entries) {
+    if (entry.error) continue;
+    for (const Message& message : entry.messages) {
+      ++counts.deliveries;
+      send(session, message_json(entry.channel, message));
+    }
+  }
+}
+
+std::string Hub::Impl::attach_entry(HubSession& session, SubscribeEntry& entry) {
+  if (entry.withdrawn && !entry.error) entry.error = Error(ErrorCode::kConflict, "unsubscribed meanwhile");
+  if (entry.error)
+    return fmt::format(R"({{"channel":{},{}}})", quoted(entry.channel), error_json(*entry.error));
+  HubChannel& channel = channels[entry.slot];
+  const bool joins = entry.joins && channel.rule->joins;
+  HubSubscription* known = subscription_of(session, entry.slot);
+  if (known == nullptr) {
+    attach(session, entry.slot, joins);
+    return entry_answer(entry, channel, entry.since.has_value());
+  }
+  if (joins && !std::exchange(known->joins, true)) ++channel.joiners;
+  entry.messages.clear();
+  return entry_answer(entry, channel, false);
+}
+
+std::string Hub::Impl::entry_answer(const SubscribeEntry& entry, const HubChannel& channel, bool goes_on) {
+  // Who is ahead of this node gets again what follows its position.
+  const bool behind = goes_on && !entry.lost && entry.since->offset < channel.position.offset;
+  const Position& shown = behind ? *entry.since : channel.position;
+  std::string text = fmt::format(R"({{"channel":"{}",{})", entry.channel, position_json(shown));
+  if (goes_on) ++(entry.lost ? counts.lost : counts.recovered);
+  if (goes_on) text += entry.lost ? R"(,"lost":true)" : R"(,"recovered":true)";
+  return text + "}";
+}
+
+void Hub::Impl::unsubscribe(const HubCommand& command) {
+  const auto names = names_of(command.body, "channels", limits.entries);
+  if (!names) return answer_error(command.session, command.id, names.error());
+  std::string text;
+  for (const std::string& name : *names) {
+    withdraw(command.session, name);
+    const auto found = by_name.find(name);
+    if (found != by_name.end()) take_away(command.session, found->second, command.now);
+    text += (text.empty() ? "" : ",") + quoted(name);
+  }
+  answer(command.session, command.id, fmt::format(R"("unsubscribe":{{"channels":[{}]}})", text));
+}
+
+void Hub::Impl::withdraw(const HubSession& session, std::string_view channel) {
+  for (const auto& work : underway) {
+    if (work->session != id_of(session)) continue;
+    for (SubscribeEntry& entry : work->entries) entry.withdrawn = entry.withdrawn || entry.channel == channel;
+  }
+}
+
+}  // namespace headroom::bus
