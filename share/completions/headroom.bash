@@ -46,6 +46,7 @@ _headroom_options() {
     bus:publish) echo "--token-file --id --text" ;;
     bus:tail) echo "--token-file --count --history" ;;
     bus:channels) echo "--token-file --prefix --limit" ;;
+    bus:connections) echo "--token-file --user --channel --queued --after --limit" ;;
     bus:disconnect) echo "--token-file --user --session" ;;
     bus:sql) ;;
     bus:check) echo "--token-file --nginx" ;;
@@ -84,7 +85,7 @@ _headroom() {
         mapfile -t COMPREPLY < <(compgen -W "$(_headroom_sessions)" -- "$current") ;;
       stack) mapfile -t COMPREPLY < <(compgen -W "$(_headroom_running)" -- "$current") ;;
       trace) mapfile -t COMPREPLY < <(compgen -W "add list remove" -- "$current") ;;
-      bus) mapfile -t COMPREPLY < <(compgen -W "publish tail channels presence disconnect check sql" -- "$current") ;;
+      bus) mapfile -t COMPREPLY < <(compgen -W "publish tail channels connections presence disconnect check sql" -- "$current") ;;
       trytond) mapfile -t COMPREPLY < <(compgen -W "check" -- "$current") ;;
       help) mapfile -t COMPREPLY < <(compgen -W "$_headroom_commands" -- "$current") ;;
     esac

@@ -121,8 +121,9 @@ Hub::Opened Hub::open(Peer& peer, std::string_view address, const Now& now) {
   return {Impl::id_of(session), std::nullopt};
 }
 
-void Hub::closed(SessionId id, const Now& now) {
+void Hub::closed(SessionId id, const Now& now, Departure how) {
   HubSession* session = impl_->find(id);
+  if (session != nullptr && how == Departure::kSlow) ++impl_->counts.slow;
   if (session != nullptr) impl_->forget(*session, now);
   impl_->close_slow(now);
 }
@@ -141,17 +142,6 @@ void Hub::stop(std::int64_t window_ms, const Now& now) {
 
 bool Hub::drained() const {
   return impl_->stopping && impl_->open_sessions() == 0;
-}
-
-HubCounts Hub::counts() const {
-  HubCounts counts = impl_->counts;
-  counts.sessions = impl_->open_sessions();
-  counts.authenticated = impl_->authenticated;
-  counts.channels = impl_->by_name.size();
-  counts.subscriptions = impl_->subscriptions;
-  counts.refused = impl_->admission.refused();
-  counts.broker_available = impl_->broker_available;
-  return counts;
 }
 
 PresenceTable& Hub::presence() {

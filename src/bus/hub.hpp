@@ -54,7 +54,7 @@ struct HubLimits {
   Rate commands_per_address{2'000, 8'000};
   Rate publishes{20, 100};                    ///< of one connection; beyond it answered overloaded
   std::size_t subscriptions = 128;            ///< of one connection
-  std::size_t subscriptions_per_user = 1024;  ///< distinct channels a user's connections hold at once
+  std::size_t subscriptions_per_user = 1024;  ///< of all connections of a user together
   std::size_t channels = 200'000;             ///< with subscribers
   std::size_t entries = 256;                  ///< in one command
   std::size_t watched = 500;                  ///< users one connection watches
@@ -85,7 +85,7 @@ struct HubCounts {
   std::uint64_t lost = 0;       ///< subscriptions told so
   std::uint64_t gaps = 0;
   std::uint64_t duplicates = 0;  ///< dropped
-  std::uint64_t slow = 0;
+  std::uint64_t slow = 0;        ///< clients closed because they did not take what was queued
   std::uint64_t denied = 0;
   std::uint64_t rate_limited = 0;
   std::uint64_t malformed = 0;
@@ -99,6 +99,44 @@ struct ChannelInfo {
   Position position;
   std::size_t subscribers = 0;
   std::uint64_t messages = 0;  ///< since it has subscribers
+};
+
+/// How a client went.
+enum class Departure : std::uint8_t {
+  kGone,
+  kSlow,  ///< the door cut it: it did not take what was queued
+};
+
+enum class ConnectionOrder : std::uint8_t {
+  kOldest,  ///< those that came first
+  kQueue,   ///< those for whom most waits
+};
+
+/// Which connections are asked for, of those whose token was accepted.
+struct ConnectionQuery {
+  std::string_view user;     ///< of this user; empty: of all
+  std::string_view channel;  ///< with a subscription of this channel; empty: all
+  std::uint64_t after = 0;   ///< with larger numbers
+  ConnectionOrder order = ConnectionOrder::kOldest;
+  std::size_t limit = 100;
+};
+
+/// A connection, for pages and the command line.
+struct ConnectionInfo {
+  std::uint64_t number = 0;  ///< 12 of "c12", as its client was told; never used twice
+  std::string user;
+  std::string address;  ///< as it is counted: of IPv6 its /64
+  std::int64_t age_s = 0;
+  std::size_t queued_bytes = 0;
+  Activity activity;
+  std::size_t subscriptions = 0;
+  std::vector<std::string> channels;  ///< the first Hub::kChannelsShown of them
+};
+
+struct ConnectionPage {
+  std::vector<ConnectionInfo> connections;
+  std::size_t count = 0;  ///< all of the user and channel, whatever `after` and `limit` are
+  bool more = false;      ///< with larger numbers than the last one's; kOldest only
 };
 
 /// Threads: one; every call of the broker's and the authority's answers too.
@@ -121,7 +159,7 @@ class Hub final : public BrokerListener {
   /// A text message of the client. An unknown session is ignored: it ended meanwhile.
   void received(SessionId session, std::string_view text, const Now& now);
   /// The client is gone. Ignored when the hub closed it.
-  void closed(SessionId session, const Now& now);
+  void closed(SessionId session, const Now& now, Departure how = Departure::kGone);
   /// Does what is due; call it a few times a second.
   void tick(const Now& now);
 
@@ -148,6 +186,9 @@ class Hub final : public BrokerListener {
   [[nodiscard]] HubCounts counts() const;
   /// At most `most` channels whose names begin with `prefix`, those with most subscribers first.
   [[nodiscard]] std::vector<ChannelInfo> channels(std::string_view prefix, std::size_t most) const;
+  static constexpr std::size_t kChannelsShown = 8;
+  /// Cost: O(connections), and memory for `limit` of them.
+  [[nodiscard]] ConnectionPage connections(const ConnectionQuery& query, const Now& now) const;
   [[nodiscard]] PresenceTable& presence();
 
   void message(std::string_view channel, std::string_view epoch, const Message& message,

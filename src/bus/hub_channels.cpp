@@ -107,18 +107,4 @@ HubSubscription* Hub::Impl::subscription_of(HubSession& session, std::uint32_t c
   return found == session.subscriptions.end() ? nullptr : &*found;
 }
 
-std::vector<ChannelInfo> Hub::channels(std::string_view prefix, std::size_t most) const {
-  std::vector<ChannelInfo> found;
-  for (const auto& [name, slot] : impl_->by_name) {
-    const HubChannel& channel = impl_->channels[slot];
-    if (name.starts_with(prefix))
-      found.push_back({channel.name, channel.position, channel.subscribers.size(), channel.messages});
-  }
-  std::sort(found.begin(), found.end(), [](const ChannelInfo& a, const ChannelInfo& b) {
-    return a.subscribers != b.subscribers ? a.subscribers > b.subscribers : a.channel < b.channel;
-  });
-  if (found.size() > most) found.resize(most);
-  return found;
-}
-
 }  // namespace headroom::bus

@@ -57,13 +57,14 @@ void Hub::Impl::refuse_token(HubSession& session, const Error& error, const Now&
 void Hub::Impl::welcome(HubSession& session, std::uint64_t id, Grant grant, const Now& now) {
   session.grant = std::move(grant);
   session.stage = HubStage::kOpen;
+  session.number = ++connections;
   ++authenticated;
   presence.connected(session.grant.user, now);
   const std::string expires = expires_json(session, now);
   answer(session, id,
          fmt::format(R"("connect":{{"connection":"c{}","user":"{}","protocol":1{}{},"ping_s":{},)"
                      R"("limits":{{"message_bytes":{},"subscriptions":{}}}}})",
-                     ++connections, session.grant.user, expires.empty() ? "" : ",", expires, limits.ping_s,
+                     session.number, session.grant.user, expires.empty() ? "" : ",", expires, limits.ping_s,
                      limits.message_bytes, limits.subscriptions));
 }
 

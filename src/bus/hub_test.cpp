@@ -272,6 +272,58 @@ TEST(Hub, AStopSendsEverybodyAwayToComeBackWithinTheWindow) {
   }
 }
 
+TEST(Hub, ConnectionsAreListedAPageAtATime) {
+  HubWorld world;
+  std::vector<std::unique_ptr<TestPeer>> peers;
+  for (int i = 0; i < 5; ++i) peers.push_back(world.connect(i % 2 == 0 ? "alice" : "bob"));
+  const auto silent = world.open();
+  for (int i = 0; i < 10; ++i) world.say(*peers[1], subscribe(i + 2, "room:" + std::to_string(i)));
+  world.say(*peers[3], subscribe(2, "room:3"));
+  world.leave(*peers[0]);
+  peers.push_back(world.connect("alice"));  // in the place of the one that left
+  peers[2]->stuck = true;
+  world.say(*peers[2], R"({"id":9,"ping":{}})");
+  world.pass(std::chrono::seconds{7});
+  const auto listed = [&](const ConnectionQuery& query) {
+    const ConnectionPage page = world.hub().connections(query, world.now());
+    std::string text;
+    for (const ConnectionInfo& one : page.connections) text += fmt::format("c{} {} ", one.number, one.user);
+    return fmt::format("{}of {}{}", text, page.count, page.more ? " and more" : "");
+  };
+  ConnectionQuery query;
+  EXPECT_EQ(listed(query), "c2 bob c3 alice c4 bob c5 alice c6 alice of 5");
+  query.limit = 2;
+  EXPECT_EQ(listed(query), "c2 bob c3 alice of 5 and more");
+  query.after = 3;
+  EXPECT_EQ(listed(query), "c4 bob c5 alice of 5 and more");
+  query.after = 5;
+  EXPECT_EQ(listed(query), "c6 alice of 5");
+  EXPECT_EQ(listed({"bob", "room:3", 0, ConnectionOrder::kOldest, 1}), "c2 bob of 2 and more");
+  EXPECT_EQ(listed({"", "", 0, ConnectionOrder::kQueue, 1}), "c3 alice of 5");
+  EXPECT_EQ(listed({"", "room:99", 0, ConnectionOrder::kOldest, 9}), "of 0");
+  const ConnectionInfo one =
+      world.hub().connections({"bob", "", 0, ConnectionOrder::kOldest, 1}, world.now()).connections.front();
+  EXPECT_EQ(one.subscriptions, 10U);
+  EXPECT_EQ(one.channels.size(), Hub::kChannelsShown);
+  EXPECT_EQ(one.channels.front(), "room:0");
+  EXPECT_EQ(one.address, "192.0.2.1");
+  EXPECT_EQ(one.age_s, 7);
+  EXPECT_EQ(one.queued_bytes, 0U);
+  query = {"", "", 0, ConnectionOrder::kQueue, 1};
+  EXPECT_GT(world.hub().connections(query, world.now()).connections.front().queued_bytes, 0U);
+}
+
+TEST(Hub, ThoseWhomTheDoorCutsForAStallAreSlowOnesToo) {
+  HubWorld world;
+  const auto stalled = world.connect("alice");
+  const auto gone = world.connect("bob");
+  world.hub().closed(stalled->session, world.now(), Departure::kSlow);
+  world.hub().closed(stalled->session, world.now(), Departure::kSlow);
+  world.hub().closed(gone->session, world.now());
+  EXPECT_EQ(world.hub().counts().slow, 1U);
+  EXPECT_EQ(world.hub().counts().sessions, 0U);
+}
+
 TEST(Hub, ACrowdIsNotToldWhoComesAndGoes) {
   HubLimits limits;
   limits.who = 3;

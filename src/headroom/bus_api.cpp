@@ -26,6 +26,7 @@ using base::Result;
 using nlohmann::json;
 
 constexpr std::size_t kMostChannels = 1000;
+constexpr std::size_t kMostConnections = 1000;
 constexpr std::size_t kMostUsers = 500;
 constexpr std::size_t kMostHistory = 1000;
 constexpr std::size_t kMostDisconnectBody = 4096;
@@ -135,6 +136,62 @@ net::Response get_channels(BusService& service, const net::Request& request) {
                         {"messages", one.messages}});
   }
   return json_response({{"channels", std::move(channels)}, {"count", service.hub().counts().channels}});
+}
+
+std::string text_of_query(const net::Request& request, std::string_view name) {
+  const std::string* text = request.query.find(name);
+  return text == nullptr ? std::string() : *text;
+}
+
+Result<bus::ConnectionOrder> connection_order(const net::Request& request) {
+  const std::string order = text_of_query(request, "order");
+  if (order.empty() || order == "oldest") return bus::ConnectionOrder::kOldest;
+  if (order == "queue") return bus::ConnectionOrder::kQueue;
+  return fail(ErrorCode::kInvalidArgument, fmt::format("order is '{:.40}'; expected oldest or queue", order));
+}
+
+/// The number in "c12", or 0 when nothing is given.
+Result<std::uint64_t> connection_after(const net::Request& request) {
+  const std::string* text = request.query.find("after");
+  if (text == nullptr) return 0;
+  std::uint64_t number = 0;
+  const char* end = text->data() + text->size();
+  if (text->starts_with('c')) {
+    const auto [stop, error] = std::from_chars(text->data() + 1, end, number);
+    if (error == std::errc() && stop == end) return number;
+  }
+  return fail(ErrorCode::kInvalidArgument,
+              fmt::format("after is '{:.40}'; expected a connection such as c12", *text));
+}
+
+json connection_json(const bus::ConnectionInfo& one) {
+  return {{"connection", fmt::format("c{}", one.number)},
+          {"user", one.user},
+          {"address", one.address},
+          {"age_s", one.age_s},
+          {"queued_bytes", one.queued_bytes},
+          {"active", one.activity.active},
+          {"idle", one.activity.idle},
+          {"subscriptions", one.subscriptions},
+          {"channels", one.channels}};
+}
+
+net::Response get_connections(BusService& service, const net::Request& request) {
+  const auto limit = number(request, "limit", 100, kMostConnections);
+  if (!limit) return net::error_response(limit.error());
+  const auto order = connection_order(request);
+  if (!order) return net::error_response(order.error());
+  const auto after = connection_after(request);
+  if (!after) return net::error_response(after.error());
+  const std::string user = text_of_query(request, "user");
+  const std::string channel = text_of_query(request, "channel");
+  const bus::ConnectionPage page =
+      service.hub().connections({user, channel, *after, *order, *limit}, bus::read_clocks());
+  json connections = json::array();
+  for (const bus::ConnectionInfo& one : page.connections) connections.push_back(connection_json(one));
+  json next = page.more && !connections.empty() ? connections.back()["connection"] : json();
+  return json_response(
+      {{"connections", std::move(connections)}, {"count", page.count}, {"next", std::move(next)}});
 }
 
 net::Response get_presence(BusService& service, const net::Request& request) {
@@ -326,6 +383,7 @@ void add_bus_api(net::Router& router, BusService& service) {
   routes.get("status", net::Access::kRead,
              [](BusService& asked, const net::Request&) { return json_response(counts_json(asked)); });
   routes.get("channels", net::Access::kRead, get_channels);
+  routes.get("connections", net::Access::kWrite, get_connections);
   routes.get("presence", net::Access::kRead, get_presence);
   routes.post("disconnect", post_disconnect);
   routes.history();

@@ -1,5 +1,5 @@
-// `headroom bus`: publish, tail, channels, presence, disconnect, check. Each is a client of the running
-// service.
+// `headroom bus`: publish, tail, channels, connections, presence, disconnect, check. Each is a client of the
+// running service.
 
 #include <CLI/CLI.hpp>
 #include <chrono>
@@ -43,6 +43,8 @@ struct BusOptions {
   std::string id;
   bool text = false;
   std::string prefix;
+  std::string after;
+  bool queued = false;
   std::string user;
   std::string session;
   std::string limit = "100";
@@ -99,6 +101,47 @@ Result<Exit> list_channels(const Invocation& run, const BusOptions& options) {
   }
   report.total = report.table.rows.size();
   if (report.table.rows.empty()) report.note = "no channel has subscribers";
+  return print_report(run.options, report);
+}
+
+std::string connections_target(const BusOptions& options) {
+  std::string target =
+      fmt::format("/bus/connections?limit={}&order={}", options.limit, options.queued ? "queue" : "oldest");
+  for (const auto& [name, value] : {std::pair("user", &options.user), std::pair("channel", &options.channel),
+                                    std::pair("after", &options.after)}) {
+    if (!value->empty()) target += fmt::format("&{}={}", name, percent_encoded(*value));
+  }
+  return target;
+}
+
+std::string joined(const json& names, std::size_t all) {
+  std::string text;
+  for (const json& name : names) text += (text.empty() ? "" : " ") + name.get<std::string>();
+  return all > names.size() ? fmt::format("{} and {} more", text, all - names.size()) : text;
+}
+
+Result<Exit> list_connections(const Invocation& run, const BusOptions& options) {
+  const auto answer = ask(run, options, "GET", connections_target(options));
+  if (!answer) return fail(answer.error());
+  perf::Report report;
+  report.table.columns = {{"connection"},
+                          {"user"},
+                          {"address"},
+                          {"age", Format::kSeconds},
+                          {"queued", Format::kBytes},
+                          {"subscriptions", Format::kCount},
+                          {"channels", Format::kLongText}};
+  for (const json& one : answer->at("connections")) {
+    const std::chrono::seconds age(one.at("age_s").get<std::int64_t>());
+    report.table.rows.push_back({one.at("connection").get<std::string>(), one.at("user").get<std::string>(),
+                                 one.at("address").get<std::string>(), base::Microseconds(age),
+                                 count(one.at("queued_bytes")), count(one.at("subscriptions")),
+                                 joined(one.at("channels"), one.at("subscriptions").get<std::size_t>())});
+  }
+  report.total = answer->at("count").get<std::size_t>();
+  if (report.table.rows.empty()) report.note = "nobody is connected";
+  if (answer->at("next").is_string())
+    report.note = "for the next ones: --after " + answer->at("next").get<std::string>();
   return print_report(run.options, report);
 }
 
@@ -425,6 +468,16 @@ void add_bus_commands(CLI::App& app, Invocation& invocation) {
   channels->add_option("--prefix", options->prefix, "Those whose names begin with it");
   channels->add_option("--limit", options->limit, "At most so many, those with most subscribers first")
       ->check(whole_number(1, 1000));
+
+  CLI::App* connected =
+      add(*group, invocation, options, "connections", "List who is connected",
+          "  headroom bus connections --user 7\n  headroom bus connections --queued --limit 10",
+          list_connections);
+  connected->add_option("--user", options->user, "Only those of this user");
+  connected->add_option("--channel", options->channel, "Only those that are subscribed to this channel");
+  connected->add_flag("--queued", options->queued, "Those first for whom most waits, else the oldest first");
+  connected->add_option("--after", options->after, "Those that came after this connection, such as c112");
+  connected->add_option("--limit", options->limit, "At most so many")->check(whole_number(1, 1000));
 
   CLI::App* presence =
       add(*group, invocation, options, "presence", "Say whether users are online, away or offline",

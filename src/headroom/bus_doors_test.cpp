@@ -375,6 +375,38 @@ TEST_F(BusDoors, AnswersWhoMayAskWhatIsThere) {
   }
 }
 
+TEST_F(BusDoors, AdministratorsSeeWhoIsConnected) {
+  start();
+  Tab ann(endpoint(), token("ann"));
+  ann.subscribe("room:1");
+  Tab bob(endpoint(), token("bob"));
+  for (const std::string side : {"/bus", "/api/bus"}) {
+    const std::string bearer = side == "/bus" ? token("app", {}, true) : std::string(kSecret);
+    const auto ask = [&](const std::string& query) {
+      return body_of(answer(request("GET", side + "/connections" + query, "", bearer)));
+    };
+    const json all = ask("");
+    EXPECT_EQ(all["count"], 2);
+    EXPECT_EQ(all["next"], nullptr);
+    ASSERT_EQ(all["connections"].size(), 2U);
+    json first = all["connections"][0];
+    EXPECT_GE(first["age_s"], 0);
+    first.erase("age_s");
+    EXPECT_EQ(first, json::parse(R"({"connection":"c1","user":"ann","address":"127.0.0.1","queued_bytes":0,)"
+                                 R"("active":1,"idle":0,"subscriptions":1,"channels":["room:1"]})"));
+    EXPECT_EQ(ask("?limit=1")["next"], "c1");
+    EXPECT_EQ(ask("?limit=1&after=c1")["connections"][0]["user"], "bob");
+    EXPECT_EQ(ask("?order=queue&limit=1")["next"], nullptr);
+    EXPECT_EQ(ask("?channel=room:1")["count"], 1);
+    EXPECT_EQ(ask("?user=carol")["connections"], json::array());
+    for (const std::string wrong : {"?limit=1001", "?order=newest", "?after=12", "?after=c", "?after=c1x"})
+      EXPECT_EQ(ask(wrong)["error"]["code"], "invalid_argument") << wrong;
+  }
+  EXPECT_THAT(answer(request("GET", "/bus/connections", "", token("ann", {"room:*"}))),
+              StartsWith("HTTP/1.1 403"));
+  EXPECT_THAT(answer(request("GET", "/api/bus/connections", "")), StartsWith("HTTP/1.1 401"));
+}
+
 TEST_F(BusDoors, ADisconnectedUserNeedsANewToken) {
   start();
   Tab ann(endpoint(), token("ann"));

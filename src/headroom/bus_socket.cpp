@@ -27,8 +27,10 @@ class BusSocket final : public net::WebSocketHandler, public bus::Peer {
     over_ = true;
     socket_.close(wire::CloseCode::kUnsupportedData, "commands are text");
   }
-  void closed(wire::CloseCode /*code*/) override {
-    if (!std::exchange(over_, true)) hub_.closed(session_, bus::read_clocks());
+  void closed(wire::CloseCode /*code*/, net::SocketEnd end) override {
+    if (std::exchange(over_, true)) return;
+    const bool slow = end == net::SocketEnd::kSlow;
+    hub_.closed(session_, bus::read_clocks(), slow ? bus::Departure::kSlow : bus::Departure::kGone);
   }
 
   void send(const wire::Frame& frame) override { socket_.send(frame); }

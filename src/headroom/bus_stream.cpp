@@ -36,10 +36,12 @@ class BusStream final : public net::HeldHandler, public bus::Peer {
   }
   void expired(net::Expiry /*why*/) override {
     if (over_) return;
-    leave();
+    leave(bus::Departure::kGone);
     request_.send(event_of(bus::disconnect_push({bus::DisconnectCode::kGoingAway, {}, {}})));
   }
-  void closed(net::HeldEnd /*end*/) override { leave(); }
+  void closed(net::HeldEnd end) override {
+    leave(end == net::HeldEnd::kSlow ? bus::Departure::kSlow : bus::Departure::kGone);
+  }
 
   void send(const wire::Frame& frame) override { request_.send(event_of(wire::payload_of(frame))); }
   [[nodiscard]] std::size_t queued_bytes() const override { return request_.queued_bytes(); }
@@ -50,8 +52,8 @@ class BusStream final : public net::HeldHandler, public bus::Peer {
   }
 
  private:
-  void leave() {
-    if (!std::exchange(over_, true)) hub_.closed(session_, bus::read_clocks());
+  void leave(bus::Departure how) {
+    if (!std::exchange(over_, true)) hub_.closed(session_, bus::read_clocks(), how);
   }
 
   net::HeldRequest& request_;  ///< owns this

@@ -18,7 +18,7 @@ class Watching final : public net::WebSocketHandler {
   }
   void received_text(std::string_view /*message*/) override {}
   void received_binary(std::string_view /*message*/) override {}
-  void closed(wire::CloseCode /*code*/) override { tail_.leave(socket_); }
+  void closed(wire::CloseCode /*code*/, net::SocketEnd /*end*/) override { tail_.leave(socket_); }
 
  private:
   const net::WebSocket* socket_;

@@ -41,7 +41,7 @@ class Viewer final : public net::WebSocketHandler {
   }
   void received_text(std::string_view /*message*/) override {}
   void received_binary(std::string_view /*message*/) override {}
-  void closed(wire::CloseCode /*code*/) override { audience_->group.leave(socket_); }
+  void closed(wire::CloseCode /*code*/, net::SocketEnd /*end*/) override { audience_->group.leave(socket_); }
 
  private:
   const net::WebSocket* socket_;

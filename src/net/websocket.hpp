@@ -41,6 +41,12 @@ class WebSocket {
   [[nodiscard]] virtual const Caller& caller() const = 0;
 };
 
+/// How it ended.
+enum class SocketEnd : std::uint8_t {
+  kClosed,
+  kSlow,  ///< `WebSocketLimits::slow_code`: the client did not take what was queued
+};
+
 /// What stands behind one socket. Threads: the I/O thread; nothing in it may block.
 /// An exception that leaves it closes the socket with kInternalError.
 class WebSocketHandler {
@@ -50,7 +56,7 @@ class WebSocketHandler {
   virtual void received_text(std::string_view message) = 0;
   virtual void received_binary(std::string_view message) = 0;
   /// The last call, however it ended: the peer's code, or kAbnormal when there was none.
-  virtual void closed(wire::CloseCode code) = 0;
+  virtual void closed(wire::CloseCode code, SocketEnd end) = 0;
 };
 
 struct WebSocketLimits {

@@ -158,6 +158,7 @@ void WebSocketConnection::drop_and_close(CloseCode code, std::string_view reason
 }
 
 void WebSocketConnection::close_slow() {
+  end_ = SocketEnd::kSlow;
   drop_and_close(route_->limits.slow_code, route_->limits.slow_reason);
 }
 
@@ -202,7 +203,7 @@ void WebSocketConnection::finish(CloseCode code) {
   socket_.close(ignored);
   queue_.clear();
   asio::post(core_.context, [self = shared_from_this(), code] {
-    if (self->handler_ != nullptr) self->handler_->closed(code);
+    if (self->handler_ != nullptr) self->handler_->closed(code, self->end_);
     self->handler_.reset();
     self->core_.take_out(self);
   });

@@ -105,9 +105,9 @@ class Echo final : public WebSocketHandler {
   void received_binary(std::string_view message) override {
     socket_.lock()->send(wire::make_frame(Opcode::kBinary, message));
   }
-  void closed(CloseCode code) override {
+  void closed(CloseCode code, SocketEnd end) override {
     group_.leave(socket_.lock().get());
-    notes_.add("closed " + std::to_string(static_cast<int>(code)));
+    notes_.add("closed " + std::to_string(static_cast<int>(code)) + (end == SocketEnd::kSlow ? " slow" : ""));
   }
 
  private:
@@ -337,6 +337,18 @@ TEST_F(WebSocketTest, ClosesASlowClientWithoutWaitingForItAndCountsIt) {
   std::string last;
   for (std::string next = slow.next(); next != "end"; next = slow.next()) last = next.substr(0, 12);
   EXPECT_THAT(last, testing::AnyOf(StartsWith("binary"), StartsWith("close 1013")));
+}
+
+TEST_F(WebSocketTest, TellsItsHandlerThatAClientStalled) {
+  route_.limits.queue_bytes = 64 << 20;
+  route_.limits.stall = 300ms;
+  route_.limits.close = 300ms;
+  start();
+  const SocketClient stalled(endpoint());
+  ASSERT_TRUE(eventually([&] { return group_.size() == 1; }));
+  server_->post([&] { group_.send(wire::make_frame(Opcode::kBinary, std::string(32 << 20, 'x'))); });
+  EXPECT_THAT(notes_.wait(1), ElementsAre("closed 1006 slow"));
+  EXPECT_EQ(server_->stats().slow_websockets, 1U);
 }
 
 TEST_F(WebSocketTest, KeepsWholeAndInOrderWhatTheKernelTakesInPart) {

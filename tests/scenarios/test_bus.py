@@ -294,6 +294,8 @@ def test_the_command_line_publishes_and_follows(bus):
         '--config', bus.configuration], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         wait_until(lambda: bus.status()['subscriptions'] == 1, 20, 'the tail')
+        connected, = run(bus, 'connections', '--channel', 'room:1', '--json')
+        assert connected['channels'] == 'room:1' and connected['subscriptions'] == 1 and connected['connection'] == 'c1'
         shown, = run(bus, 'channels', '--json')
         assert shown == {'channel': 'room:1', 'subscribers': 1, 'offset': 1, 'messages': shown['messages']}
         bus.daemon.kill()

@@ -45,6 +45,7 @@ struct HubSession {
   TokenBucket publishes;
   Activity activity;
   std::int64_t opened_ns = 0;
+  std::uint64_t number = 0;  ///< of the connections whose token was accepted
   std::uint32_t slot = 0;
   std::uint32_t generation = 0;
   std::uint32_t pending = 0;  ///< subscriptions that wait for the broker
@@ -234,6 +235,11 @@ struct Hub::Impl {
   /// In a crowd it is not told who comes and goes: each of n would be told n times.
   void tell_joins(const HubChannel& channel, std::string_view what, const std::string& user,
                   std::uint32_t but);
+
+  // ---- what operators see: hub_listing.cpp
+
+  [[nodiscard]] bool matches(const HubSession& session, const ConnectionQuery& query) const;
+  [[nodiscard]] ConnectionInfo info_of(const HubSession& session, const Now& now) const;
 
   /// Wraps a function that somebody else calls back: nothing happens when the hub is gone by then.
   template <typename Function>

@@ -63,6 +63,7 @@ class WebSocketConnection final : public WebSocket, public std::enable_shared_fr
   bool writing_ = false;  ///< waits until the kernel takes more
   bool pinged_ = false;
   bool answered_ = false;  ///< the peer's close frame came: once ours is sent, it is over
+  SocketEnd end_ = SocketEnd::kClosed;
   wire::CloseCode peer_code_ = wire::CloseCode::kAbnormal;
 };
 
