@@ -47,8 +47,13 @@ class HubWorld {
  public:
   static constexpr std::string_view kSecret = "0123456789abcdef0123456789abcdef";
 
-  explicit HubWorld(const HubLimits& limits = {}, std::vector<ChannelRule> rules = {room_rule()})
-      : rules_(ChannelRules::make(std::move(rules)).value()),
+  static constexpr Now kBegin{1'000'000'000'000, 1'800'000'000};
+
+  explicit HubWorld(const HubLimits& limits = {}, std::vector<ChannelRule> rules = {room_rule()},
+                    const Now& begin = kBegin)
+      : begin_(begin),
+        now_(begin),
+        rules_(ChannelRules::make(std::move(rules)).value()),
         broker_(rules_, "epoch"),
         authority_({key()}),
         hub_(limits, rules_, broker_, authority_, {key()}, PresenceLimits{}) {
@@ -110,8 +115,8 @@ class HubWorld {
     constexpr std::chrono::milliseconds kStep{100};
     for (std::chrono::milliseconds passed{0}; passed < span; passed += kStep) {
       elapsed_ += kStep;
-      now_.monotonic_ns = kBegin.monotonic_ns + std::chrono::nanoseconds(elapsed_).count();
-      now_.unix_s = kBegin.unix_s + std::chrono::duration_cast<std::chrono::seconds>(elapsed_).count();
+      now_.monotonic_ns = begin_.monotonic_ns + std::chrono::nanoseconds(elapsed_).count();
+      now_.unix_s = begin_.unix_s + std::chrono::duration_cast<std::chrono::seconds>(elapsed_).count();
       broker_.tick(now_);
       hub_.tick(now_);
     }
@@ -122,10 +127,9 @@ class HubWorld {
   [[nodiscard]] const Now& now() const { return now_; }
 
  private:
-  static constexpr Now kBegin{1'000'000'000'000, 1'800'000'000};
-
   std::chrono::milliseconds elapsed_{0};
-  Now now_ = kBegin;
+  Now begin_;
+  Now now_;
   ChannelRules rules_;
   MemoryBroker broker_;
   TokenAuthority authority_;

@@ -5,6 +5,7 @@
 #include <limits>
 #include <queue>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -46,8 +47,11 @@ struct PresenceTable::Impl {
     PresenceState announced = PresenceState::kOffline;
   };
   struct Node {
-    std::int64_t heard_ns = 0;
-    std::vector<User*> users;  ///< that name this node in `remote`
+    std::uint64_t number = 0;   ///< of its last word
+    std::int64_t until_ns = 0;  ///< the end of its lease
+    std::int64_t asked_ns = 0;
+    bool doubtful = false;            ///< a word was missed: the whole is asked for
+    std::unordered_set<User*> users;  ///< that name this node in `remote`
   };
   struct Due {
     std::int64_t at_ns = 0;
@@ -141,10 +145,10 @@ struct PresenceTable::Impl {
     if (state == PresenceState::kOffline) {
       if (found == user.remote.end()) return;
       user.remote.erase(found);
-      std::erase(node.users, &user);
+      node.users.erase(&user);
     } else if (found == user.remote.end()) {
       user.remote.push_back({&node, state});
-      node.users.push_back(&user);
+      node.users.insert(&user);
     } else {
       found->state = state;
     }
@@ -157,20 +161,76 @@ struct PresenceTable::Impl {
     }
   }
 
-  void end_leases(std::int64_t now_ns) {
+  void look_at_nodes(const Now& now) {
     for (auto each = nodes.begin(); each != nodes.end();) {
-      const bool over = now_ns - each->second->heard_ns >= limits.lease_ns;
-      if (over) forget(*each->second, now_ns);
+      Node& node = *each->second;
+      const bool over = now.monotonic_ns >= node.until_ns;
+      if (over) forget(node, now.monotonic_ns);
+      if (!over && node.doubtful && now.monotonic_ns - node.asked_ns >= limits.ask_again_ns)
+        ask(each->first, node, now);
       each = over ? nodes.erase(each) : std::next(each);
     }
   }
 
-  void announce(const std::vector<NodePresence>& announcements, const Now& now) {
+  Node* find_or_add_node(std::string_view name) {
+    const auto found = nodes.find(std::string(name));
+    if (found != nodes.end()) return found->second.get();
+    if (name.empty() || name.size() > kMostNodeBytes) return nullptr;
+    if (nodes.size() >= limits.nodes) {
+      ++untracked;
+      return nullptr;
+    }
+    return nodes.emplace(name, std::make_unique<Node>()).first->second.get();
+  }
+
+  void ask(std::string_view name, Node& node, const Now& now) {
+    node.doubtful = true;
+    node.asked_ns = now.monotonic_ns;
+    if (exchange != nullptr) exchange->ask(name, now);
+  }
+
+  /// Whether it says something new. A whole that is older than what was heard since would undo that.
+  static bool goes_on(const Node& node, const PresenceWord& word) {
+    return word.whole ? word.number >= node.number : word.number > node.number;
+  }
+
+  void take(Node& node, const PresenceWord& word, const Now& now) {
+    const std::int64_t at_ns = now.monotonic_ns + limits.gather_ns;
+    std::unordered_set<const User*> named;
+    for (const NodePresence& one : word.states) {
+      const bool gone = one.state == PresenceState::kOffline;
+      if (!check_user(one.user)) continue;
+      User* user = gone ? find(one.user) : find_or_add(one.user);
+      if (user == nullptr) continue;
+      named.insert(user);
+      set_remote(node, *user, one.state);
+      look_at(*user, at_ns);
+    }
+    if (!word.whole) return;
+    for (User* user : std::vector<User*>(node.users.begin(), node.users.end())) {
+      if (named.contains(user)) continue;
+      set_remote(node, *user, PresenceState::kOffline);
+      look_at(*user, at_ns);
+    }
+  }
+
+  void announce(std::vector<NodePresence> changes, const Now& now) {
     if (exchange == nullptr) return;
     const bool renew = now.monotonic_ns - announced_ns >= limits.lease_ns / 4;
-    if (announcements.empty() && !renew) return;
+    if (!whole_due && changes.empty() && !renew) return;
     announced_ns = now.monotonic_ns;
-    exchange->announce(announcements, now);
+    PresenceWord word{++words, std::exchange(whole_due, false), std::move(changes)};
+    if (word.whole) word.states = announce_all(now.monotonic_ns);
+    exchange->announce(word, now);
+  }
+
+  std::vector<NodePresence> announce_all(std::int64_t now_ns) {
+    std::vector<NodePresence> all;
+    for (const auto& [unused, user] : users) {
+      user->announced = local_state(*user, now_ns);
+      if (user->announced != PresenceState::kOffline) all.push_back({user->name, user->announced});
+    }
+    return all;
   }
 
   PresenceLimits limits;
@@ -181,6 +241,8 @@ struct PresenceTable::Impl {
   PresenceExchange* exchange = nullptr;
   std::int64_t seen_ns = 0;  ///< of the last event or tick
   std::int64_t announced_ns = 0;
+  std::uint64_t words = 0;  ///< that this node has said
+  bool whole_due = true;
   std::uint64_t untracked = 0;
 };
 
@@ -189,6 +251,11 @@ PresenceTable::~PresenceTable() = default;
 
 void PresenceTable::use(PresenceExchange& exchange) {
   impl_->exchange = &exchange;
+  impl_->whole_due = true;
+}
+
+void PresenceTable::announce_whole() {
+  impl_->whole_due = true;
 }
 
 void PresenceTable::connected(std::string_view user, const Now& now) {
@@ -209,25 +276,29 @@ void PresenceTable::disconnected(std::string_view user, const Activity& last, co
   if (impl_->find(user) != nullptr) reported(user, last, {0, 0}, now);
 }
 
-void PresenceTable::heard(std::string_view node, const std::vector<NodePresence>& changes, const Now& now) {
+void PresenceTable::heard(std::string_view node, const PresenceWord& word, const Now& now,
+                          std::int64_t late_ns) {
   impl_->at(now);
-  auto& entry = impl_->nodes[std::string(node)];
-  if (!entry) entry = std::make_unique<Impl::Node>();
-  entry->heard_ns = now.monotonic_ns;
-  for (const NodePresence& change : changes) {
-    const bool gone = change.state == PresenceState::kOffline;
-    Impl::User* user = gone ? impl_->find(change.user) : impl_->find_or_add(change.user);
-    if (user == nullptr) continue;
-    impl_->set_remote(*entry, *user, change.state);
-    impl_->look_at(*user, now.monotonic_ns + impl_->limits.gather_ns);
-  }
+  const std::int64_t until_ns = now.monotonic_ns - late_ns + impl_->limits.lease_ns;
+  if (until_ns <= now.monotonic_ns) return;
+  Impl::Node* known = impl_->find_or_add_node(node);
+  if (known == nullptr) return;
+  // Only what the node said since shows that it lives; a whole word may come from where it is kept.
+  if (word.number > known->number) known->until_ns = std::max(known->until_ns, until_ns);
+  if (!Impl::goes_on(*known, word)) return;
+  const bool missed = !word.whole && word.number != known->number + 1;
+  known->number = word.number;
+  if (word.whole) known->doubtful = false;
+  impl_->take(*known, word, now);
+  if (missed && !known->doubtful) impl_->ask(node, *known, now);
 }
 
 void PresenceTable::node_left(std::string_view node, const Now& now) {
+  impl_->at(now);
   const auto found = impl_->nodes.find(std::string(node));
   if (found == impl_->nodes.end()) return;
-  impl_->forget(*found->second, now.monotonic_ns + impl_->limits.gather_ns);
-  impl_->nodes.erase(found);
+  found->second->until_ns =
+      std::min(found->second->until_ns, now.monotonic_ns + impl_->limits.offline_after_ns);
 }
 
 PresenceState PresenceTable::state(std::string_view user) const {
@@ -246,7 +317,7 @@ std::vector<NodePresence> PresenceTable::local() const {
 
 void PresenceTable::tick(const Now& now, const Changed& changed) {
   impl_->at(now);
-  impl_->end_leases(now.monotonic_ns);
+  impl_->look_at_nodes(now);
   std::vector<NodePresence> changes;
   std::vector<NodePresence> announcements;
   while (!impl_->due.empty() && impl_->due.top().at_ns <= now.monotonic_ns) {
@@ -256,12 +327,16 @@ void PresenceTable::tick(const Now& now, const Changed& changed) {
     if (user != nullptr && user->due_ns == next.at_ns)
       impl_->evaluate(*user, now.monotonic_ns, changes, announcements);
   }
-  impl_->announce(announcements, now);
+  impl_->announce(std::move(announcements), now);
   if (!changes.empty()) changed(changes);
 }
 
 std::size_t PresenceTable::users() const {
   return impl_->users.size();
+}
+
+std::size_t PresenceTable::nodes() const {
+  return impl_->nodes.size();
 }
 
 std::uint64_t PresenceTable::untracked() const {

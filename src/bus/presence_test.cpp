@@ -30,12 +30,17 @@ class World {
     }
   }
   std::vector<std::string> told() { return std::exchange(told_, {}); }
+  /// The next word of another node.
+  void hear(const std::string& node, std::vector<NodePresence> changes) {
+    table.heard(node, {++words_[node], words_[node] == 1, std::move(changes)}, now);
+  }
 
   PresenceTable table;
   Now now{1'000 * kSecond, 1'800'000'000};
 
  private:
   std::vector<std::string> told_;
+  std::map<std::string, std::uint64_t> words_;
 };
 
 constexpr Activity kActive{1, 0};
@@ -127,12 +132,12 @@ TEST(Presence, AFlappingUserIsToldAsHeIsWhenItIsTold) {
 
 TEST(Presence, ANodeThatDiesIsBelievedUntilItsLeaseEnds) {
   World world;
-  world.table.heard("b", {{"bob", PresenceState::kOnline}}, world.now);
+  world.hear("b", {{"bob", PresenceState::kOnline}});
   world.pass(1);
   EXPECT_THAT(world.told(), ElementsAre("bob online"));
   world.pass(58);
   EXPECT_EQ(world.table.state("bob"), PresenceState::kOnline) << "not before the lease";
-  world.table.heard("b", {}, world.now);
+  world.hear("b", {});
   world.pass(59);
   EXPECT_THAT(world.told(), IsEmpty());
   world.pass(2);
@@ -144,42 +149,48 @@ TEST(Presence, TheBestOfAllNodesCounts) {
   World world;
   world.table.connected("alice", world.now);
   world.table.reported("alice", kActive, kIdle, world.now);
-  world.table.heard("b", {{"alice", PresenceState::kAway}}, world.now);
-  world.table.heard("c", {{"alice", PresenceState::kOnline}}, world.now);
+  world.hear("b", {{"alice", PresenceState::kAway}});
+  world.hear("c", {{"alice", PresenceState::kOnline}});
   world.pass(1);
   EXPECT_THAT(world.told(), ElementsAre("alice online"));
   for (int i = 0; i < 10; ++i) {
     world.pass(30);
-    world.table.heard("b", {}, world.now);
-    world.table.heard("c", {}, world.now);
+    world.hear("b", {});
+    world.hear("c", {});
   }
   EXPECT_THAT(world.told(), IsEmpty());
   world.table.node_left("c", world.now);
-  world.pass(1);
+  world.pass(4);
+  EXPECT_THAT(world.told(), IsEmpty()) << "its users may come back elsewhere";
+  world.pass(2);
   EXPECT_THAT(world.told(), ElementsAre("alice away"));
   world.table.disconnected("alice", kIdle, world.now);
   world.pass(6);
   EXPECT_EQ(world.table.state("alice"), PresenceState::kAway) << "on b";
-  world.table.heard("b", {{"alice", PresenceState::kOffline}}, world.now);
+  world.hear("b", {{"alice", PresenceState::kOffline}});
   world.pass(1);
   EXPECT_THAT(world.told(), ElementsAre("alice offline"));
 }
 
 class Exchange final : public PresenceExchange {
  public:
-  void announce(const std::vector<NodePresence>& changes, const Now& /*now*/) override {
-    ++words;
-    for (const NodePresence& each : changes) said.push_back(each.user + " " + std::string(name(each.state)));
+  void announce(const PresenceWord& word, const Now& /*now*/) override {
+    EXPECT_EQ(word.number, static_cast<std::uint64_t>(++words));
+    EXPECT_EQ(word.whole, words == 1);
+    for (const NodePresence& each : word.states)
+      said.push_back(each.user + " " + std::string(name(each.state)));
   }
+  void ask(std::string_view node, const Now& /*now*/) override { asked.emplace_back(node); }
   int words = 0;
   std::vector<std::string> said;
+  std::vector<std::string> asked;
 };
 
 TEST(Presence, ThisNodeTellsItsOwnUsersAndRenewsItsLease) {
   World world;
   Exchange exchange;
   world.table.use(exchange);
-  world.table.heard("b", {{"bob", PresenceState::kOnline}}, world.now);
+  world.hear("b", {{"bob", PresenceState::kOnline}});
   world.table.connected("alice", world.now);
   world.pass(60);
   EXPECT_THAT(exchange.said, ElementsAre("alice online"));
@@ -189,12 +200,63 @@ TEST(Presence, ThisNodeTellsItsOwnUsersAndRenewsItsLease) {
   EXPECT_EQ(world.table.local().front().user, "alice");
 }
 
+TEST(Presence, AMissedWordIsNoticedAndTheWholeIsAskedForUntilItComes) {
+  World world;
+  Exchange exchange;
+  world.table.use(exchange);
+  world.table.heard("b", {7, false, {{"bob", PresenceState::kOnline}}}, world.now);
+  EXPECT_THAT(exchange.asked, ElementsAre("b"));
+  EXPECT_EQ(world.table.state("bob"), PresenceState::kOnline) << "what is known counts";
+  world.table.heard("b", {8, false, {}}, world.now);
+  EXPECT_EQ(exchange.asked.size(), 1U) << "it is asked already";
+  world.pass(6);
+  EXPECT_EQ(exchange.asked.size(), 2U);
+  world.table.heard("b", {7, true, {{"bob", PresenceState::kAway}}}, world.now);
+  EXPECT_EQ(world.table.state("bob"), PresenceState::kOnline) << "older than what was heard since";
+  world.table.heard("b", {8, true, {{"carol", PresenceState::kAway}}}, world.now);
+  EXPECT_EQ(world.table.state("bob"), PresenceState::kOffline);
+  EXPECT_EQ(world.table.state("carol"), PresenceState::kAway);
+  world.pass(20);
+  EXPECT_EQ(exchange.asked.size(), 2U);
+}
+
+TEST(Presence, AWordThatComesAgainOrLateExtendsNoLease) {
+  World world;
+  world.table.heard("b", {1, true, {{"bob", PresenceState::kOnline}}}, world.now);
+  world.pass(50);
+  world.table.heard("b", {1, true, {{"bob", PresenceState::kOnline}}}, world.now);
+  world.pass(9);
+  EXPECT_EQ(world.table.state("bob"), PresenceState::kOnline);
+  world.pass(2);
+  EXPECT_EQ(world.table.state("bob"), PresenceState::kOffline);
+  world.table.heard("b", {1, true, {{"bob", PresenceState::kOnline}}}, world.now, 40 * kSecond);
+  world.pass(19);
+  EXPECT_EQ(world.table.state("bob"), PresenceState::kOnline);
+  world.pass(2);
+  EXPECT_EQ(world.table.state("bob"), PresenceState::kOffline);
+  world.table.heard("b", {2, true, {{"bob", PresenceState::kOnline}}}, world.now, 60 * kSecond);
+  EXPECT_EQ(world.table.nodes(), 0U);
+}
+
+TEST(Presence, NodesAreBoundedAndStrangeNamesIgnored) {
+  PresenceLimits limits;
+  limits.nodes = 2;
+  World world(limits);
+  for (const char* node : {"a", "b", "c", ""}) world.hear(node, {{"bob", PresenceState::kOnline}});
+  world.table.heard(std::string(200, 'n'), {1, true, {}}, world.now);
+  world.hear("a",
+             {{"", PresenceState::kOnline}, {"x:y", PresenceState::kOnline}, {std::string(500, 'u'), {}}});
+  EXPECT_EQ(world.table.nodes(), 2U);
+  EXPECT_EQ(world.table.users(), 1U);
+  EXPECT_EQ(world.table.untracked(), 1U);
+}
+
 TEST(Presence, MoreUsersThanFitAreCountedAndSeemOffline) {
   PresenceLimits limits;
   limits.users = 2;
   World world(limits);
   for (const char* user : {"a", "b", "c"}) world.table.connected(user, world.now);
-  world.table.heard("n", {{"d", PresenceState::kOnline}}, world.now);
+  world.hear("n", {{"d", PresenceState::kOnline}});
   world.pass(1);
   EXPECT_EQ(world.table.state("c"), PresenceState::kOffline);
   EXPECT_EQ(world.table.users(), 2U);
