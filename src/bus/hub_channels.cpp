@@ -63,6 +63,7 @@ void Hub::Impl::begin(HubChannel& channel, const Result<Position>& position, con
     tell_held(channel, now);
   } else {
     channel.held = {};
+    channel.doubtful = false;
   }
   auto waiting = std::exchange(channel.waiting, {});
   for (auto& one : waiting) one(position ? Result<void>() : Result<void>(fail(position.error())));
@@ -86,11 +87,17 @@ void Hub::Impl::detach(HubSession& session, const HubSubscription& subscription,
   channel.subscribers.pop_back();
   if (moved != session.slot) subscription_of(sessions[moved], channel.slot)->place = subscription.place;
   --subscriptions;
-  const auto own = subscriptions_of.find(session.grant.user);
-  if (--own->second == 0) subscriptions_of.erase(own);
+  release_room(session.grant.user, 1);
   if (subscription.joins) --channel.joiners;
   if (channel.rule->joins) leave(channel, session);
   release_if_unused(channel.slot, now);
+}
+
+void Hub::Impl::release_room(const std::string& user, std::uint32_t count) {
+  const auto own = subscriptions_of.find(user);
+  if (own == subscriptions_of.end()) return;
+  own->second -= std::min(own->second, count);
+  if (own->second == 0) subscriptions_of.erase(own);
 }
 
 void Hub::Impl::take_away(HubSession& session, std::uint32_t slot, const Now& now) {

@@ -23,6 +23,16 @@ bool is_command(std::string_view name) {
   return std::find(kKnown.begin(), kKnown.end(), name) != kKnown.end();
 }
 
+/// The first member that is a command; else the first that could be meant as one. Others are ignored.
+const JsonPart* command_in(const JsonParts& frame) {
+  const JsonPart* meant = nullptr;
+  for (const JsonPart& one : frame.parts) {
+    if (is_command(one.key)) return &one;
+    if (meant == nullptr && one.key != "id") meant = &one;
+  }
+  return meant;
+}
+
 Error unknown(std::string_view name) {
   return {ErrorCode::kUnsupported, fmt::format("unknown command '{:.40}'; known are {}", name, kCommands)};
 }
@@ -61,9 +71,8 @@ void Hub::Impl::read(HubSession& session, std::string_view text, const Now& now)
     const std::string why = fmt::format("not JSON at byte {}", *frame.wrong_at);
     return answer_error(session, *id, Error(ErrorCode::kInvalidArgument, why));
   }
-  const auto part = std::find_if(frame.parts.begin(), frame.parts.end(),
-                                 [](const JsonPart& one) { return one.key != "id"; });
-  if (part == frame.parts.end()) {
+  const JsonPart* part = command_in(frame);
+  if (part == nullptr) {
     const std::string why = fmt::format("no command; known are {}", kCommands);
     return answer_error(session, *id, Error(ErrorCode::kInvalidArgument, why));
   }

@@ -53,12 +53,23 @@ void Hub::Impl::message(HubChannel& channel, std::string_view epoch, const Messa
 }
 
 void Hub::Impl::hold(HubChannel& channel, std::string_view epoch, const Message& message) const {
-  if (channel.held.size() < limits.held_messages) channel.held.push_back({std::string(epoch), message});
+  if (channel.held.size() < limits.held_messages) {
+    channel.held.push_back({std::string(epoch), message});
+  } else {
+    channel.doubtful = true;
+  }
 }
 
 void Hub::Impl::tell_held(HubChannel& channel, const Now& now) {
-  for (const HeldMessage& held : std::exchange(channel.held, {}))
-    message(channel, held.epoch, held.message, now);
+  for (const HeldMessage& held : std::exchange(channel.held, {})) {
+    // Of another epoch: whether of an older or a newer one, the broker knows.
+    if (held.epoch == channel.position.epoch) {
+      message(channel, held.epoch, held.message, now);
+    } else {
+      channel.doubtful = true;
+    }
+  }
+  if (channel.doubtful && !channel.filling) fill(channel, now);
 }
 
 void Hub::Impl::moved(HubChannel& channel, const Position& position) {
@@ -71,31 +82,34 @@ void Hub::Impl::moved(HubChannel& channel, const Position& position) {
 
 void Hub::Impl::fill(HubChannel& channel, const Now& now) {
   channel.filling = true;
+  channel.doubtful = false;
   const Position since = channel.position;
   HistoryQuery query;
   query.since = &since;
   query.limit = limits.held_messages;
   query.bytes = limits.recover_bytes * 16;
-  const auto taken = [this, slot = channel.slot, number = channel.number,
+  const auto taken = [this, slot = channel.slot, number = channel.number, since,
                       now](const Result<HistoryPage>& page) {
     HubChannel& one = channels[slot];
     if (one.number != number || !one.filling) return;
-    if (page) return end_gap(one, *page, now);
+    if (page) return end_gap(one, since, *page, now);
     unfilled.emplace_back(slot, number);
   };
   broker.history(channel.name, query, now, while_alive(taken));
 }
 
-void Hub::Impl::end_gap(HubChannel& channel, const HistoryPage& page, const Now& now) {
+void Hub::Impl::end_gap(HubChannel& channel, const Position& since, const HistoryPage& page, const Now& now) {
   channel.filling = false;
-  if (page.lost || page.more) {
-    moved(channel, page.position);
-  } else {
-    for (const Message& message : page.messages) {
-      if (message.offset == channel.position.offset + 1) deliver(channel, message);
-    }
-  }
+  // A new epoch began meanwhile: the page is of the one before it.
+  if (channel.position == since) take_missed(channel, page);
   tell_held(channel, now);
+}
+
+void Hub::Impl::take_missed(HubChannel& channel, const HistoryPage& page) {
+  if (page.lost || page.more) return moved(channel, page.position);
+  for (const Message& message : page.messages) {
+    if (message.offset == channel.position.offset + 1) deliver(channel, message);
+  }
 }
 
 void Hub::Impl::fill_again(const Now& now) {
@@ -120,8 +134,14 @@ void Hub::message(std::string_view channel, std::string_view epoch, const Messag
 
 void Hub::moved(std::string_view channel, const Position& position, const Now& now) {
   const auto found = impl_->by_name.find(channel);
-  if (found == impl_->by_name.end() || !impl_->channels[found->second].live) return;
-  impl_->moved(impl_->channels[found->second], position);
+  if (found == impl_->by_name.end()) return;
+  HubChannel& known = impl_->channels[found->second];
+  known.held = {};  // they were told before, of the epoch that has ended
+  if (known.live) {
+    impl_->moved(known, position);
+  } else {
+    known.doubtful = true;  // the broker's answer may be older than this
+  }
   impl_->close_slow(now);
 }
 

@@ -1,5 +1,7 @@
 // Presence as clients see it: users they watch, and who is in a channel.
 
+#include <algorithm>
+#include <unordered_set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -20,19 +22,34 @@ std::optional<std::uint32_t> tabs_of(const JsonParts& body, std::string_view key
   return static_cast<std::uint32_t>(*value);
 }
 
+/// The users that a command names, each once.
+Result<std::vector<std::string>> users_of(const JsonParts& body, std::size_t most) {
+  auto names = names_of(body, "users", most);
+  if (!names) return names;
+  std::unordered_set<std::string> seen;
+  std::vector<std::string> users;
+  for (std::string& user : *names) {
+    if (auto checked = check_user(user); !checked) return base::fail(std::move(checked.error()));
+    if (seen.insert(user).second) users.push_back(std::move(user));
+  }
+  return users;
+}
+
 }  // namespace
 
 void Hub::Impl::show_presence(const HubCommand& command) {
-  const auto users = names_of(command.body, "users", limits.watched);
+  const auto users = users_of(command.body, limits.watched);
   if (!users) return answer_error(command.session, command.id, users.error());
   answer(command.session, command.id, fmt::format(R"("presence":{{"users":{{{}}}}})", states_json(*users)));
 }
 
 void Hub::Impl::watch(const HubCommand& command) {
   HubSession& session = command.session;
-  const auto users = names_of(command.body, "users", limits.watched);
+  const auto users = users_of(command.body, limits.watched);
   if (!users) return answer_error(session, command.id, users.error());
-  if (session.watched.size() + users->size() > limits.watched) {
+  const auto added = static_cast<std::size_t>(std::count_if(
+      users->begin(), users->end(), [&](const std::string& user) { return !is_watching(session, user); }));
+  if (session.watched.size() + added > limits.watched) {
     const std::string why = fmt::format("a connection watches {} users at most", limits.watched);
     return answer_error(session, command.id, Error(ErrorCode::kOverloaded, why));
   }
@@ -44,12 +61,11 @@ void Hub::Impl::watch(const HubCommand& command) {
 }
 
 void Hub::Impl::unwatch(const HubCommand& command) {
-  const auto users = names_of(command.body, "users", limits.watched);
+  const auto users = users_of(command.body, limits.watched);
   if (!users) return answer_error(command.session, command.id, users.error());
-  for (const std::string& user : *users) {
-    stop_watching(command.session, user);
-    std::erase(command.session.watched, user);
-  }
+  for (const std::string& user : *users) stop_watching(command.session, user);
+  std::erase_if(command.session.watched,
+                [&](const std::string& user) { return !is_watching(command.session, user); });
   answer(command.session, command.id, R"("unwatch":{})");
 }
 
@@ -58,6 +74,11 @@ void Hub::Impl::stop_watching(const HubSession& session, const std::string& user
   if (found == watchers.end()) return;
   found->second.erase(session.slot);
   if (found->second.empty()) watchers.erase(found);
+}
+
+bool Hub::Impl::is_watching(const HubSession& session, const std::string& user) const {
+  const auto found = watchers.find(user);
+  return found != watchers.end() && found->second.contains(session.slot);
 }
 
 std::string Hub::Impl::states_json(const std::vector<std::string>& users) const {

@@ -88,6 +88,7 @@ void Hub::Impl::renew(HubSession& session, std::uint64_t id, Grant grant, const 
   session.grant = std::move(grant);
   session.warned = false;
   answer(session, id, fmt::format(R"("refresh":{{{}}})", expires_json(session, now)));
+  check_underway_again(session, now);
   check_rights_again(session, now);
 }
 
@@ -102,6 +103,17 @@ void Hub::Impl::check_rights_again(HubSession& session, const Now& now) {
     take_away(session, subscription.channel, now);
     send(session,
          fmt::format(R"({{"unsubscribed":{{"channel":"{}",{}}}}})", name, error_json(allowed.error())));
+  }
+}
+
+/// Those that were judged by the token of before, and are not answered yet.
+void Hub::Impl::check_underway_again(const HubSession& session, const Now& now) {
+  for (const auto& work : underway) {
+    if (work->session != id_of(session)) continue;
+    for (SubscribeEntry& entry : work->entries) {
+      if (entry.error || rules.find(entry.channel).subscribe == Who::kSigned) continue;
+      if (auto allowed = may_read(session, entry.channel, {}, now); !allowed) entry.error = allowed.error();
+    }
   }
 }
 

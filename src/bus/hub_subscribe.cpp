@@ -51,10 +51,6 @@ Result<std::vector<SubscribeEntry>> entries_of(const JsonParts& body, std::size_
   return entries;
 }
 
-std::size_t room(std::size_t limit, std::size_t held) {
-  return limit - std::min(limit, held);
-}
-
 /// Also when it is further: history can be ahead of what the hub was told, and so can another node.
 bool has_reached(const SubscribeEntry& entry, const Position& position) {
   return entry.reached.epoch == position.epoch && entry.reached.offset >= position.offset;
@@ -67,6 +63,7 @@ void Hub::Impl::subscribe(const HubCommand& command) {
   if (!entries) return answer_error(command.session, command.id, entries.error());
   const auto work = std::make_shared<Subscribing>();
   work->session = id_of(command.session);
+  work->user = command.session.grant.user;
   work->id = command.id;
   work->entries = std::move(*entries);
   judge_entries(command.session, *work, command.now);
@@ -75,42 +72,56 @@ void Hub::Impl::subscribe(const HubCommand& command) {
 }
 
 void Hub::Impl::judge_entries(HubSession& session, Subscribing& work, const Now& now) {
-  std::size_t of_session = room(limits.subscriptions, session.subscriptions.size() + session.pending);
-  const auto own = subscriptions_of.find(session.grant.user);
-  std::size_t of_user = room(limits.subscriptions_per_user,
-                             (own == subscriptions_of.end() ? 0 : own->second) + session.pending);
-  std::unordered_set<std::string> seen;
+  std::unordered_set<std::string_view> seen;
   for (SubscribeEntry& entry : work.entries) {
     if (entry.error) continue;
-    if (auto allowed = may_read(session, entry.channel, entry.signature, now); !allowed) {
-      entry.error = allowed.error();
-      ++counts.denied;
-      continue;
-    }
-    const auto known = by_name.find(entry.channel);
-    entry.known = (known != by_name.end() && subscription_of(session, known->second) != nullptr) ||
-                  !seen.insert(entry.channel).second;
-    if (entry.known) continue;
-    if (of_session == 0) {
-      entry.error = Error(ErrorCode::kOverloaded,
-                          fmt::format("a connection has {} subscriptions at most", limits.subscriptions));
-    } else if (of_user == 0) {
-      entry.error = Error(ErrorCode::kOverloaded,
-                          fmt::format("a user has {} subscriptions at most", limits.subscriptions_per_user));
-    } else if (known == by_name.end() && by_name.size() >= limits.channels) {
-      entry.error = Error(ErrorCode::kOverloaded,
-                          fmt::format("{} channels have subscribers, no more fit", by_name.size()));
-    } else {
-      --of_session;
-      --of_user;
-      ++work.counted;
+    entry.error = judge(session, entry, now);
+    if (entry.error) continue;
+    if (!seen.insert(entry.channel).second) {
+      entry.error = Error(ErrorCode::kInvalidArgument,
+                          fmt::format("channel '{}' stands twice in one command", entry.channel));
+    } else if (!entry.known) {
+      entry.error = take_room(session, work);
     }
   }
-  session.pending += work.counted;
+}
+
+std::optional<Error> Hub::Impl::judge(HubSession& session, SubscribeEntry& entry, const Now& now) {
+  if (auto allowed = may_read(session, entry.channel, entry.signature, now); !allowed) {
+    ++counts.denied;
+    return allowed.error();
+  }
+  const auto known = by_name.find(entry.channel);
+  entry.known = known != by_name.end() && subscription_of(session, known->second) != nullptr;
+  return std::nullopt;
+}
+
+std::optional<Error> Hub::Impl::take_room(HubSession& session, Subscribing& work) {
+  if (session.subscriptions.size() + session.pending >= limits.subscriptions) {
+    return Error(ErrorCode::kOverloaded,
+                 fmt::format("a connection has {} subscriptions at most", limits.subscriptions));
+  }
+  std::uint32_t& of_user = subscriptions_of[work.user];
+  if (of_user >= limits.subscriptions_per_user) {
+    return Error(ErrorCode::kOverloaded,
+                 fmt::format("a user has {} subscriptions at most", limits.subscriptions_per_user));
+  }
+  ++of_user;
+  ++session.pending;
+  ++work.counted;
+  return std::nullopt;
+}
+
+bool Hub::Impl::has_place(SubscribeEntry& entry) const {
+  if (entry.error) return false;
+  if (by_name.contains(entry.channel) || by_name.size() < limits.channels) return true;
+  entry.error =
+      Error(ErrorCode::kOverloaded, fmt::format("{} channels have subscribers, no more fit", by_name.size()));
+  return false;
 }
 
 void Hub::Impl::resolve_next(const std::shared_ptr<Subscribing>& work, const Now& now) {
-  while (work->at < work->entries.size() && work->entries[work->at].error) ++work->at;
+  while (work->at < work->entries.size() && !has_place(work->entries[work->at])) ++work->at;
   if (work->at == work->entries.size()) return finish_subscribing(work, now);
   SubscribeEntry& entry = work->entries[work->at];
   HubChannel& channel = channel_of(entry.channel);
@@ -132,15 +143,15 @@ void Hub::Impl::resolved(const std::shared_ptr<Subscribing>& work, const Result<
 
 void Hub::Impl::gather(const std::shared_ptr<Subscribing>& work, std::size_t at, const Now& now) {
   SubscribeEntry& entry = work->entries[at];
-  const HubChannel& channel = channels[entry.slot];
-  if (entry.error || entry.lost || has_reached(entry, channel.position)) {
+  const HubSession* session = find(work->session);
+  if (session == nullptr || entry.error || entry.lost || has_reached(entry, channels[entry.slot].position)) {
     if (at == work->at) ++work->at;
     return resolve_next(work, now);
   }
   HistoryQuery query;
   query.since = &entry.reached;
   query.limit = limits.held_messages;
-  query.bytes = room(limits.recover_bytes, work->bytes);
+  query.bytes = limits.recover_bytes - std::min(limits.recover_bytes, session->gathered);
   broker.history(entry.channel, query, now,
                  while_alive([this, work, at, now](const auto& page) { gathered(work, at, page, now); }));
 }
@@ -148,32 +159,42 @@ void Hub::Impl::gather(const std::shared_ptr<Subscribing>& work, std::size_t at,
 void Hub::Impl::gathered(const std::shared_ptr<Subscribing>& work, std::size_t at,
                          const Result<HistoryPage>& page, const Now& now) {
   SubscribeEntry& entry = work->entries[at];
-  if (page) {
-    take_page(*work, entry, *page);
-  } else {
+  if (HubSession* session = find(work->session); session != nullptr && page) {
+    take_page(*session, entry, *page);
+  } else if (!page) {
     entry.error = page.error();
   }
   gather(work, at, now);
 }
 
-void Hub::Impl::take_page(Subscribing& work, SubscribeEntry& entry, const HistoryPage& page) const {
-  for (const Message& message : page.messages) work.bytes += message.data->size();
-  entry.lost = page.lost || page.more || page.messages.empty() || work.bytes > limits.recover_bytes;
-  if (entry.lost) {
-    entry.messages.clear();
-    return;
+void Hub::Impl::take_page(HubSession& session, SubscribeEntry& entry, const HistoryPage& page) const {
+  if (page.lost || page.more || page.messages.empty()) return lose(session, entry);
+  for (const Message& message : page.messages) {
+    entry.bytes += message.data->size();
+    session.gathered += message.data->size();
   }
+  if (session.gathered > limits.recover_bytes) return lose(session, entry);
   entry.messages.insert(entry.messages.end(), page.messages.begin(), page.messages.end());
   entry.reached = {entry.messages.back().offset, page.position.epoch};
 }
 
+void Hub::Impl::lose(HubSession& session, SubscribeEntry& entry) {
+  entry.lost = true;
+  entry.messages.clear();
+  session.gathered -= std::exchange(entry.bytes, 0);
+}
+
 /// Everything is there, unless a channel has moved on meanwhile. From here to the end nothing comes between.
 void Hub::Impl::finish_subscribing(const std::shared_ptr<Subscribing>& work, const Now& now) {
-  if (const auto behind = find_behind(*work)) return gather(work, *behind, now);
-  std::erase(underway, work);
   HubSession* session = find(work->session);
   if (session != nullptr) {
+    if (const auto behind = find_behind(*work)) return gather(work, *behind, now);
+  }
+  std::erase(underway, work);
+  release_room(work->user, work->counted);
+  if (session != nullptr) {
     session->pending -= work->counted;
+    for (const SubscribeEntry& entry : work->entries) session->gathered -= entry.bytes;
     attach_all(*session, *work);
   }
   for (const SubscribeEntry& entry : work->entries) {
@@ -217,6 +238,7 @@ std::string Hub::Impl::attach_entry(HubSession& session, SubscribeEntry& entry) 
   const bool joins = entry.joins && channel.rule->joins;
   HubSubscription* known = subscription_of(session, entry.slot);
   if (known == nullptr) {
+    entry.lost = entry.lost || entry.known;  // it was subscribed when this came, so nothing was gathered
     attach(session, entry.slot, joins);
     return entry_answer(entry, channel, entry.since.has_value());
   }

@@ -203,6 +203,58 @@ TEST(Hub, ManyEntriesAreAnsweredEachInItsPlace) {
   EXPECT_EQ(world.hub().counts().subscriptions, 2U);
 }
 
+TEST(Hub, AChannelThatStandsTwiceInOneCommandIsWrongInItsSecondPlace) {
+  HubWorld world;
+  const auto peer = world.connect("alice");
+  EXPECT_EQ(world.ask(*peer, R"({"id":2,"subscribe":{"channels":["room:1",{"channel":"room:1","since":)"
+                             R"({"offset":0,"epoch":"epoch"}}]}})"),
+            R"({"id":2,"subscribe":{"channels":[{"channel":"room:1","offset":0,"epoch":"epoch"},)"
+            R"({"channel":"room:1","error":{"code":"invalid_argument","message":)"
+            R"("channel 'room:1' stands twice in one command"}}]}})");
+}
+
+TEST(Hub, TheBoundOfAllChannelsHoldsWithinOneCommand) {
+  HubLimits limits;
+  limits.channels = 2;
+  HubWorld world(limits);
+  const auto peer = world.connect("alice");
+  const std::string answer =
+      world.ask(*peer, R"({"id":2,"subscribe":{"channels":["room:1","room:2","room:3","room:4"]}})");
+  EXPECT_THAT(answer, HasSubstr(R"({"channel":"room:3","error":{"code":"overloaded")"));
+  EXPECT_EQ(world.hub().counts().channels, 2U);
+  EXPECT_EQ(world.hub().counts().subscriptions, 2U);
+  EXPECT_THAT(world.ask(*peer, subscribe(3, "room:2")), HasSubstr("\"offset\":0"));
+}
+
+TEST(Hub, MembersThatAreNoCommandAreIgnored) {
+  HubWorld world;
+  const auto peer = world.connect("alice");
+  EXPECT_EQ(world.ask(*peer, R"({"trace":"7","id":2,"sent":[1],"ping":{}})"), R"({"id":2,"ping":{}})");
+  EXPECT_THAT(world.ask(*peer, R"({"id":3,"shout":{}})"), HasSubstr("unknown command 'shout'"));
+}
+
+TEST(Hub, UsersThatAreWatchedAreUsersAndCountOnce) {
+  HubLimits limits;
+  limits.watched = 3;
+  HubWorld world(limits);
+  const auto peer = world.connect("alice");
+  const auto ask = [&](std::string_view command, std::string_view users) {
+    return world.ask(*peer, fmt::format(R"({{"id":2,"{}":{{"users":[{}]}}}})", command, users));
+  };
+  EXPECT_EQ(ask("watch", R"("bob","bob","carol")"),
+            R"({"id":2,"watch":{"users":{"bob":"offline","carol":"offline"}}})");
+  EXPECT_THAT(ask("watch", R"("bob","carol","dave")"), HasSubstr("dave")) << "two are watched already";
+  EXPECT_THAT(ask("watch", R"("eve")"), HasSubstr("watches 3 users at most"));
+  EXPECT_EQ(ask("unwatch", R"("bob","nobody")"), R"({"id":2,"unwatch":{}})");
+  EXPECT_THAT(ask("watch", R"("eve")"), HasSubstr(R"("eve":"offline")"));
+  for (const std::string_view command : {"watch", "presence", "unwatch"}) {
+    EXPECT_THAT(ask(command, R"("a:b")"), HasSubstr("invalid_argument"));
+    EXPECT_THAT(ask(command, R"("")"), HasSubstr("invalid_argument"));
+    EXPECT_THAT(ask(command, "\"" + std::string(200, 'x') + "\""), HasSubstr("invalid_argument"));
+  }
+  EXPECT_EQ(ask("presence", R"("bob","bob")"), R"({"id":2,"presence":{"users":{"bob":"offline"}}})");
+}
+
 TEST(Hub, WhatIsNotUtf8ReachesNobody) {
   HubWorld world;
   const auto reader = world.connect("bob");

@@ -261,6 +261,16 @@ TEST(Rules, WrongOnesAreRefusedByName) {
   EXPECT_THAT(problem({rule_of("user:7:", Who::kOwner)}), HasSubstr("already"));
   EXPECT_THAT(problem({rule_of("inbox", Who::kOwner)}), HasSubstr("':'"));
   EXPECT_EQ(problem({rule_of("inbox:", Who::kOwner), rule_of("user:x", Who::kNobody, Who::kNobody)}), "");
+  const auto limits_of = [&](void (*change)(ChannelRule&)) {
+    ChannelRule rule = rule_of("a");
+    change(rule);
+    return problem({rule});
+  };
+  EXPECT_THAT(limits_of([](ChannelRule& rule) { rule.history_age_ns = 0; }), HasSubstr("'a'"));
+  EXPECT_THAT(limits_of([](ChannelRule& rule) { rule.history_age_ns = 31LL * 86'400 * 1'000'000'000; }),
+              HasSubstr("30 days"));
+  EXPECT_THAT(limits_of([](ChannelRule& rule) { rule.budget_ids = 0; }), HasSubstr("budget_ids"));
+  EXPECT_THAT(limits_of([](ChannelRule& rule) { rule.message_bytes = 2U << 20U; }), HasSubstr("1 MiB"));
 }
 
 TEST(Revocations, TokensOfBeforeAreRefusedAndTheTableIsBounded) {

@@ -11,6 +11,7 @@ namespace {
 
 using base::fail;
 
+constexpr std::int64_t kLongestAgeNs = 30LL * 86'400 * 1'000'000'000;
 constexpr std::array<std::string_view, 5> kNames{"nobody", "owner", "granted", "signed", "users"};
 
 Result<void> check(const ChannelRule& rule) {
@@ -34,8 +35,10 @@ Result<void> check(const ChannelRule& rule) {
   if (rule.message_bytes == 0 || rule.message_bytes > (1U << 20U))
     return wrong("a message has 1 byte to 1 MiB");
   if (rule.history_messages > 1'000'000) return wrong("at most 1,000,000 messages are kept");
-  if (rule.history_age_ns <= 0) return wrong("history_age is more than nothing");
-  if (rule.budget_channels == 0) return wrong("budget_channels is 1 or more");
+  if (rule.history_age_ns <= 0 || rule.history_age_ns > kLongestAgeNs)
+    return wrong("history_age is more than nothing, and at most 30 days");
+  if (rule.budget_channels == 0 || rule.budget_ids == 0)
+    return wrong("budget_channels and budget_ids are 1 or more");
   return {};
 }
 

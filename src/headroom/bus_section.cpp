@@ -16,6 +16,7 @@ using base::Result;
 
 namespace {
 
+constexpr std::chrono::hours kLongestAge{30 * 24};
 constexpr std::string_view kWords =
     "subscribe, publish, joins, message, history, history_size, history_age, budget";
 
@@ -42,6 +43,7 @@ Result<void> set_count(std::size_t& target, std::string_view text) {
 Result<void> set_age(std::int64_t& target_ns, std::string_view text) {
   auto age = base::parse_duration(text);
   if (!age) return fail(std::move(age.error()));
+  if (*age > kLongestAge) return fail(ErrorCode::kInvalidArgument, "expected 30 days at most");
   target_ns = std::chrono::nanoseconds(*age).count();
   return {};
 }

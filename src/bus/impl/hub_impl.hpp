@@ -49,6 +49,7 @@ struct HubSession {
   std::uint32_t slot = 0;
   std::uint32_t generation = 0;
   std::uint32_t pending = 0;  ///< subscriptions that wait for the broker
+  std::size_t gathered = 0;   ///< bytes of missed messages that commands hold
   HubStage stage = HubStage::kFree;
   bool warned = false;
 };
@@ -75,6 +76,7 @@ struct HubChannel {
   bool live = false;
   bool asking = false;
   bool filling = false;
+  bool doubtful = false;  ///< something may be missing without a gap to show it: the broker is to be asked
 };
 
 /// A command whose id could be read.
@@ -95,6 +97,7 @@ struct SubscribeEntry {
   std::uint32_t slot = kNoSlot;
   Position reached;  ///< by the messages gathered
   std::vector<Message> messages;
+  std::size_t bytes = 0;  ///< of them
   bool lost = false;
   bool known = false;      ///< subscribed already
   bool withdrawn = false;  ///< unsubscribed before the answer
@@ -103,11 +106,11 @@ struct SubscribeEntry {
 /// A `subscribe` that may wait for the broker.
 struct Subscribing {
   SessionId session;
+  std::string user;
   std::uint64_t id = 0;
   std::vector<SubscribeEntry> entries;
-  std::size_t at = 0;  ///< the entry that is being resolved
-  std::size_t bytes = 0;
-  std::uint32_t counted = 0;  ///< among the session's pending ones
+  std::size_t at = 0;         ///< the entry that is being resolved
+  std::uint32_t counted = 0;  ///< among the session's pending ones and the user's subscriptions
 };
 
 struct Hub::Impl {
@@ -153,6 +156,7 @@ struct Hub::Impl {
   void refresh(const HubCommand& command);
   void renew(HubSession& session, std::uint64_t id, Grant grant, const Now& now);
   void check_rights_again(HubSession& session, const Now& now);
+  void check_underway_again(const HubSession& session, const Now& now);
   /// Whether its token, or its time to connect, is over.
   void look_at(HubSession& session, const Now& now);
   Result<void> may(Who who, const HubSession& session, const std::string& channel, const ChannelRule& rule,
@@ -173,19 +177,25 @@ struct Hub::Impl {
   /// `subscription` is no longer among the session's. The last subscriber takes its place.
   void detach(HubSession& session, const HubSubscription& subscription, const Now& now);
   void take_away(HubSession& session, std::uint32_t slot, const Now& now);
+  void release_room(const std::string& user, std::uint32_t count);
   static HubSubscription* subscription_of(HubSession& session, std::uint32_t channel);
 
   // ---- subscribing and recovery: hub_subscribe.cpp
 
   void subscribe(const HubCommand& command);
   void judge_entries(HubSession& session, Subscribing& work, const Now& now);
+  std::optional<Error> judge(HubSession& session, SubscribeEntry& entry, const Now& now);
+  [[nodiscard]] std::optional<Error> take_room(HubSession& session, Subscribing& work);
+  /// Judged when it is its turn: others may have taken the place.
+  bool has_place(SubscribeEntry& entry) const;
   void resolve_next(const std::shared_ptr<Subscribing>& work, const Now& now);
   void resolved(const std::shared_ptr<Subscribing>& work, const Result<void>& live, const Now& now);
   /// Asks for what lies between what was gathered and the channel's position, until nothing does.
   void gather(const std::shared_ptr<Subscribing>& work, std::size_t at, const Now& now);
   void gathered(const std::shared_ptr<Subscribing>& work, std::size_t at, const Result<HistoryPage>& page,
                 const Now& now);
-  void take_page(Subscribing& work, SubscribeEntry& entry, const HistoryPage& page) const;
+  void take_page(HubSession& session, SubscribeEntry& entry, const HistoryPage& page) const;
+  static void lose(HubSession& session, SubscribeEntry& entry);
   void finish_subscribing(const std::shared_ptr<Subscribing>& work, const Now& now);
   /// The first entry whose channel has moved on meanwhile.
   [[nodiscard]] std::optional<std::size_t> find_behind(Subscribing& work) const;
@@ -204,14 +214,15 @@ struct Hub::Impl {
   void close_slow(const Now& now);
   void deliver(HubChannel& channel, const Message& message);
   void message(HubChannel& channel, std::string_view epoch, const Message& message, const Now& now);
-  /// What does not fit is a gap again, and is asked for.
+  /// What does not fit is asked for.
   void hold(HubChannel& channel, std::string_view epoch, const Message& message) const;
   void tell_held(HubChannel& channel, const Now& now);
   void moved(HubChannel& channel, const Position& position);
   /// Asks for what is missing behind the channel's position. `filling` stays set until it is there: when the
   /// broker fails, it is asked again.
   void fill(HubChannel& channel, const Now& now);
-  void end_gap(HubChannel& channel, const HistoryPage& page, const Now& now);
+  void end_gap(HubChannel& channel, const Position& since, const HistoryPage& page, const Now& now);
+  void take_missed(HubChannel& channel, const HistoryPage& page);
   void fill_again(const Now& now);
 
   // ---- publishing and history: hub_publish.cpp
@@ -227,6 +238,7 @@ struct Hub::Impl {
   void watch(const HubCommand& command);
   void unwatch(const HubCommand& command);
   void stop_watching(const HubSession& session, const std::string& user);
+  [[nodiscard]] bool is_watching(const HubSession& session, const std::string& user) const;
   [[nodiscard]] std::string states_json(const std::vector<std::string>& users) const;
   void tell_presence(const std::vector<NodePresence>& changes);
   void report_activity(const HubCommand& command);
@@ -262,7 +274,7 @@ struct Hub::Impl {
   std::deque<HubChannel> channels;
   std::vector<std::uint32_t> free_channels;
   std::unordered_map<std::string_view, std::uint32_t> by_name;      ///< the names are the channels'
-  std::unordered_map<std::string, std::uint32_t> subscriptions_of;  ///< by user
+  std::unordered_map<std::string, std::uint32_t> subscriptions_of;  ///< by user, pending ones too
   std::vector<std::shared_ptr<Subscribing>> underway;               ///< commands that wait for the broker
   std::vector<std::pair<std::uint32_t, std::uint32_t>> unfilled;    ///< gaps that the broker could not fill
   const std::shared_ptr<bool> alive = std::make_shared<bool>(true);
