@@ -68,8 +68,7 @@ void Hub::Impl::read(HubSession& session, std::string_view text, const Now& now)
   }
   if (frame.wrong_at) {
     ++counts.malformed;
-    const std::string why = fmt::format("not JSON at byte {}", *frame.wrong_at);
-    return answer_error(session, *id, Error(ErrorCode::kInvalidArgument, why));
+    return answer_error(session, *id, Error(ErrorCode::kInvalidArgument, why_wrong(frame)));
   }
   const JsonPart* part = command_in(frame);
   if (part == nullptr) {

@@ -22,6 +22,7 @@ class Scanner {
 
   [[nodiscard]] std::size_t at() const { return at_; }
   [[nodiscard]] bool at_end() const { return at_ >= text_.size(); }
+  [[nodiscard]] bool too_deep() const { return too_deep_; }
   void skip_blanks() {
     while (!at_end() && is_blank(text_[at_])) ++at_;
   }
@@ -50,7 +51,10 @@ class Scanner {
     if (at_end()) return false;
     const char c = text_[at_];
     if (c == '"') return skip_string();
-    if (c == '{' || c == '[') return depth < kDeepestJson && skip_container(c == '{', depth + 1);
+    if (c == '{' || c == '[') {
+      too_deep_ = depth >= kDeepestJson;
+      return !too_deep_ && skip_container(c == '{', depth + 1);
+    }
     if (c == 't') return skip_word("true");
     if (c == 'f') return skip_word("false");
     if (c == 'n') return skip_word("null");
@@ -119,6 +123,7 @@ class Scanner {
 
   std::string_view text_;
   std::size_t at_ = 0;
+  bool too_deep_ = false;
 };
 
 void append_utf8(std::string& text, std::uint32_t point) {
@@ -179,6 +184,7 @@ JsonParts read_container(std::string_view text, bool object) {
   Scanner scanner(text);
   const auto wrong = [&] {
     read.wrong_at = scanner.at() + 1;
+    read.too_deep = scanner.too_deep();
     return read;
   };
   if (!scanner.take(object ? '{' : '[')) return wrong();
@@ -211,6 +217,12 @@ JsonParts read_object(std::string_view text) {
 
 JsonParts read_list(std::string_view text) {
   return read_container(text, false);
+}
+
+std::string why_wrong(const JsonParts& parts) {
+  const std::size_t at = parts.wrong_at.value_or(0);
+  return parts.too_deep ? fmt::format("nested deeper than {} at byte {}", kDeepestJson, at)
+                        : fmt::format("not JSON at byte {}", at);
 }
 
 std::optional<std::string> json_string(std::string_view value) {

@@ -277,7 +277,7 @@ void ask_history(BusService& service, const std::shared_ptr<net::HeldRequest>& r
 
 void ask_publish(BusService& service, const std::shared_ptr<net::HeldRequest>& request,
                  const net::Request& asked, const bus::Grant& grant) {
-  auto wanted = parse_publications(asked.body);
+  auto wanted = bus::parse_publications(asked.body, kMostPublications);
   if (!wanted) return request->answer(net::error_response(wanted.error()));
   publish_all(service.hub(), std::move(*wanted), grant,
               [held = std::weak_ptr(request)](net::Response response) {

@@ -17,6 +17,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/clock.hpp"
+#include "bus/publications.hpp"
 #include "headroom/bus_client.hpp"
 #include "headroom/bus_service.hpp"
 #include "headroom/commands.hpp"
@@ -71,13 +72,14 @@ Cell count(const json& value) {
 }
 
 Result<Exit> publish(const Invocation& run, const BusOptions& options) {
-  json message{{"channel", options.channel}};
-  message["data"] = options.text ? json(options.data) : json::parse(options.data, nullptr, false);
-  if (message["data"].is_discarded())
+  // As it is given: reading it would write its numbers anew.
+  std::string body = fmt::format(R"({{"channel":{},"data":{})", perf::json_text(options.channel),
+                                 options.text ? perf::json_text(options.data) : options.data);
+  if (!options.id.empty()) body += fmt::format(R"(,"id":{})", perf::json_text(options.id));
+  body += "}";
+  if (!options.text && !bus::parse_publications(body, 1))
     return fail(ErrorCode::kInvalidArgument, "the data is not JSON; --text sends it as it stands");
-  if (!options.id.empty()) message["id"] = options.id;
-  const auto answer =
-      ask(run, options, "POST", "/bus/publish", message.dump(-1, ' ', false, json::error_handler_t::replace));
+  const auto answer = ask(run, options, "POST", "/bus/publish", body);
   if (!answer) return fail(answer.error());
   perf::Report report;
   report.table.columns = {{"channel"}, {"offset", Format::kCount}, {"epoch"}, {"repeated"}};

@@ -333,23 +333,22 @@ TEST_F(BusDoors, PublishingIsRefusedByTheHeadAlone) {
               StartsWith("HTTP/1.1 401"));
 }
 
-TEST(ParsePublications, SaysWhatIsWrong) {
-  const auto error = [](const std::string& body) {
-    const auto parsed = parse_publications(body);
-    if (!parsed) return parsed.error().message();
-    return parsed->all.front() ? std::string("none") : parsed->all.front().error().message();
-  };
-  EXPECT_EQ(error(R"({"channel":"a","data":[1]})"), "none");
-  EXPECT_EQ(error("{"), "the body is not JSON in UTF-8");
-  EXPECT_EQ(error("{\"channel\":\"a\",\"data\":\"\xff\"}"), "the body is not JSON in UTF-8");
-  EXPECT_EQ(error(std::string(500'000, '[')), "the JSON is nested deeper than 64");
-  EXPECT_EQ(error(R"({"channel":"a"})"), "channel 'a': 'data' is missing");
-  EXPECT_THAT(error(R"({"channel":"a\nb","data":1})"), HasSubstr("control"));
-  EXPECT_THAT(error(R"({"channel":"a","data":1,"id":7})"), HasSubstr("'id' is a text of at most 64 bytes"));
-  EXPECT_THAT(error(R"({"messages":[]})"), HasSubstr("'messages' is a list"));
+TEST_F(BusDoors, WhatIsPublishedByHttpComesByteForByte) {
+  start();
+  Tab ann(endpoint(), token("ann"));
+  ann.subscribe("room:1");
+  const std::string data =
+      R"([1e400,12345678901234567890123,-0.0,0.1000000000000000000000000001,"\u00e9\/"])";
+  const std::string body = R"({"channel":"room:1","data":)" + data + "}";
+  EXPECT_THAT(answer(request("POST", "/bus/publish", body, token("app", {}, true))),
+              StartsWith("HTTP/1.1 200"));
+  EXPECT_EQ(ann.next_event().payload, R"({"message":{"channel":"room:1","offset":1,"data":)" + data + "}}");
+  EXPECT_THAT(answer(request("POST", "/bus/publish", std::string(500'000, '['), token("app", {}, true))),
+              AllOf(StartsWith("HTTP/1.1 400"), HasSubstr("the body is no object")));
   std::string many = R"({"messages":[0)";
   for (std::size_t i = 0; i < kMostPublications; ++i) many += ",0";
-  EXPECT_THAT(error(many + "]}"), HasSubstr("257 messages in one request; expected 256 at most"));
+  EXPECT_THAT(answer(request("POST", "/bus/publish", many + "]}", token("app", {}, true))),
+              AllOf(StartsWith("HTTP/1.1 413"), HasSubstr("257 messages")));
 }
 
 TEST_F(BusDoors, AnswersWhoMayAskWhatIsThere) {

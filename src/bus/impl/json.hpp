@@ -26,11 +26,15 @@ struct JsonParts {
   std::vector<JsonPart> parts;
   std::optional<std::size_t> wrong_at;
   bool is_container = false;  ///< it began as one
+  bool too_deep = false;      ///< why it stops there: it is nested deeper than kDeepestJson
 };
 
 /// The members of the object, or elements of the list, that the text is. `text` must be UTF-8.
 [[nodiscard]] JsonParts read_object(std::string_view text);
 [[nodiscard]] JsonParts read_list(std::string_view text);
+
+/// Why it is none: "not JSON at byte 7".
+[[nodiscard]] std::string why_wrong(const JsonParts& parts);
 
 /// A whole, valid JSON value: these look at what read_object gave.
 [[nodiscard]] std::optional<std::string> json_string(std::string_view value);
