@@ -45,7 +45,19 @@ async function check(page, name, path, where) {
   const [wide, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth])
   assert.ok(wide <= window, `${name} ${where}: ${wide} pixels wide in a window of ${window}`)
   await page.screenshot({ path: `${process.env.HEADROOM_PICTURES}/${name}-${where}.png` })
+  assert.deepEqual(await wrongNames(page), [], `${name} ${where}: a button's name must hold its text`)
   await page.evaluate(axe)
   const { violations } = await page.evaluate((tags) => window.axe.run(document, { runOnly: { type: 'tag', values: tags } }), TAGS)
   assert.deepEqual(violations.map((one) => `${one.id}: ${one.nodes.map((node) => `${node.target} ${node.failureSummary}`).slice(0, 3).join('; ')}`), [], `${name} ${where}`)
+}
+
+/** Who speaks to the page says what he reads: a name that is given must hold the text that is shown (WCAG 2.5.3). */
+function wrongNames(page) {
+  return page.evaluate(() => [...document.querySelectorAll('button, a')].flatMap((element) => {
+    const shown = element.cloneNode(true)
+    for (const hidden of shown.querySelectorAll('[aria-hidden=true]')) hidden.remove()
+    const name = element.getAttribute('aria-label')
+    const words = (text) => text.toLowerCase().replace(/\s+/g, ' ').trim()
+    return name === null || words(name).includes(words(shown.textContent)) ? [] : [`${shown.textContent} is called ${name}`]
+  }))
 }

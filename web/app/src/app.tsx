@@ -75,8 +75,8 @@ function Bar({ path, onHelp, onSignIn }: BarProps) {
               <button type="button" class="quiet" onClick={() => void signOut()}>Sign out</button></>
           : who && <button type="button" class="quiet" onClick={onSignIn}>Sign in</button>}
         <button type="button" class="quiet icon" onClick={toggleTheme} title="Dark or light (t)"
-          aria-label={look === 'dark' ? 'Use the light theme' : 'Use the dark theme'}>{look === 'dark' ? '☀' : '☾'}</button>
-        <button type="button" class="quiet icon" onClick={onHelp} aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)">?</button>
+          aria-label={look === 'dark' ? 'Use the light theme' : 'Use the dark theme'}><span aria-hidden="true">{look === 'dark' ? '☀' : '☾'}</span></button>
+        <button type="button" class="quiet icon" onClick={onHelp} aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)"><span aria-hidden="true">?</span></button>
       </div>
     </header>
   )

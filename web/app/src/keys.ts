@@ -7,6 +7,8 @@ export interface Shortcut {
   keys: string[]
   does: string
   run: (event: KeyboardEvent) => void
+  /** Where the focus must be for this one to go before others with the same key. */
+  within?: () => Element | null
 }
 
 export const shortcuts = signal<Shortcut[]>([])
@@ -23,13 +25,19 @@ function isPressed(event: KeyboardEvent): boolean {
 addEventListener('keydown', (event) => {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target) || isPressed(event)) return
   if (document.querySelector('dialog[open]') && event.key !== 'Escape') return
-  const found = [...shortcuts.value].reverse().find((shortcut) => shortcut.keys.includes(event.key))
+  const found = shortcutFor(event.key, document.activeElement, shortcuts.value)
   if (!found) return
   event.preventDefault()
   found.run(event)
 })
 
-/** Puts shortcuts in force while a component is shown; a later one goes before an earlier one with the same key. */
+/** The one around the focus, else the last that was put in force. */
+export function shortcutFor(key: string, focus: Element | null, all: Shortcut[]): Shortcut | undefined {
+  const having = all.filter((shortcut) => shortcut.keys.includes(key))
+  return having.find((shortcut) => focus !== null && shortcut.within?.()?.contains(focus)) ?? having[having.length - 1]
+}
+
+/** Puts shortcuts in force while a component is shown; a later one goes before an earlier one with the same key, and one around the focus before both. */
 export function useKeys(own: Shortcut[], dependencies: unknown[]): void {
   useLayoutEffect(() => {
     shortcuts.set([...shortcuts.value, ...own])

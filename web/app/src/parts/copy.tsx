@@ -10,5 +10,5 @@ export function Copy({ text, what }: { text: string; what: string }) {
       setTimeout(() => setDone(false), 1500)
     })
   }
-  return <button type="button" class="quiet copy" onClick={copy} aria-label={`Copy ${what}`}>{done ? 'Copied' : 'Copy'}</button>
+  return <button type="button" class="quiet copy" onClick={copy} aria-label={`${done ? 'Copied' : 'Copy'} ${what}`}>{done ? 'Copied' : 'Copy'}</button>
 }

@@ -2,7 +2,7 @@
 //
 // Rows have one height, so that a row's place follows from its number. Columns say how wide they are at least; what does not fit
 // is left out, the least important first, so that a telephone shows the same table with fewer columns and never scrolls
-// sideways. It is a grid for assistive technology: one stop for Tab, arrows (or j and k) move, Enter opens.
+// sideways. It is a grid for assistive technology: one stop for Tab, arrows (or j and k) move, Enter opens. Of several tables on a page the one with the focus has the keys.
 
 import type { ComponentChildren, JSX } from 'preact'
 import { useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
@@ -130,10 +130,11 @@ function Grid<R extends object>(props: TableProps<R> & { total: number }) {
     const address = row && to?.(row)
     if (address) go(address)
   }
+  const within = () => box.current
   useKeys([
-    { keys: ['j'], does: 'next row', run: () => move(1) },
-    { keys: ['k'], does: 'previous row', run: () => move(-1) },
-    { keys: ['Enter'], does: 'open the row', run: open },
+    { keys: ['j'], does: 'next row', run: () => move(1), within },
+    { keys: ['k'], does: 'previous row', run: () => move(-1), within },
+    { keys: ['Enter'], does: 'open the row', run: open, within },
   ], [rows, total])
   const onKeyDown = (event: KeyboardEvent) => {
     const step = stepOf(event.key, Math.max(1, Math.floor(height / ROW_HEIGHT) - 2), total)
