@@ -41,8 +41,32 @@ def world():
         servers.save_logs(pictures() / 'servers')
 
 
+@pytest.fixture(scope='module')
+def postgresql_world():
+    """A user on PostgreSQL, whose statements are all kept."""
+    with Servers() as servers:
+        made = worlds.World(servers, 'postgresql', users='admin', query='0')
+        made.url = made.serve()
+        made.log_in()
+        made.run(3)
+        made.change()
+        made.wait_for(2)
+        yield made
+        servers.stop()
+        servers.save_logs(pictures() / 'servers')
+
+
 @pytest.fixture
 def browse(world):
+    return runner(world)
+
+
+@pytest.fixture
+def browse_postgresql(postgresql_world):
+    return runner(postgresql_world)
+
+
+def runner(world):
     """Runs a Node program of this folder; it may ask for work of the user meanwhile."""
     def run(name):
         environment = {'HEADROOM_URL': world.url, 'HEADROOM_TOKEN': worlds.TOKEN, 'HEADROOM_PICTURES': str(pictures()),

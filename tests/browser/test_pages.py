@@ -33,5 +33,21 @@ def test_what_applications_send_is_shown_as_text(browse):
     browse('hostile.mjs')
 
 
+def test_plans_are_drawn_or_refused_in_words(browse_postgresql):
+    browse_postgresql('plan.mjs')
+
+
+def test_who_waits_for_whose_lock_is_shown_live_and_the_focused_table_has_the_keys(browse_postgresql):
+    browse_postgresql('blocked.mjs')
+
+
+def test_advice_leads_to_the_calls_that_it_rests_on(browse):
+    browse('advice.mjs')
+
+
+def test_files_for_other_tools_are_saved(browse):
+    browse('files.mjs')
+
+
 def test_a_hundred_thousand_rows_scroll(browse):
     browse('many_rows.mjs')

@@ -4,6 +4,8 @@ import subprocess
 import threading
 import time
 
+import psycopg2
+
 from servers import executable, free_port, wait_until
 from servers.client import RPCError
 from servers.recorder import THING, Recorder
@@ -19,6 +21,7 @@ class World:
 
     def __init__(self, servers, backend='sqlite', **settings):
         self.servers = servers
+        self.backend = backend
         self.recorder = Recorder(servers, **{'body_limit': '2m', **settings})
         self.tryton = servers.tryton(backend, recorder=self.recorder.section)
         self.server = self.tryton.serve()
@@ -32,6 +35,7 @@ class World:
         (folder / 'token').write_text(TOKEN + '\n')
         (folder / 'token').chmod(0o600)
         with open(self.recorder.configuration, 'a') as configuration:
+            configuration.write('\n[perf.databases]\n%s = "%s"\n' % (self.tryton.database, self.database_url))
             configuration.write('\n[serve]\nlisten = "127.0.0.1:%d"\ntoken_file = "%s"\npassword_file = "%s"\n' % (
                     port, folder / 'token', folder / 'people'))
         for name, (role, password) in PEOPLE.items():
@@ -39,6 +43,12 @@ class World:
                 input=password + '\n', text=True, check=True, capture_output=True)
         self.servers.headroom(self.recorder.configuration, port)
         return 'http://127.0.0.1:%d' % port
+
+    @property
+    def database_url(self):
+        if self.backend == 'postgresql':
+            return self.servers.postgresql().uri + self.tryton.database
+        return 'sqlite://%s/db/%s.sqlite' % (self.servers.folder, self.tryton.database)
 
     def record(self, *options):
         """From now on the calls of the user are recorded: every process obeys a rule within two seconds."""
@@ -107,6 +117,23 @@ class World:
                 self.client.call(THING + method, *arguments)
             except RPCError:
                 pass  # the recorder's business
+
+    def change(self):
+        self.client.call(THING + 'change', [4], 5, 1)
+
+    def hold_row(self):
+        """As a person who left psql open, under a name that is one only where it is escaped."""
+        self.holder = psycopg2.connect(self.database_url, application_name='psql <b>&"\x1b[31m')
+        self.holder.cursor().execute("UPDATE headroom_test_thing SET name = 'held' WHERE id = 1")
+
+    def wait_for_row(self):
+        """A call that waits for the person, on a thread of its own."""
+        self.waiting = threading.Thread(target=self.client.clone().call, args=(THING + 'change', [4], 6, 1))
+        self.waiting.start()
+
+    def let_row_go(self):
+        self.holder.close()
+        self.waiting.join()
 
     def slow_statement(self):
         self.client.call(THING + 'slow_statement', 0.2)

@@ -9,7 +9,7 @@ function call(number: number): LiveCall {
 }
 
 function picture(second: number, calls: LiveCall[]): Snapshot {
-  return { at: new Date(second * 1000).toISOString(), running: [], running_total: 0, per_second: 2, methods: [], calls, drops: 0, problem: null }
+  return { at: new Date(second * 1000).toISOString(), running: [], running_total: 0, blocking: { sessions: [], problems: [] }, per_second: 2, methods: [], calls, drops: 0, problem: null }
 }
 
 test('the newest call comes first and none comes twice', () => {

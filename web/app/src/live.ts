@@ -15,6 +15,23 @@ export interface RunningCall {
   activity: string
   activity_seconds: number
   statement: string | null
+  /** Whose lock it waits for in the database, in words. */
+  blocked_by: string | null
+}
+
+/** A session of the database that waits for a lock, or that another waits for. */
+export interface LockSession {
+  database: string
+  backend: number
+  /** In the tree: 0 waits for nobody. */
+  depth: number
+  name: string
+  waits_for: number[]
+  waiting: number | null
+  lock: string | null
+  transaction: number | null
+  state: string | null
+  statement: string | null
 }
 
 export interface LiveMethod {
@@ -49,6 +66,7 @@ export interface Snapshot {
   at: string
   running: RunningCall[]
   running_total: number
+  blocking: { sessions: LockSession[]; problems: string[] }
   per_second: number
   methods: LiveMethod[]
   calls: LiveCall[]

@@ -1,7 +1,7 @@
 // The profile of a call: as a flame graph, and added up by function.
 
 import { useMemo } from 'preact/hooks'
-import { address, type Report } from '../api'
+import { address, session, type Report } from '../api'
 import { Flame } from '../flame/flame'
 import type { ProfileTree } from '../flame/layout'
 import { Filter, Note } from '../parts/layout'
@@ -10,6 +10,7 @@ import { Table, type TableColumn } from '../parts/table'
 import { useResource } from '../resource'
 import { useParameter } from '../router'
 import { localRows, orderText, parseOrder } from '../rows'
+import { useSignal } from '../signal'
 import { count, plural, seconds } from '../units'
 import { oneLine } from '../visible'
 import { reference } from '../which'
@@ -19,14 +20,15 @@ import type { WhichCall } from './whole_call'
 const FORMATS = ['speedscope', 'pprof', 'collapsed', 'pstats']
 
 export function Profile(which: WhichCall) {
+  const isViewer = useSignal(session)?.role === 'viewer'
   const { value, error, reload } = useResource<{ profiles: ProfileTree[] }>('/api/perf/profile/tree', { session: reference(which), call: which.call })
   if (error) return <Failure error={error} again={reload} />
   if (value === undefined) return <Waiting what="the profile" />
   return <>{value.profiles.map((tree) => (
     <section key={tree.kind} aria-label={`Profile, ${tree.kind}`}>
       <Flame tree={tree} />
-      <p class="actions downloads">Save as {FORMATS.map((format) => <a key={format} class="button" download
-        href={address('/api/perf/export', { session: reference(which), call: which.call, format })}>{format}</a>)}</p>
+      {!isViewer && <p class="actions downloads">Save as {FORMATS.map((format) => <a key={format} class="button" download
+        href={address('/api/perf/export', { session: reference(which), call: which.call, format })}>{format}</a>)}</p>}
       <Note>{tree.kind === 'exact' ? `Every call of a function was measured: ${count(tree.nodes.parent.length)} nodes.`
         : `${count(tree.samples - tree.missed)} samples, ${count(tree.missed)} missed.`}
         {tree.dropped_nodes > 0 && ` ${count(tree.dropped_nodes)} entries beyond the bound count in their callers.`}</Note>

@@ -9,7 +9,7 @@ import { Stack } from '../parts/stack'
 import { Table, type TableColumn } from '../parts/table'
 import { session } from '../api'
 import { MANY, STATUS_TEXT, statusMark } from '../call_row'
-import { Feed, feedAddress, type Connection, type LiveCall, type LiveMethod, type RunningCall } from '../live'
+import { Feed, feedAddress, type Connection, type LiveCall, type LiveMethod, type LockSession, type RunningCall } from '../live'
 import { Link } from '../router'
 import { localRows } from '../rows'
 import { useSignal } from '../signal'
@@ -27,6 +27,19 @@ const runningColumns: TableColumn<RunningCall>[] = [
   { name: 'user', title: 'User', width: 90, rank: 2, cell: (row) => oneLine(row.user ?? '–') },
   { name: 'statement', title: 'Statement', width: 170, grow: 3, rank: 4, cell: (row) => <code title={oneLine(row.statement ?? '', 2000)}>{oneLine(row.statement ?? '', 300)}</code> },
   { name: 'process', title: 'Process', width: 110, rank: 5, right: true, cell: (row) => <span class="muted">{oneLine(row.host)} {row.process}</span> },
+]
+
+/** Stands there only while a call waits for another session's lock. */
+const blockedColumn: TableColumn<RunningCall> = { name: 'blocked_by', title: 'Blocked by', width: 130, grow: 2, rank: 2,
+  cell: (row) => <span class="bad" title={oneLine(row.blocked_by ?? '', 2000)}>{oneLine(row.blocked_by ?? '', 200)}</span> }
+
+const lockColumns: TableColumn<LockSession>[] = [
+  { name: 'name', title: 'Who', width: 140, grow: 3, cell: (row) => <span style={{ paddingLeft: `${Math.min(row.depth, 8) * 1.2}rem` }} title={oneLine(row.name, 2000)}>{oneLine(row.name, 300)}</span> },
+  { name: 'waiting', title: 'Waits for', width: 84, right: true, cell: (row) => row.waiting === null ? <span class="muted">holds</span> : <span class="bad">{seconds(row.waiting)}</span> },
+  { name: 'transaction', title: 'Transaction', hint: 'How long ago its transaction began', width: 100, right: true, rank: 2, cell: (row) => seconds(row.transaction ?? undefined) },
+  { name: 'lock', title: 'Lock', width: 150, grow: 2, rank: 4, cell: (row) => oneLine(row.lock ?? '') },
+  { name: 'statement', title: 'Statement', width: 170, grow: 3, rank: 3, cell: (row) => <code title={oneLine(row.statement ?? '', 2000)}>{oneLine(row.statement ?? '', 300)}</code> },
+  { name: 'backend', title: 'Backend', hint: 'The process in the database server', width: 80, right: true, rank: 5, cell: (row) => <span class="muted">{row.backend}</span> },
 ]
 
 /** Asks the process for the stack of the call; viewers may not. */
@@ -73,7 +86,10 @@ function LiveView({ feed }: { feed: Feed }) {
   const isViewer = useSignal(session)?.role === 'viewer'
   const { snapshot, times, perSecond, running, calls } = paused ?? live
   const runningRows = useMemo(() => localRows(snapshot?.running ?? [], undefined, ''), [snapshot])
-  const columns = useMemo(() => (isViewer ? runningColumns : [...runningColumns, stackColumn(setAsked)]), [isViewer])
+  const isBlocked = snapshot?.running.some((call) => call.blocked_by !== null) ?? false
+  const columns = useMemo(() => [...runningColumns.slice(0, 3), ...(isBlocked ? [blockedColumn] : []), ...runningColumns.slice(3),
+    ...(isViewer ? [] : [stackColumn(setAsked)])], [isViewer, isBlocked])
+  const lockRows = useMemo(() => localRows(snapshot?.blocking.sessions ?? [], undefined, ''), [snapshot])
   const methodRows = useMemo(() => localRows(snapshot?.methods ?? [], undefined, ''), [snapshot])
   const callRows = useMemo(() => localRows(calls, undefined, ''), [calls])
     return (
@@ -90,6 +106,9 @@ function LiveView({ feed }: { feed: Feed }) {
       {snapshot?.problem && <p class="finding">{oneLine(snapshot.problem)}</p>}
       <h2>Running calls</h2>
       <Table label="Running calls" columns={columns} rows={runningRows} most={8} empty="No call runs at this moment." />
+      {snapshot?.blocking.problems.map((problem) => <p key={problem} class="finding">Locks: {oneLine(problem, 500)}</p>)}
+      {(snapshot?.blocking.sessions.length ?? 0) > 0 && <section><h2>Who waits for whom</h2>
+        <Table label="Who waits for whom" columns={lockColumns} rows={lockRows} most={8} /></section>}
       {asked && <Stack key={asked} call={asked} onClose={() => setAsked('')} />}
       <div class="columns">
         <section><h2>Busiest methods</h2>

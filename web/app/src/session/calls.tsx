@@ -1,6 +1,7 @@
 // The calls of a session, worst first; the daemon sorts and pages them.
 
 import { useEffect, useMemo } from 'preact/hooks'
+import { address, session } from '../api'
 import { MANY, STATUS_TEXT, statusMark, type CallRow } from '../call_row'
 import { Legend, ShareBar } from '../parts/bars'
 import { Filter, Note } from '../parts/layout'
@@ -37,7 +38,11 @@ const callColumns: TableColumn<CallRow>[] = [
   { name: '#', title: '#', width: 60, right: true, rank: 7, cell: (row) => <span class="muted">{row['#']}</span> },
 ]
 
+/** A table for a spreadsheet, and traces for what reads OpenTelemetry. */
+const FORMATS = ['csv', 'otlp-json']
+
 export function Calls(which: Which) {
+  const isViewer = useSignal(session)?.role === 'viewer'
   const [sort, setSort] = useParameter('sort', '-tm')
   const [filter, setFilter] = useParameter('filter')
   const rows = useMemo(() => new PagedRows<CallRow>('call', {
@@ -50,6 +55,8 @@ export function Calls(which: Which) {
       <Table label="Calls" columns={callColumns} rows={rows} order={parseOrder(sort)} onOrder={(order) => setSort(orderText(order), false)}
         to={(row) => callAddress(which, row['#'])} mark={(row) => statusMark(row.status) === 'bad' ? 'marked' : undefined}
         empty={<Empty title="No call matches."><p>Empty the filter to see all of them.</p></Empty>} />
+      {!isViewer && <p class="actions downloads">Save as {FORMATS.map((format) => <a key={format} class="button" download
+        href={address('/api/perf/export', { session: reference(which), format })}>{format}</a>)}</p>}
       {rows.total !== undefined && <Note>{plural(rows.total, 'call')}{rows.note ? `; ${rows.note}` : ''}</Note>}
     </section>
   )
