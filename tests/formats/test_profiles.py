@@ -5,6 +5,8 @@ import io
 import json
 import pstats
 import re
+import subprocess
+from xml.etree import ElementTree
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
@@ -36,6 +38,17 @@ def test_collapsed_stacks_are_what_flamegraph_reads(export):
     stacks = {tuple(stack.split(';')): int(value) for stack, value in parsed.items()}
     assert sum(stacks.values()) == 45_000
     assert sorted(len(stack) for stack in stacks) == [1, 2, 3]
+
+
+def test_collapsed_stacks_are_drawn_by_flamegraph(export):
+    """Brendan Gregg's program, in the copy that Debian's NYTProf brings."""
+    drawn = subprocess.run(['perl', '/usr/share/perl5/Devel/NYTProf/flamegraph.pl', '--countname', 'us'],
+        input=export('shop/71', '3', '--format', 'collapsed'), capture_output=True)
+    assert drawn.returncode == 0 and drawn.stderr == b''
+    titles = [title.text for title in ElementTree.fromstring(drawn.stdout).iter('{http://www.w3.org/2000/svg}title')]
+    read = [title for title in titles if title.startswith('sale.sale:read')]
+    assert len(read) == 2 and '(35,000 us' in read[0] + read[1] and '(5,000 us' in read[0] + read[1]
+    assert any(title.startswith('all (45,000 us') for title in titles)
 
 
 # https://www.speedscope.app/file-format-schema.json, by hand: what is required, of which type, and nothing else.
