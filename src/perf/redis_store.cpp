@@ -803,18 +803,9 @@ class RedisStore final : public Store {
   std::string evicting_policy() {
     const auto told = client_.connection().run({"INFO", "memory"});
     if (!told || told->is_error()) return {};
-    const auto policy = info_field(told->text, "maxmemory_policy");
-    const bool bounded = info_field(told->text, "maxmemory") != "0";
+    const auto policy = redis::info_field(told->text, "maxmemory_policy");
+    const bool bounded = redis::info_field(told->text, "maxmemory") != "0";
     return bounded && policy.starts_with("allkeys") ? std::string(policy) : std::string();
-  }
-
-  /// The value behind "NAME:" at the start of a line.
-  static std::string_view info_field(std::string_view text, std::string_view name) {
-    const auto front = fmt::format("\n{}:", name);
-    const auto at = text.find(front);
-    if (at == std::string_view::npos) return {};
-    text.remove_prefix(at + front.size());
-    return text.substr(0, text.find_first_of("\r\n"));
   }
 
   RedisClient client_;

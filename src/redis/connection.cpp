@@ -1,7 +1,12 @@
 #include "redis/connection.hpp"
 
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
@@ -15,7 +20,6 @@ namespace {
 constexpr std::size_t kSliceBytes = 1UL << 20;
 constexpr std::size_t kSliceCommands = 1'000;
 constexpr std::chrono::milliseconds kFirstPause{100};
-constexpr std::chrono::milliseconds kLongestPause{5'000};
 
 using Clock = std::chrono::steady_clock;
 
@@ -25,7 +29,22 @@ bool is_unknown_script(const Reply& reply) {
 
 }  // namespace
 
-Connection::Connection(Url url, ReplyLimits limits) : url_(std::move(url)), limits_(limits) {}
+Interrupt::Interrupt() : descriptor_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+  if (descriptor_ < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
+}
+
+Interrupt::~Interrupt() {
+  ::close(descriptor_);
+}
+
+void Interrupt::raise() const {
+  (void)::eventfd_write(descriptor_, 1);
+}
+
+Connection::Connection(Url url, ReplyLimits limits) : url_(std::move(url)) {
+  options_.limits = limits;
+}
+Connection::Connection(Url url, const ConnectionOptions& options) : url_(std::move(url)), options_(options) {}
 Connection::~Connection() = default;
 
 Result<Reply> Connection::run(std::initializer_list<std::string_view> command) {
@@ -65,10 +84,20 @@ void Connection::close() {
   reader_.reset();
 }
 
-Result<void> Connection::ensure_connected() {
+bool Connection::is_open() {
   if (transport_ && transport_->closed_by_server())
     close();  // idle for longer than the server allows, or restarted
-  if (transport_) return {};
+  return transport_ != nullptr;
+}
+
+Result<void> Connection::ensure_connected() {
+  if (options_.reconnect == Reconnect::kAtNextUse) return open();
+  if (is_open()) return {};
+  return fail(ErrorCode::kUnavailable, "the connection was lost");
+}
+
+Result<void> Connection::open() {
+  if (is_open()) return {};
   if (Clock::now() < next_attempt_ && last_error_) return fail(*last_error_);
   auto connected = connect_now();
   if (!connected) {
@@ -80,10 +109,11 @@ Result<void> Connection::ensure_connected() {
 
 Result<void> Connection::connect_now() {
   worked_ = false;
-  auto transport = redis::connect(url_, Clock::now() + url_.timeout);
+  auto transport = redis::connect(url_, Clock::now() + url_.timeout,
+                                  options_.interrupt == nullptr ? -1 : options_.interrupt->descriptor());
   if (!transport) return fail(std::move(transport.error()));
   transport_ = std::move(*transport);
-  reader_ = std::make_unique<ReplyReader>(limits_);
+  reader_ = std::make_unique<ReplyReader>(options_.limits);
   return introduce();
 }
 
@@ -172,7 +202,8 @@ Result<void> Connection::receive_replies(std::size_t wanted, std::vector<Reply>&
 /// A connection that had worked may be made again at once; one that never did waits longer each time.
 void Connection::failed() {
   const bool again_at_once = worked_ && last_error_ && last_error_->code() != ErrorCode::kTimedOut;
-  pause_ = again_at_once ? std::chrono::milliseconds{0} : std::clamp(pause_ * 2, kFirstPause, kLongestPause);
+  pause_ = again_at_once ? std::chrono::milliseconds{0}
+                         : std::clamp(pause_ * 2, kFirstPause, options_.longest_pause);
   next_attempt_ = Clock::now() + pause_;
   close();
 }

@@ -307,5 +307,43 @@ TEST(Connection, TakesNoHarmFromAServerThatSpeaksAnotherProtocol) {
   speaker.join();
 }
 
+TEST(Connection, IsMadeAgainOnlyWhenAskedIfThatIsWanted) {
+  RedisServer server;
+  ConnectionOptions options;
+  options.reconnect = Reconnect::kWhenAsked;
+  Connection connection(parse_url(server.url()).value(), options);
+  EXPECT_EQ(connection.run({"PING"}).error().code(), ErrorCode::kUnavailable);
+  ASSERT_TRUE(connection.open());
+  EXPECT_TRUE(connection.is_open());
+  EXPECT_TRUE(connection.run({"PING"}));
+  server.kill();
+  server.start();
+  EXPECT_FALSE(connection.is_open());
+  EXPECT_EQ(connection.run({"PING"}).error().code(), ErrorCode::kUnavailable) << "it is another server";
+  ASSERT_TRUE(connection.open());
+  EXPECT_TRUE(connection.run({"PING"}));
+}
+
+TEST(Connection, EndsItsWaitsWhenItIsInterrupted) {
+  const RedisServer server;
+  const Interrupt interrupt;
+  ConnectionOptions options;
+  options.interrupt = &interrupt;
+  Url url = parse_url(server.url()).value();
+  url.timeout = std::chrono::minutes{10};
+  Connection connection(url, options);
+  ASSERT_TRUE(connection.run({"PING"}));
+  std::thread other([&] {
+    auto looking = open(server.url());
+    while (looking.run({"INFO", "clients"})->text.find("blocked_clients:1") == std::string::npos) continue;
+    interrupt.raise();
+  });
+  const auto reply = connection.run({"BLPOP", "nothing", "0"});
+  other.join();
+  ASSERT_FALSE(reply);
+  EXPECT_EQ(reply.error().code(), ErrorCode::kUnavailable);
+  EXPECT_THAT(reply.error().message(), HasSubstr("interrupted"));
+}
+
 }  // namespace
 }  // namespace headroom::redis

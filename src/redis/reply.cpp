@@ -115,6 +115,14 @@ Result<void> Reply::as_success() const {
   return {};
 }
 
+std::string_view info_field(std::string_view text, std::string_view name) {
+  const auto front = fmt::format("\n{}:", name);
+  const auto at = text.find(front);
+  if (at == std::string_view::npos) return {};
+  text.remove_prefix(at + front.size());
+  return text.substr(0, text.find_first_of("\r\n"));
+}
+
 base::Error to_error(std::string_view message) {
   auto code = ErrorCode::kProtocol;
   for (const auto& [prefix, mapped] : kErrorPrefixes) {

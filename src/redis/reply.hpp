@@ -43,6 +43,10 @@ struct Reply {
 /// rest).
 [[nodiscard]] base::Error to_error(std::string_view message);
 
+/// The value behind "NAME:" at the start of a line of INFO's text; empty when there is none. Lifetime: that
+/// of the text.
+[[nodiscard]] std::string_view info_field(std::string_view text, std::string_view name);
+
 /// Bounds of one reply, against a server that is broken or is none.
 struct ReplyLimits {
   std::size_t bytes = 64UL << 20;

@@ -124,5 +124,13 @@ TEST(Pipeline, WritesAScriptByHashAndByText) {
             "*5\r\n$4\r\nEVAL\r\n$8\r\nreturn 1\r\n$1\r\n1\r\n$4\r\n{a}k\r\n$3\r\nv\r\n\r\n");
 }
 
+TEST(InfoField, FindsTheValueOfAWholeName) {
+  const std::string info = "# Memory\r\nused_maxmemory:1\r\nmaxmemory:0\r\nmaxmemory_policy:noeviction\r\n";
+  EXPECT_EQ(info_field(info, "maxmemory"), "0");
+  EXPECT_EQ(info_field(info, "maxmemory_policy"), "noeviction");
+  EXPECT_EQ(info_field(info, "policy"), "");
+  EXPECT_EQ(info_field("", "maxmemory"), "");
+}
+
 }  // namespace
 }  // namespace headroom::redis

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <system_error>
@@ -40,14 +41,18 @@ class Descriptor final {
   int descriptor_;
 };
 
-/// Waits until the socket is ready. Errors: timed_out.
-Result<void> wait_for(const Descriptor& socket, short events, Deadline deadline) {
+/// Waits until the socket is ready. Errors: timed_out; unavailable when it is interrupted. poll passes over
+/// a negative descriptor.
+Result<void> wait_for(const Descriptor& socket, short events, Deadline deadline, int interrupt) {
   for (;;) {
     const auto left =
         std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     if (left.count() <= 0) return fail(ErrorCode::kTimedOut, "no answer in time");
-    pollfd waited{.fd = socket.get(), .events = events, .revents = 0};
-    const int ready = ::poll(&waited, 1, static_cast<int>(std::min<std::int64_t>(left.count(), 60'000)));
+    std::array<pollfd, 2> waited{pollfd{.fd = socket.get(), .events = events, .revents = 0},
+                                 pollfd{.fd = interrupt, .events = POLLIN, .revents = 0}};
+    const int ready =
+        ::poll(waited.data(), waited.size(), static_cast<int>(std::min<std::int64_t>(left.count(), 60'000)));
+    if (ready > 0 && waited[1].revents != 0) return fail(ErrorCode::kUnavailable, "interrupted");
     if (ready > 0) return {};
     if (ready < 0 && errno != EINTR) return fail(ErrorCode::kIo, fmt::format("poll: {}", reason(errno)));
   }
@@ -59,7 +64,7 @@ bool would_block(int error) {
 
 class Socket final : public Transport {
  public:
-  explicit Socket(Descriptor socket) : socket_(std::move(socket)) {}
+  Socket(Descriptor socket, int interrupt) : socket_(std::move(socket)), interrupt_(interrupt) {}
 
   Result<void> send(std::string_view bytes, Deadline deadline) override {
     while (!bytes.empty()) {
@@ -67,7 +72,7 @@ class Socket final : public Transport {
       if (sent >= 0) {
         bytes.remove_prefix(static_cast<std::size_t>(sent));
       } else if (would_block(errno)) {
-        if (auto ready = wait_for(socket_, POLLOUT, deadline); !ready) return ready;
+        if (auto ready = wait_for(socket_, POLLOUT, deadline, interrupt_); !ready) return ready;
       } else if (errno != EINTR) {
         return fail(ErrorCode::kUnavailable, fmt::format("connection lost: {}", reason(errno)));
       }
@@ -81,7 +86,8 @@ class Socket final : public Transport {
       if (received > 0) return static_cast<std::size_t>(received);
       if (received == 0) return fail(ErrorCode::kUnavailable, "connection closed by the server");
       if (would_block(errno)) {
-        if (auto ready = wait_for(socket_, POLLIN, deadline); !ready) return fail(std::move(ready.error()));
+        auto ready = wait_for(socket_, POLLIN, deadline, interrupt_);
+        if (!ready) return fail(std::move(ready.error()));
       } else if (errno != EINTR) {
         return fail(ErrorCode::kUnavailable, fmt::format("connection lost: {}", reason(errno)));
       }
@@ -96,15 +102,18 @@ class Socket final : public Transport {
 
  private:
   Descriptor socket_;
+  int interrupt_;
 };
 
 /// Unix sockets give EAGAIN while the server's backlog is full, and nothing to wait on: that is unavailable.
-Result<std::unique_ptr<Transport>> connect_to(const sockaddr* address, socklen_t size, Deadline deadline) {
+Result<std::unique_ptr<Transport>> connect_to(const sockaddr* address, socklen_t size, Deadline deadline,
+                                              int interrupt) {
   Descriptor socket(::socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (socket.get() < 0) return fail(ErrorCode::kUnavailable, fmt::format("socket: {}", reason(errno)));
   if (::connect(socket.get(), address, size) != 0) {
     if (errno != EINPROGRESS) return fail(ErrorCode::kUnavailable, reason(errno));
-    if (auto ready = wait_for(socket, POLLOUT, deadline); !ready) return fail(std::move(ready.error()));
+    auto ready = wait_for(socket, POLLOUT, deadline, interrupt);
+    if (!ready) return fail(std::move(ready.error()));
     int error = 0;
     socklen_t length = sizeof error;
     if (::getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &length) != 0) error = errno;
@@ -116,14 +125,14 @@ Result<std::unique_ptr<Transport>> connect_to(const sockaddr* address, socklen_t
     static_cast<void>(::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on));
     static_cast<void>(::setsockopt(socket.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on));
   }
-  return std::make_unique<Socket>(std::move(socket));
+  return std::make_unique<Socket>(std::move(socket), interrupt);
 }
 
-Result<std::unique_ptr<Transport>> connect_unix(const Url& url, Deadline deadline) {
+Result<std::unique_ptr<Transport>> connect_unix(const Url& url, Deadline deadline, int interrupt) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   url.path.copy(static_cast<char*>(address.sun_path), sizeof address.sun_path - 1);
-  return connect_to(reinterpret_cast<const sockaddr*>(&address), sizeof address, deadline);
+  return connect_to(reinterpret_cast<const sockaddr*>(&address), sizeof address, deadline, interrupt);
 }
 
 struct FreeAddresses {
@@ -149,7 +158,7 @@ Result<Addresses> look_up(const Url& url) {
 }
 
 /// Every address in turn; each gets its share of the time that is left.
-Result<std::unique_ptr<Transport>> connect_tcp(const Url& url, Deadline deadline) {
+Result<std::unique_ptr<Transport>> connect_tcp(const Url& url, Deadline deadline, int interrupt) {
   auto addresses = look_up(url);
   if (!addresses) return fail(std::move(addresses.error()));
   int left = 0;
@@ -157,7 +166,7 @@ Result<std::unique_ptr<Transport>> connect_tcp(const Url& url, Deadline deadline
   auto result = Result<std::unique_ptr<Transport>>(fail(ErrorCode::kUnavailable, "the host has no address"));
   for (const auto* at = addresses->get(); at != nullptr; at = at->ai_next, --left) {
     const auto now = std::chrono::steady_clock::now();
-    result = connect_to(at->ai_addr, at->ai_addrlen, now + (deadline - now) / left);
+    result = connect_to(at->ai_addr, at->ai_addrlen, now + (deadline - now) / left, interrupt);
     if (result) break;
   }
   return result;
@@ -165,9 +174,9 @@ Result<std::unique_ptr<Transport>> connect_tcp(const Url& url, Deadline deadline
 
 }  // namespace
 
-Result<std::unique_ptr<Transport>> connect(const Url& url, Deadline deadline) {
-  if (url.transport == Url::Transport::kUnix) return connect_unix(url, deadline);
-  auto stream = connect_tcp(url, deadline);
+Result<std::unique_ptr<Transport>> connect(const Url& url, Deadline deadline, int interrupt) {
+  if (url.transport == Url::Transport::kUnix) return connect_unix(url, deadline, interrupt);
+  auto stream = connect_tcp(url, deadline, interrupt);
   if (!stream || url.transport == Url::Transport::kTcp) return stream;
   return start_tls(std::move(*stream), url, deadline);
 }

@@ -14,8 +14,8 @@ namespace headroom::redis {
 
 using Deadline = std::chrono::steady_clock::time_point;
 
-/// Errors of both: unavailable (closed, reset), timed_out, denied (the certificate). An object that failed is
-/// of no more use. Guarantees: no SIGPIPE.
+/// Errors of both: unavailable (closed, reset, interrupted), timed_out, denied (the certificate). An object
+/// that failed is of no more use. Guarantees: no SIGPIPE.
 class Transport {
  public:
   virtual ~Transport() = default;
@@ -27,8 +27,9 @@ class Transport {
 };
 
 /// Errors: unavailable, timed_out; denied and invalid_argument for TLS (certificate not trusted, CA file
-/// unreadable). A host name is looked up by the system's resolver, which keeps its own time.
-[[nodiscard]] Result<std::unique_ptr<Transport>> connect(const Url& url, Deadline deadline);
+/// unreadable). A host name is looked up by the system's resolver, which keeps its own time. Every wait, also
+/// later ones, ends when the descriptor `interrupt` becomes readable; -1 is none.
+[[nodiscard]] Result<std::unique_ptr<Transport>> connect(const Url& url, Deadline deadline, int interrupt);
 
 /// TLS over a connected stream; does the handshake.
 [[nodiscard]] Result<std::unique_ptr<Transport>> start_tls(std::unique_ptr<Transport> stream, const Url& url,
