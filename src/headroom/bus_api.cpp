@@ -86,6 +86,7 @@ json counts_json(BusService& service) {
   const bus::MemoryCounts memory = service.memory();
   return {{"broker", service.section().broker},
           {"available", counts.broker_available},
+          {"problem", service.problem()},
           {"connections", counts.sessions},
           {"authenticated", counts.authenticated},
           {"most_connections", service.section().connections},

@@ -347,10 +347,19 @@ std::vector<BusFinding> check_configuration(const BusSection& section) {
   return found;
 }
 
+/// The server is asked from here, so this says as well whether it can be reached.
+BusFinding check_redis(const BusSection& section) {
+  const auto checked = bus::check_redis_broker(redis_options(section));
+  if (!checked) return {"[bus] url", "error", checked.error().message()};
+  return {"[bus] url", "fine", "the Redis server can keep the bus"};
+}
+
 BusFinding check_service(const Invocation& run, const BusOptions& options) {
   const auto status = ask(run, options, "GET", "/bus/status");
   if (!status) return {"service", "error", status.error().message()};
-  if (!status->value("available", false)) return {"service", "error", "it runs, but its broker is away"};
+  if (!status->value("available", false))
+    return {"service", "error",
+            "it runs, but its broker is away: " + status->value("problem", std::string())};
   return {"service", "fine",
           fmt::format("{} of {} connections, {} channels, {} users", status->value("connections", 0),
                       status->value("most_connections", 0), status->value("channels", 0),
@@ -401,6 +410,7 @@ Result<std::vector<BusFinding>> check_site(const Invocation& run, const BusOptio
 
 Result<Exit> check(const Invocation& run, const BusOptions& options) {
   std::vector<BusFinding> found = check_configuration(run.configuration.bus);
+  if (run.configuration.bus.broker == "redis") found.push_back(check_redis(run.configuration.bus));
   if (run.configuration.bus.enabled) found.push_back(check_service(run, options));
   auto site = check_site(run, options);
   if (!site) return fail(std::move(site.error()));

@@ -30,7 +30,8 @@ class Text {
 }  // namespace
 
 std::string bus_metrics(const bus::HubCounts& counts, const bus::MemoryCounts& memory,
-                        const std::optional<bus::PostgresBrokerCounts>& postgres) {
+                        const std::optional<bus::PostgresBrokerCounts>& postgres,
+                        const std::optional<bus::RedisBrokerCounts>& redis) {
   Text text;
   text.gauge("available", "1 while messages can be published and read.", counts.broker_available ? 1 : 0);
   text.gauge("connections", "Clients now, of all doors.", counts.sessions);
@@ -63,6 +64,16 @@ std::string bus_metrics(const bus::HubCounts& counts, const bus::MemoryCounts& m
     text.counter("sequenced_total", "Messages that this node gave their offsets.", postgres->sequenced);
     text.counter("emptied_slots_total", "Slots of old messages that it emptied.", postgres->emptied_slots);
     text.counter("database_losses_total", "Connections to PostgreSQL that were lost.", postgres->losses);
+  }
+  if (redis) {
+    text.gauge("redis_reading", "1 while this node reads the streams of the Redis server.",
+               redis->reading ? 1 : 0);
+    text.gauge("redis_queued", "Publications and questions that wait for it.", redis->queued);
+    text.counter("redis_entries_total", "Messages read from it.", redis->entries);
+    text.counter("redis_published_total", "Messages of this node that it took.", redis->published);
+    text.counter("redis_losses_total", "Connections to it that were lost.", redis->losses);
+    text.counter("redis_epochs_total", "Epochs that began because its data was not proven to go on.",
+                 redis->epochs);
   }
   return text.take();
 }

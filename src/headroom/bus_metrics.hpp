@@ -6,11 +6,13 @@
 #include "bus/hub.hpp"
 #include "bus/memory_broker.hpp"
 #include "bus/postgres_broker.hpp"
+#include "bus/redis_broker.hpp"
 
 namespace headroom::cli {
 
 /// The counts of the bus in Prometheus text format 0.0.4. Threads: pure.
 [[nodiscard]] std::string bus_metrics(const bus::HubCounts& counts, const bus::MemoryCounts& memory,
-                                      const std::optional<bus::PostgresBrokerCounts>& postgres);
+                                      const std::optional<bus::PostgresBrokerCounts>& postgres,
+                                      const std::optional<bus::RedisBrokerCounts>& redis);
 
 }  // namespace headroom::cli

@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 
 #include "base/units.hpp"
+#include "bus/redis_broker.hpp"
+#include "redis/url.hpp"
 
 namespace headroom::cli {
 
@@ -110,6 +112,8 @@ void BusSection::read(base::ConfigSection& section) {
   section.read("enabled", enabled);
   section.read("broker", broker);
   section.read("database", database);
+  section.read("url", url);
+  section.read("shards", shards, 1, static_cast<std::int64_t>(bus::kMostRedisShards));
   section.read("secret_files", secret_files);
   section.read("origins", origins);
   section.read("connections", connections, 1, 1'000'000);
@@ -119,12 +123,7 @@ void BusSection::read(base::ConfigSection& section) {
   section.read("poll_wait", poll_wait);
   section.read("away_after", away_after);
   section.read("reconnect_window", reconnect_window);
-  if (broker != "memory" && broker != "postgresql")
-    section.reject("broker", fmt::format("'{:.40}' is none; expected memory or postgresql", broker));
-  const bool has_url = database.starts_with("postgresql://") || database.starts_with("postgres://");
-  if (broker == "postgresql" && !has_url)
-    section.reject("database",
-                   "expected postgresql://user@host/name, where broker = \"postgresql\" keeps messages");
+  check_broker(section);
   if (queue_size < (64U << 10U)) section.reject("queue_size", "expected 64KiB at least");
   for (const std::string& origin : origins) {
     if (!is_origin(origin))
@@ -136,6 +135,20 @@ void BusSection::read(base::ConfigSection& section) {
     section.reject(
         "enabled",
         "[bus] secret_files names the file that signs tokens; make one with: openssl rand -hex 32");
+}
+
+void BusSection::check_broker(base::ConfigSection& section) const {
+  if (broker != "memory" && broker != "postgresql" && broker != "redis")
+    section.reject("broker", fmt::format("'{:.40}' is none; expected memory, postgresql or redis", broker));
+  const bool has_database = database.starts_with("postgresql://") || database.starts_with("postgres://");
+  if (broker == "postgresql" && !has_database)
+    section.reject(database.empty() ? "broker" : "database",
+                   "[bus] database: expected postgresql://user@host/name, where the messages are kept");
+  if (broker == "redis" && url.empty())
+    section.reject("broker",
+                   "[bus] url: expected redis://user:password@host:port/db, where the messages are kept");
+  if (const auto parsed = redis::parse_url(url); !url.empty() && !parsed)
+    section.reject("url", parsed.error().message());
 }
 
 void BusSection::read_channels(base::ConfigSection& section) {

@@ -15,10 +15,14 @@ namespace headroom::cli {
 /// `[bus]`
 struct BusSection {
   bool enabled = false;
-  /// Where messages are kept: "memory" is this process, "postgresql" the database below.
+  /// Where messages are kept: "memory" is this process, "postgresql" the database below, "redis" the server.
   std::string broker = "memory";
   /// "postgresql://...": of a login with the role headroom_node. Holds a password, and is never shown.
   std::string database;
+  /// "redis://...", as redis::parse_url reads it. Holds a password, and is never shown.
+  std::string url;
+  /// Streams of the Redis server over which channels are spread; the same for all services.
+  std::int64_t shards = 16;
   /// Files of secrets that sign tokens and channels; the first signs what `headroom bus` makes. Others must
   /// not be able to read them.
   std::vector<std::string> secret_files;
@@ -43,6 +47,9 @@ struct BusSection {
 
   void read(base::ConfigSection& section);
   void read_channels(base::ConfigSection& section);
+
+ private:
+  void check_broker(base::ConfigSection& section) const;
 };
 
 /// One rule from words: "subscribe=users publish=granted joins=yes message=32KiB history=100

@@ -63,14 +63,20 @@ Result<std::vector<bus::SigningKey>> read_signing_keys(const BusSection& section
   return keys;
 }
 
+bus::RedisBrokerOptions redis_options(const BusSection& section) {
+  bus::RedisBrokerOptions options;
+  options.url = section.url;
+  options.shards = static_cast<std::size_t>(section.shards);
+  return options;
+}
+
 Result<std::unique_ptr<BusService>> BusService::create(const BusSection& section) {
   auto rules = channel_rules(section);
   if (!rules) return fail(std::move(rules.error()));
   auto keys = read_signing_keys(section);
   if (!keys) return fail(std::move(keys.error()));
   std::unique_ptr<BusService> service(new BusService(section, std::move(*rules), std::move(*keys)));
-  if (auto opened = service->open_broker(); !opened)
-    return fail(std::move(opened.error()).within("[bus] database"));
+  if (auto opened = service->open_broker(); !opened) return fail(std::move(opened.error()));
   return service;
 }
 
@@ -78,23 +84,45 @@ BusService::BusService(const BusSection& section, bus::ChannelRules rules, std::
     : section_(section), keys_(std::move(keys)), rules_(std::move(rules)), authority_(keys_) {}
 
 Result<void> BusService::open_broker() {
+  Result<void> opened;
   if (section_.broker == "postgresql") {
-    bus::PostgresBrokerOptions options;
-    options.url = section_.database;
-    options.node = node_name();
-    auto broker = bus::PostgresBroker::make(std::move(options), rules_,
-                                            [this](std::function<void()> work) { post(std::move(work)); });
-    if (!broker) return fail(std::move(broker.error()));
-    postgres_ = broker->get();
-    broker_ = std::move(*broker);
+    opened = open_postgres();
+  } else if (section_.broker == "redis") {
+    opened = open_redis();
   } else {
     auto broker = std::make_unique<bus::MemoryBroker>(rules_, bus::random_epoch());
     memory_ = broker.get();
     broker_ = std::move(broker);
   }
+  if (!opened) return opened;
   hub_ = std::make_unique<bus::Hub>(hub_limits(section_), rules_, *broker_, authority_, keys_,
                                     presence_limits(section_));
   tail_.emplace(*hub_);
+  return {};
+}
+
+Result<void> BusService::open_postgres() {
+  bus::PostgresBrokerOptions options;
+  options.url = section_.database;
+  options.node = node_name();
+  auto broker = bus::PostgresBroker::make(std::move(options), rules_,
+                                          [this](std::function<void()> work) { post(std::move(work)); });
+  if (!broker) return fail(std::move(broker.error()).within("[bus] database"));
+  postgres_ = broker->get();
+  broker_ = std::move(*broker);
+  return {};
+}
+
+/// A server that is away now is waited for.
+Result<void> BusService::open_redis() {
+  const bus::RedisBrokerOptions options = redis_options(section_);
+  auto checked = bus::check_redis_broker(options);
+  if (!checked && !checked.error().retryable()) return fail(std::move(checked.error()).within("[bus] url"));
+  auto broker =
+      bus::RedisBroker::make(options, rules_, [this](std::function<void()> work) { post(std::move(work)); });
+  if (!broker) return fail(std::move(broker.error()).within("[bus] url"));
+  redis_ = broker->get();
+  broker_ = std::move(*broker);
   return {};
 }
 
@@ -105,6 +133,16 @@ bus::MemoryCounts BusService::memory() const {
 std::optional<bus::PostgresBrokerCounts> BusService::postgres() const {
   if (postgres_ == nullptr) return std::nullopt;
   return postgres_->counts();
+}
+
+std::optional<bus::RedisBrokerCounts> BusService::redis() const {
+  if (redis_ == nullptr) return std::nullopt;
+  return redis_->counts();
+}
+
+std::string BusService::problem() const {
+  if (postgres_ != nullptr) return postgres_->counts().problem;
+  return redis_ == nullptr ? std::string() : redis_->counts().problem;
 }
 
 void BusService::add_routes(net::Router& router) {

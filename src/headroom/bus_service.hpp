@@ -18,6 +18,7 @@
 #include "bus/hub.hpp"
 #include "bus/memory_broker.hpp"
 #include "bus/postgres_broker.hpp"
+#include "bus/redis_broker.hpp"
 #include "headroom/bus_section.hpp"
 #include "headroom/bus_tail.hpp"
 #include "net/http.hpp"
@@ -29,10 +30,14 @@ namespace headroom::cli {
 /// Errors: those of reading a secret file and of bus::SigningKey; the message names the key and file.
 [[nodiscard]] base::Result<std::vector<bus::SigningKey>> read_signing_keys(const BusSection& section);
 
+/// What `[bus]` says about the Redis server of broker = "redis".
+[[nodiscard]] bus::RedisBrokerOptions redis_options(const BusSection& section);
+
 /// Lifetime: made before the server and outlives it.
 class BusService {
  public:
-  /// Errors: those of channel_rules, read_signing_keys and bus::PostgresBroker::make.
+  /// Errors: those of channel_rules, read_signing_keys and bus::PostgresBroker::make; a Redis server that is
+  /// there and can't keep the bus (bus::check_redis_broker).
   [[nodiscard]] static base::Result<std::unique_ptr<BusService>> create(const BusSection& section);
   BusService(const BusService&) = delete;
   BusService& operator=(const BusService&) = delete;
@@ -54,15 +59,20 @@ class BusService {
   [[nodiscard]] bus::Hub& hub() { return *hub_; }
   [[nodiscard]] const BusSection& section() const { return section_; }
   [[nodiscard]] const std::vector<bus::SigningKey>& keys() const { return keys_; }
-  /// Of the broker that there is; of the other one nothing.
+  /// Of the broker that there is; of the other ones nothing.
   [[nodiscard]] bus::MemoryCounts memory() const;
   [[nodiscard]] std::optional<bus::PostgresBrokerCounts> postgres() const;
+  [[nodiscard]] std::optional<bus::RedisBrokerCounts> redis() const;
+  /// Why the broker can't be read; empty.
+  [[nodiscard]] std::string problem() const;
   /// The page of another site that is not allowed is refused.
   [[nodiscard]] std::optional<net::Response> check_origin(const net::Request& request) const;
 
  private:
   BusService(const BusSection& section, bus::ChannelRules rules, std::vector<bus::SigningKey> keys);
   [[nodiscard]] base::Result<void> open_broker();
+  [[nodiscard]] base::Result<void> open_postgres();
+  [[nodiscard]] base::Result<void> open_redis();
 
   BusSection section_;
   std::vector<bus::SigningKey> keys_;
@@ -71,6 +81,7 @@ class BusService {
   std::unique_ptr<bus::Broker> broker_;
   const bus::MemoryBroker* memory_ = nullptr;      ///< the broker, if it is one
   const bus::PostgresBroker* postgres_ = nullptr;  ///< likewise
+  const bus::RedisBroker* redis_ = nullptr;        ///< likewise
   std::unique_ptr<bus::Hub> hub_;
   std::optional<BusTail> tail_;
   std::mutex server_mutex_;

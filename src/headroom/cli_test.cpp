@@ -211,6 +211,8 @@ TEST(Configuration, TakesTheExampleWhoseValuesAreTheDefaults) {
   EXPECT_EQ(example->bus.enabled, defaults->bus.enabled);
   EXPECT_EQ(example->bus.broker, defaults->bus.broker);
   EXPECT_EQ(example->bus.database, defaults->bus.database);
+  EXPECT_EQ(example->bus.url, defaults->bus.url);
+  EXPECT_EQ(example->bus.shards, defaults->bus.shards);
   EXPECT_EQ(example->bus.secret_files, defaults->bus.secret_files);
   EXPECT_EQ(example->bus.origins, defaults->bus.origins);
   EXPECT_EQ(example->bus.connections, defaults->bus.connections);
@@ -256,7 +258,15 @@ TEST(BusSection, NamesFileLineAndKeyOfWhatIsWrong) {
   EXPECT_THAT(error("[bus]\nenabled = true\n"), HasSubstr("bus.toml:2: bus.enabled: [bus] secret_files"));
   EXPECT_THAT(error("[bus]\nbroker = 'rabbit'\n"), HasSubstr("bus.toml:2: bus.broker: 'rabbit' is none"));
   EXPECT_THAT(error("[bus]\nbroker = 'postgresql'\ndatabase = 'mysql://u:secret@h/x'\n"),
-              AllOf(HasSubstr("bus.toml:3: bus.database: expected postgresql://"), Not(HasSubstr("secret"))));
+              AllOf(HasSubstr("bus.toml:3: bus.database: [bus] database: expected postgresql://"),
+                    Not(HasSubstr("secret"))));
+  EXPECT_THAT(error("[bus]\nbroker = 'postgresql'\n"),
+              HasSubstr("bus.broker: [bus] database: expected postgresql"));
+  EXPECT_THAT(error("[bus]\nbroker = 'redis'\n"),
+              HasSubstr("bus.toml:2: bus.broker: [bus] url: expected redis://"));
+  EXPECT_THAT(error("[bus]\nbroker = 'redis'\nurl = 'redis://u:secret@h:port'\n"),
+              AllOf(HasSubstr("bus.toml:3: bus.url: "), Not(HasSubstr("secret"))));
+  EXPECT_THAT(error("[bus]\nshards = 0\n"), HasSubstr("bus.toml:2: bus.shards: "));
   EXPECT_THAT(error("[bus]\norigins = ['example.org']\n"),
               HasSubstr("bus.origins: 'example.org': expected scheme"));
   EXPECT_THAT(error("[bus]\nqueue_size = 10\n"), HasSubstr("bus.queue_size: expected 64KiB at least"));

@@ -31,17 +31,17 @@ def admin():
 
 
 class Bus:
-    """`headroom serve` with [bus]; more keys of the section as `keys`, rules of channels as `channels`."""
+    """`headroom serve` with [bus]; more keys of the section as `keys`, rules of channels as `channels`. Several have names."""
 
-    def __init__(self, servers, channels=None, **keys):
+    def __init__(self, servers, channels=None, name='bus', **keys):
         self.servers = servers
         self.tabs = []
         self.port = free_port()
         secret = servers.folder / 'bus-secret'
         secret.write_text(SECRET + '\n')
         secret.chmod(0o600)
-        self.configuration = servers.folder / 'bus.toml'
-        lines = ['[perf]', 'store = "%s"' % servers.store_url(), 'state = "%s"' % (servers.folder / 'state'),
+        self.configuration = servers.folder / (name + '.toml')
+        lines = ['[perf]', 'store = "%s"' % servers.store_url(name), 'state = "%s"' % (servers.folder / 'state'),
             '[serve]', 'listen = "127.0.0.1:%d"' % self.port,
             '[bus]', 'enabled = true', 'secret_files = ["%s"]' % secret]
         lines += ['%s = %s' % (key, json.dumps(value)) for key, value in keys.items()]

@@ -1,4 +1,4 @@
-"""A Redis 7 of its own, without persistence, on a loopback port and a unix socket."""
+"""A Redis 7 of its own, without persistence unless options say otherwise, on a loopback port and a unix socket."""
 import signal
 import subprocess
 from pathlib import Path
@@ -8,14 +8,14 @@ from .process import Process, free_port
 
 class Redis:
 
-    def __init__(self, folder, password=None):
+    def __init__(self, folder, password=None, options=()):
         self.folder = Path(folder) / 'redis'
         self.folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.socket = self.folder / 'redis.sock'
         self.password = password
         command = ['redis-server', '--port', self.port, '--bind', '127.0.0.1', '--unixsocket', self.socket,
-            '--save', '', '--appendonly', 'no', '--dir', self.folder, '--daemonize', 'no']
+            '--save', '', '--appendonly', 'no', '--dir', self.folder, '--daemonize', 'no', *options]
         if password:
             command += ['--requirepass', password]
         self.process = Process('redis', command, self.folder, ready=self._answers, stop_signal=signal.SIGTERM)

@@ -56,8 +56,9 @@ class Servers:
             self.start(self._postgresql.process)
         return self._postgresql
 
-    def redis(self, password=None):
-        server = Redis(self.folder, password)
+    def redis(self, password=None, options=()):
+        """`options` as on redis-server's command line."""
+        server = Redis(self.folder, password, options)
         self.start(server.process)
         return server
 

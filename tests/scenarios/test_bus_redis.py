@@ -1,0 +1,214 @@
+"""The bus over a real Redis: several services share one server; a service is killed under load, the server is killed."""
+import asyncio
+import subprocess
+import threading
+
+import pytest
+
+from servers.bus import Bus, Tab, admin
+from servers.paths import executable, run_headroom
+from servers.process import free_port, wait_until
+
+CLIENTS = 200
+MESSAGES = 300
+DURABLE = ('--appendonly', 'yes', '--appendfsync', 'everysec', '--auto-aof-rewrite-percentage', '0')
+
+
+class Client(Tab):
+    """A tab that notes what it was told to be lost, and goes on from there."""
+
+    def __init__(self, bus, user):
+        super().__init__(bus, user)
+        self.lost = []
+
+    def keep(self, pushed):
+        super().keep(pushed)
+        if 'lost' in pushed:
+            lost = pushed['lost']
+            self.lost.append(lost)
+            self.positions[lost['channel']] = {'offset': lost['offset'], 'epoch': lost['epoch']}
+
+
+async def opened(bus, *users):
+    tabs = [Client(bus, user) for user in users]
+    for tab in tabs:
+        await tab.open()
+        await tab.subscribe('room:1')
+    return tabs
+
+
+def services(servers, redis, count=2, **keys):
+    return [Bus(servers, name='node%d' % number, broker='redis', url=redis.url, **keys) for number in range(count)]
+
+
+def test_what_is_published_at_either_service_reaches_the_clients_of_both(servers):
+    one, two = services(servers, servers.redis())
+
+    async def story():
+        ann, = await opened(one, 'ann')
+        bob, = await opened(two, 'bob')
+        for number in range(1, 101):
+            tab = ann if number % 2 else bob
+            answer = await tab.ask(publish={'channel': 'room:1', 'data': number, 'id': 'id%d' % number})
+            assert answer['publish']['offset'] == number
+        again = await ann.ask(publish={'channel': 'room:1', 'data': 'again', 'id': 'id2'})
+        assert again['publish']['offset'] == 2 and again['publish']['repeated'], 'an id of the other service'
+        for tab in (ann, bob):
+            assert await tab.wait_for(100) == list(range(1, 101))
+            assert [message['offset'] for message in tab.messages] == list(range(1, 101))
+        assert ann.positions == bob.positions
+    asyncio.run(story())
+    metrics = one.request('GET', '/metrics')[1]
+    assert 'headroom_bus_redis_reading 1' in metrics and 'headroom_bus_redis_entries_total 100' in metrics
+    assert 'headroom_bus_redis_published_total 51' in metrics, 'each service counts its own'
+
+
+class Publisher(threading.Thread):
+    """Publishes numbers, each until one of the services acknowledges it."""
+
+    def __init__(self, buses):
+        super().__init__()
+        self.buses = buses
+        self.acknowledged = []
+
+    def run(self):
+        for number in range(MESSAGES):
+            while not self.publish(number):
+                continue
+            self.acknowledged.append(number)
+
+    def publish(self, number):
+        bus = self.buses[number % len(self.buses)]
+        body = {'channel': 'room:1', 'data': number, 'id': 'id%d' % number}
+        try:
+            return bus.request('POST', '/bus/publish', body, admin())[0] == 200
+        except OSError:
+            self.buses = [each for each in self.buses if each.daemon.running()]
+            return False
+
+
+async def follow(client, other, count):
+    """Reads until every message was handled; resumes at the other service when this one is gone."""
+    while len(client.messages) < count:
+        try:
+            client.keep(await client.receive())
+        except Exception:
+            client.bus = other
+            await client.open()
+            answer = await client.subscribe('room:1')
+            assert answer.get('recovered'), answer
+
+
+def test_a_service_that_is_killed_under_load_is_replaced_by_the_other_and_nothing_is_lost_or_handled_twice(servers):
+    one, two = services(servers, servers.redis(), connections_per_second=100000)
+
+    async def story():
+        clients = await opened(one, *('user%d' % number for number in range(CLIENTS)))
+        publisher = Publisher([one, two])
+        publisher.start()
+        following = asyncio.gather(*(follow(client, two, MESSAGES) for client in clients))
+        while len(publisher.acknowledged) < MESSAGES // 3:
+            await asyncio.sleep(0.01)
+        await asyncio.get_running_loop().run_in_executor(None, one.daemon.kill)
+        await following
+        await asyncio.get_running_loop().run_in_executor(None, publisher.join)
+        assert publisher.acknowledged == list(range(MESSAGES))
+        for client in clients:
+            assert client.bus is two and not client.lost
+            handled = [message['data'] for message in client.messages]
+            assert sorted(handled) == list(range(MESSAGES)), 'each once'
+            offsets = [message['offset'] for message in client.messages]
+            assert offsets == sorted(offsets), 'in order'
+    asyncio.run(story())
+
+
+def lose_end_of_log(redis, count):
+    """What a crash of the machine does that had not written the log's end yet."""
+    log, = (redis.folder / 'appendonlydir').glob('*.incr.aof')
+    content = log.read_bytes()
+    log.write_bytes(content[:-count])
+
+
+def test_after_a_crash_of_redis_nothing_new_is_taken_for_what_was_lost(servers):
+    redis = servers.redis(options=DURABLE)
+    one, two = services(servers, redis)
+
+    async def story():
+        ann, away = await opened(one, 'ann', 'away')
+        for number in range(20):
+            one.publish('room:1', number)
+        await ann.wait_for(20)
+        await away.wait_for(20)
+        before = dict(away.positions['room:1'])
+        assert before['offset'] == 20
+        away.socket.transport.abort()
+        redis.process.kill()
+        lose_end_of_log(redis, 2000)
+        redis.process.start()
+        offset = 0
+        while offset < 25:  # past the old offset; the first ones wait until Redis is back
+            offset = two.publish('room:1', 'new')['offset']
+        assert offset < 20 + 25, 'some of the old ones were lost'
+        while not ann.lost:
+            ann.keep(await ann.receive())
+        assert ann.lost[0]['epoch'] != before['epoch']
+        away.bus = two
+        await away.open()
+        answer = await away.subscribe('room:1')
+        assert answer.get('lost') and 'recovered' not in answer, 'the old offset is somebody else now'
+        assert answer['offset'] >= 25 and answer['epoch'] != before['epoch']
+        two.publish('room:1', 'the end')
+        for tab in (ann, away):
+            while tab.messages[-1]['data'] != 'the end':
+                tab.keep(await tab.receive())
+    asyncio.run(story())
+    for bus in (one, two):
+        assert 'headroom_bus_redis_epochs_total 1' in bus.request('GET', '/metrics')[1]
+
+
+def test_a_publisher_waits_while_redis_is_away_and_nobody_has_to_start_anything(servers):
+    redis = servers.redis(options=DURABLE)
+    bus, = services(servers, redis, 1)
+    bus.publish('room:1', 1)
+    redis.process.kill()
+    wait_until(lambda: not bus.status()['available'], 20, 'the loss to be seen')
+    assert 'redis://127.0.0.1' in bus.status()['problem']
+    answers = []
+    waiting = threading.Thread(target=lambda: answers.append(bus.publish('room:1', 2)))
+    waiting.start()
+    redis.process.start()
+    waiting.join(30)
+    assert answers and answers[0]['offset'] == 2
+    wait_until(lambda: bus.status()['available'], 20, 'it to be back')
+    assert bus.status()['problem'] == ''
+
+
+@pytest.mark.parametrize('options, remedy', [
+    (('--maxmemory', '100mb', '--maxmemory-policy', 'allkeys-lru'), 'set maxmemory-policy noeviction'),
+    (('--cluster-enabled', 'yes', '--cluster-port', free_port()), 'cluster-enabled no')])
+def test_a_server_that_can_not_keep_the_bus_is_refused_at_the_start(servers, options, remedy):
+    redis = servers.redis(options=options)
+    with pytest.raises(RuntimeError):
+        services(servers, redis, 1)
+    configuration = servers.folder / 'node0.toml'
+    done = subprocess.run([executable(), 'serve', '--config', configuration], capture_output=True, text=True, timeout=60)
+    assert done.returncode in (1, 2)
+    line, = done.stderr.splitlines()
+    assert line.startswith('headroom: [bus] url: redis://127.0.0.1:%d/0: ' % redis.port) and remedy in line
+    checked = run_headroom('bus', 'check', '--json', '--config', configuration, check=False)
+    assert checked.returncode == 1 and remedy in checked.stdout
+
+
+def test_the_password_is_neither_logged_nor_shown(servers):
+    secret = 'pass-word-of-the-node'
+    redis = servers.redis(password=secret)
+    bus, = services(servers, redis, 1)
+    bus.publish('room:1', 1)
+    found = run_headroom('bus', 'check', '--json', '--config', bus.configuration)
+    assert {'subject': '[bus] url', 'state': 'fine', 'text': 'the Redis server can keep the bus'} in found
+    redis.process.kill()
+    wait_until(lambda: bus.status()['problem'], 20, 'the loss to be seen')
+    told = str(bus.status()) + str(bus.request('GET', '/metrics')) + bus.daemon.tail(1000)
+    checked = run_headroom('bus', 'check', '--config', bus.configuration, check=False)
+    assert checked.returncode == 1
+    assert secret not in told + checked.stdout + checked.stderr
