@@ -1,13 +1,21 @@
 """The bus over a real PostgreSQL: what a transaction publishes is there when it commits, also after the service was killed."""
+import asyncio
 import contextlib
+import http.client
+import os
 import subprocess
+import threading
+import time
 
 import psycopg2
 import pytest
+import websockets
 
-from servers.bus import Bus, Tab
+from servers.bus import Bus, Tab, admin
 from servers.paths import executable
 from servers.process import wait_until
+
+OPEN_S = float(os.environ.get('HEADROOM_OPEN_SECONDS', '17'))  # more than the outbox fills one slot; 600 is the site's ten minutes
 
 
 @pytest.fixture
@@ -82,6 +90,139 @@ def test_a_killed_service_loses_nothing(servers, database):
             connection.commit()
         assert await tab.wait_for(4) == [1, 2, 3, 4]
     bus.play(story)
+
+
+def test_a_transaction_left_open_delays_nobody_and_its_message_still_comes(servers, database):
+    bus = Bus(servers, broker='postgresql', database=database % 'node')
+
+    async def story():
+        tab = Tab(bus, 'ann')
+        await tab.open()
+        await tab.subscribe('room:1')
+        with application(database) as left_open, application(database) as others:
+            publish(left_open, 'room:1', '"late"')
+            end = time.monotonic() + OPEN_S
+            count = 0
+            while time.monotonic() < end:
+                count += 1
+                publish(others, 'room:1', str(count))
+                others.commit()
+                assert (await tab.wait_for(count))[-1] == count
+                await asyncio.sleep(0.05)
+            left_open.commit()
+            assert await tab.wait_for(count + 1) == [*range(1, count + 1), 'late']
+    bus.play(story)
+
+
+class Follower(Tab):
+    """A client that goes to the other node when its own is gone, and must never be told of a loss."""
+
+    async def follow(self, nodes, channel):
+        self.bus = nodes[0]
+        self.moves = 0
+        while True:
+            try:
+                await self.open()
+                answer = await self.subscribe(channel)
+                assert self.moves == 0 or answer['recovered'], answer
+                while True:
+                    pushed = await self.receive(60)
+                    assert 'message' in pushed, pushed
+                    self.keep(pushed)
+            except (OSError, websockets.exceptions.WebSocketException):
+                self.bus = nodes[(nodes.index(self.bus) + 1) % len(nodes)]
+                self.moves += 1
+                await asyncio.sleep(0.05)
+
+
+class Publisher(threading.Thread):
+    """Publishes one after the other with ids; what is not acknowledged is sent again, to the other node."""
+
+    def __init__(self, nodes, name):
+        super().__init__(daemon=True)
+        self.nodes, self.prefix = nodes, name
+        self.acknowledged = []
+        self.ending = threading.Event()
+
+    def run(self):
+        number = 0
+        while not self.ending.wait(0.01):
+            number += 1
+            data = '%s-%d' % (self.prefix, number)
+            while not self.attempt(data):
+                self.nodes = self.nodes[1:] + self.nodes[:1]
+                time.sleep(0.05)
+            self.acknowledged.append(data)
+
+    def attempt(self, data):
+        try:
+            return self.nodes[0].request('POST', '/bus/publish', {'channel': 'room:1', 'data': data, 'id': data}, admin())[0] == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+
+def is_sequencer(node):
+    return 'headroom_bus_sequencer 1\n' in node.request('GET', '/metrics')[1]
+
+
+def sequencer_of(nodes):
+    return wait_until(lambda: [node for node in nodes if is_sequencer(node)], 20, 'a node that orders')[0]
+
+
+def test_another_node_takes_over_when_the_one_that_orders_is_killed_under_load(servers, database):
+    nodes = [Bus(servers, name=name, broker='postgresql', database=database % 'node') for name in ('one', 'two')]
+    rounds = 3
+
+    async def story():
+        followers = [Follower(nodes[0], 'user%d' % number) for number in range(10)]
+        following = [asyncio.create_task(each.follow(nodes[number % 2:] + nodes[:number % 2], 'room:1')) for number, each in enumerate(followers)]
+        publishers = [Publisher(nodes[number % 2:] + nodes[:number % 2], 'p%d' % number) for number in range(4)]
+
+        async def until(condition, what):
+            end = time.monotonic() + 60
+            while not condition():
+                assert time.monotonic() < end, what
+                for task in following:
+                    assert not task.done(), task.exception()
+                await asyncio.sleep(0.02)
+
+        def acknowledged():
+            return sum(len(each.acknowledged) for each in publishers)
+
+        await until(lambda: all(each.positions for each in followers), 'everybody has subscribed')
+        with application(database) as left_open:
+            publish(left_open, 'room:1', '"left open"')
+            for each in publishers:
+                each.start()
+            for _ in range(rounds):
+                before = acknowledged()
+                await until(lambda: acknowledged() > before + 100, 'messages are acknowledged')
+                killed = await asyncio.to_thread(sequencer_of, nodes)
+                killed.daemon.kill()
+                other, = (node for node in nodes if node is not killed)
+                await asyncio.to_thread(wait_until, lambda: is_sequencer(other), 20, 'the other node orders')
+                at_change = acknowledged()
+                await until(lambda: acknowledged() > at_change + 100, 'publishing goes on')
+                await asyncio.to_thread(killed.start)
+            for each in publishers:
+                each.ending.set()
+            for each in publishers:
+                await asyncio.to_thread(each.join, 60)
+            left_open.commit()
+        wanted = sorted([*(data for each in publishers for data in each.acknowledged), 'left open'])
+        await until(lambda: all(len(each.messages) >= len(wanted) for each in followers), 'everybody has everything')
+        for each in followers:
+            assert sorted(message['data'] for message in each.messages) == wanted, 'every acknowledged message, once'
+            offsets = [message['offset'] for message in each.messages]
+            assert offsets == list(range(1, len(wanted) + 1)), 'in order, without a gap'
+        assert sum(each.moves for each in followers) >= rounds
+        for task in following:
+            task.cancel()
+    nodes[0].play(story)
+    with contextlib.closing(psycopg2.connect(database % 'postgres')) as connection:
+        cursor = connection.cursor()
+        cursor.execute('SELECT term FROM headroom.leader')
+        assert cursor.fetchone()[0] >= rounds + 1
 
 
 def test_no_password_is_logged_or_answered(servers, database):
