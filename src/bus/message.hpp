@@ -32,8 +32,9 @@ constexpr std::size_t kMostPublicationIdBytes = 64;
 /// Offsets and command ids stay within what a JavaScript number holds exactly.
 constexpr std::uint64_t kMostInteger = (std::uint64_t{1} << 53U) - 1;
 
-/// Where in a channel's stream somebody is: after the message `offset`. Offsets begin at 1 and have no gaps;
-/// they are comparable within one epoch only. The position before all messages has offset 0.
+/// Where in a channel's stream somebody is: after the message `offset`. Offsets have no gaps, and are
+/// comparable within one epoch only. They begin at 1, the position before all messages having offset 0; a
+/// broker that forgets unused channels tells a later position for those that it does not know.
 struct Position {
   std::uint64_t offset = 0;
   std::string epoch;  ///< at most kMostEpochBytes of printable ASCII, without quote and backslash

@@ -65,6 +65,7 @@ struct PostgresBroker::Impl {
   void take(const StreamRow& row, const std::string& epoch, const Now& now);
   void lose(const Now& now);
   void refuse(std::int64_t ticket, Error error);
+  void keep_used(std::vector<std::string> doomed) const;
   void inquired(std::int64_t number, Result<HistoryPage> page);
   void inquire(Inquiry inquiry, const Now& now, Done<HistoryPage> done);
   PostgresEvents events();
@@ -116,7 +117,15 @@ PostgresEvents PostgresBroker::Impl::events() {
   told.inquired = [this](std::int64_t number, Result<HistoryPage> page) {
     post_to([number, page = std::move(page)](Impl& impl) { impl.inquired(number, page); });
   };
+  told.doomed = [this](std::vector<std::string> channels) {
+    post_to([channels = std::move(channels)](Impl& impl) { impl.keep_used(channels); });
+  };
   return told;
+}
+
+void PostgresBroker::Impl::keep_used(std::vector<std::string> doomed) const {
+  std::erase_if(doomed, [this](const std::string& channel) { return !subscribed.contains(channel); });
+  if (!doomed.empty()) client->keep(std::move(doomed));
 }
 
 /// Whoever listens compares its positions when the state becomes available again, so a history that is

@@ -21,6 +21,10 @@ struct PostgresBrokerOptions {
   /// How long the stream is kept for those who come back; never less than the window of repeats and the
   /// longest history of the rules.
   std::chrono::seconds retention{300};
+  /// What is remembered of a channel without messages is forgotten when none came for so long and no node
+  /// uses it, which each may say for `object_within`.
+  std::chrono::seconds forget_after{86'400};
+  std::chrono::seconds object_within{300};
   std::size_t queued_publishes = 20'000;
   std::size_t queued_inquiries = 50'000;
   std::chrono::milliseconds answer_within{10'000};
@@ -32,6 +36,7 @@ struct PostgresBrokerCounts {
   std::int64_t seq = 0;   ///< of the newest message it read
   std::uint64_t sequenced = 0;
   std::uint64_t emptied_slots = 0;
+  std::uint64_t forgotten_channels = 0;
   std::uint64_t losses = 0;  ///< of connections
   std::string problem;       ///< why it can't read or lead; empty
 };

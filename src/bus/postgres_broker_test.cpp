@@ -396,5 +396,79 @@ TEST(PostgresBroker, EmptiesOldSlotsOfTheStreamAndKeepsOffsetsGrowing) {
   EXPECT_TRUE(node.history("a", query)->lost) << "the messages after it are gone";
 }
 
+/// A channel whose messages were cleaned away, and that nobody has used since.
+void remember_old(SqlSession& session, const std::string& channel, int newest) {
+  session.run(fmt::format(
+      "INSERT INTO headroom.channel (channel, newest, at) VALUES ('{}', {}, now() - interval '1 day')",
+      channel, newest));
+}
+
+TEST(PostgresBroker, ForgetsChannelsThatNobodyUsesAndNeverGivesAnOffsetAgain) {
+  const PostgresDatabase database;
+  SqlSession session(database.url());
+  session.run("SELECT headroom.campaign('test', 300); SET idle_session_timeout = 0");
+  const auto forget = [&](int object_s) {
+    return session.run(fmt::format("SELECT headroom.forget_channels(1, 3600, {})", object_s)).front();
+  };
+  const auto newest = [&](const std::string& channel) {
+    return session.run(fmt::format("SELECT headroom.newest('{}')", channel)).front();
+  };
+  const auto publish = [&](const std::string& channel) {
+    session.run(fmt::format("SELECT headroom.publish('{}', '1')", channel));
+    session.run("SELECT headroom.sequence(1, 1000, true)");
+  };
+  remember_old(session, "old", 100);
+  remember_old(session, "kept", 70);
+  remember_old(session, "busy", 30);
+  session.run("INSERT INTO headroom.channel (channel, newest, at) VALUES ('young', 5000, now())");
+  EXPECT_EQ(forget(60), "0") << "now they are doomed";
+  EXPECT_THAT(session.run("SELECT * FROM headroom.doomed_channels() ORDER BY 1"),
+              ElementsAre("busy", "kept", "old"));
+  EXPECT_EQ(forget(60), "0") << "whoever uses one may still say so";
+  session.run("SELECT headroom.keep_channels('{kept,another}')");
+  publish("busy");
+  EXPECT_EQ(forget(0), "1");
+  EXPECT_THAT(session.run("SELECT channel FROM headroom.channel ORDER BY 1"),
+              ElementsAre("busy", "kept", "young"));
+  EXPECT_EQ(newest("busy"), "31");
+  EXPECT_EQ(newest("old"), "1024") << "beyond every offset that it ever gave";
+  EXPECT_EQ(newest("never used"), "1024");
+  publish("old");
+  publish("old");
+  EXPECT_EQ(newest("old"), "1026");
+  EXPECT_THAT(session.run("SELECT headroom.forget_channels(7, 0, 0)"), ElementsAre("0")) << "of another term";
+
+  PostgresNode node(database.url(), "one", rules());
+  node.start();
+  EXPECT_EQ(kept_after(node, "old", 1024), 2U);
+  EXPECT_EQ(kept_after(node, "old", 100), std::nullopt) << "told, though nothing was missed";
+  EXPECT_EQ(kept_after(node, "old", 99), std::nullopt);
+  EXPECT_EQ(kept_after(node, "kept", 70), 0U);
+}
+
+TEST(PostgresBroker, NeverForgetsAChannelThatANodeUses) {
+  const PostgresDatabase database;
+  SqlSession session(database.url());
+  remember_old(session, "used", 100);
+  remember_old(session, "unused", 200);
+  PostgresBrokerOptions options;
+  options.forget_after = std::chrono::seconds{3600};
+  options.object_within = std::chrono::seconds{5};
+  PostgresNode leader(database.url(), "one", rules(), options);
+  leader.start();
+  PostgresNode node(database.url(), "two", rules(), options);
+  node.start();
+  EXPECT_EQ(node.subscribe("used").offset, 100U);
+  ASSERT_TRUE(node.run_until([&] {
+    return leader.broker().counts().forgotten_channels + node.broker().counts().forgotten_channels == 1;
+  }));
+  EXPECT_THAT(session.run("SELECT channel FROM headroom.channel"), ElementsAre("used"));
+  EXPECT_EQ(node.subscribe("unused").offset, 1024U);
+  session.run("SELECT headroom.publish('used', '1'), headroom.publish('unused', '2')");
+  ASSERT_TRUE(node.run_until([&] { return node.count("used") + node.count("unused") == 2; }));
+  EXPECT_EQ(node.subscribe("used").offset, 101U) << "it goes on";
+  EXPECT_EQ(node.subscribe("unused").offset, 1025U);
+}
+
 }  // namespace
 }  // namespace headroom::bus

@@ -99,20 +99,58 @@ void Sequencer::lost() {
 // ---------------------------------------------------------------------------------------------------------
 
 std::optional<Question> Keeper::next(PostgresTime now, std::int64_t term) {
+  if (!kept_.empty()) {
+    asked_ = Work::kObject;
+    return Question{"SELECT headroom.keep_channels($1)", {array_literal(std::exchange(kept_, {}))}};
+  }
+  if (now >= look_at_) {
+    constexpr int kLooks = 5;  // until it is too late
+    look_at_ = now + std::chrono::milliseconds(times_.object_within) / kLooks;
+    asked_ = Work::kLook;
+    return Question{"SELECT headroom.doomed_channels()", {}};
+  }
   if (term == 0 || now < at_) return std::nullopt;
   at_ = now + kCleanEvery;
-  if (turn_ == Turn::kOutbox) return Question{"SELECT headroom.clean_outbox($1)", {std::to_string(term)}};
-  return Question{"SELECT headroom.clean_stream($1, $2)",
-                  {std::to_string(term), std::to_string(retention_s_)}};
+  asked_ = turn_;
+  return clean(term);
 }
 
-void Keeper::answered(PostgresTime now, const Result<PostgresRows>& rows) {
-  if (rows && is_shape(*rows, 1) && number_in(rows->front().front()) > 0) {
-    ++emptied_;
-    at_ = now;
-    return;
+Question Keeper::clean(std::int64_t term) const {
+  const std::string own_term = std::to_string(term);
+  if (turn_ == Work::kOutbox) return {"SELECT headroom.clean_outbox($1)", {own_term}};
+  if (turn_ == Work::kStream)
+    return {"SELECT headroom.clean_stream($1, $2)", {own_term, std::to_string(times_.retention.count())}};
+  return {
+      "SELECT headroom.forget_channels($1, $2, $3)",
+      {own_term, std::to_string(times_.forget_after.count()), std::to_string(times_.object_within.count())}};
+}
+
+std::vector<std::string> Keeper::answered(PostgresTime now, const Result<PostgresRows>& rows) {
+  std::vector<std::string> doomed;
+  if (asked_ == Work::kObject) return doomed;
+  if (asked_ == Work::kLook) {
+    if (!rows || !is_shape(*rows, 1)) return doomed;
+    for (const auto& row : *rows) doomed.push_back(row.front().value_or(""));
+    return doomed;
   }
-  turn_ = turn_ == Turn::kOutbox ? Turn::kStream : Turn::kOutbox;
+  const auto done =
+      rows && is_shape(*rows, 1) ? static_cast<std::uint64_t>(number_in(rows->front().front())) : 0;
+  if (done > 0) {
+    (asked_ == Work::kChannels ? forgotten_ : emptied_) += done;
+    at_ = now;
+    return doomed;
+  }
+  turn_ = turn_ == Work::kOutbox ? Work::kStream : turn_ == Work::kStream ? Work::kChannels : Work::kOutbox;
+  return doomed;
+}
+
+void Keeper::keep(const std::vector<std::string>& channels) {
+  kept_.insert(kept_.end(), channels.begin(), channels.end());
+}
+
+PostgresTime Keeper::wake_at(std::int64_t term) const {
+  if (!kept_.empty()) return {};
+  return term == 0 ? look_at_ : std::min(look_at_, at_);
 }
 
 // Reader

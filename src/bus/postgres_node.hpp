@@ -4,7 +4,7 @@
 // its own, gives the next statement that is due there and is given its answer.
 //
 //   Sequencer   campaigns; while it leads, gives offsets to what became visible
-//   Keeper      while the node leads, empties slots that nobody needs
+//   Keeper      while the node leads, empties slots and forgets channels that nobody needs
 //   Reader      reads the stream once for the node, and proves after each loss that it is the same
 //   Writer      publishes what the node's clients publish, in groups
 //   Inquirer    positions and histories
@@ -89,20 +89,40 @@ class Sequencer final {
   std::string problem_;
 };
 
+/// How long what is kept in the database.
+struct KeeperTimes {
+  std::chrono::seconds retention{300};  ///< of the stream, at least
+  /// A channel without messages is forgotten when none came for so long and no node uses it.
+  std::chrono::seconds forget_after{86'400};
+  /// In which every node may say that it does.
+  std::chrono::seconds object_within{300};
+};
+
 class Keeper final {
  public:
-  explicit Keeper(std::int64_t retention_s) : retention_s_(retention_s) {}
+  explicit Keeper(const KeeperTimes& times) : times_(times) {}
+
   [[nodiscard]] std::optional<Question> next(PostgresTime now, std::int64_t term);
-  void answered(PostgresTime now, const Result<sql::PostgresRows>& rows);
-  [[nodiscard]] PostgresTime wake_at() const { return at_; }
+  /// Gives channels that will be forgotten: the node keeps those that it uses.
+  [[nodiscard]] std::vector<std::string> answered(PostgresTime now, const Result<sql::PostgresRows>& rows);
+  void keep(const std::vector<std::string>& channels);
+  [[nodiscard]] PostgresTime wake_at(std::int64_t term) const;
   [[nodiscard]] std::uint64_t emptied() const { return emptied_; }
+  [[nodiscard]] std::uint64_t forgotten() const { return forgotten_; }
 
  private:
-  enum class Turn : std::uint8_t { kOutbox, kStream };
-  std::int64_t retention_s_;
+  /// What is done in turn while the node leads, and what every node does.
+  enum class Work : std::uint8_t { kOutbox, kStream, kChannels, kLook, kObject };
+  [[nodiscard]] Question clean(std::int64_t term) const;
+
+  KeeperTimes times_;
   PostgresTime at_{};
-  Turn turn_ = Turn::kOutbox;
+  PostgresTime look_at_{};
+  Work turn_ = Work::kOutbox;
+  Work asked_ = Work::kOutbox;
+  std::vector<std::string> kept_;
   std::uint64_t emptied_ = 0;
+  std::uint64_t forgotten_ = 0;
 };
 
 /// One row of the stream; without data it repeats the message at its offset.

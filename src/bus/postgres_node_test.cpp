@@ -80,14 +80,40 @@ TEST(Sequencer, CampaignsUntilItLeadsAndLeavesWhenItIsFenced) {
 }
 
 TEST(Keeper, CleansOnlyWhileItsNodeLeads) {
-  Keeper keeper(300);
+  Keeper keeper({300s, 86'400s, 300s});
+  EXPECT_THAT(keeper.next(kStart, 0)->statement, HasSubstr("doomed_channels")) << "every node looks";
+  EXPECT_THAT(keeper.answered(kStart, PostgresRows{}), IsEmpty());
   EXPECT_FALSE(keeper.next(kStart, 0));
   EXPECT_THAT(keeper.next(kStart, 3)->statement, HasSubstr("clean_outbox"));
-  keeper.answered(kStart, one("1"));
+  (void)keeper.answered(kStart, one("1"));
   EXPECT_THAT(keeper.next(kStart, 3)->statement, HasSubstr("clean_outbox")) << "there may be another slot";
-  keeper.answered(kStart, one("0"));
+  (void)keeper.answered(kStart, one("0"));
   EXPECT_FALSE(keeper.next(kStart + 1s, 3));
   EXPECT_THAT(keeper.next(kStart + 2s, 3)->statement, HasSubstr("clean_stream"));
+  (void)keeper.answered(kStart + 2s, one("0"));
+  const auto question = keeper.next(kStart + 4s, 3);
+  ASSERT_TRUE(question);
+  EXPECT_THAT(question->statement, HasSubstr("forget_channels"));
+  EXPECT_THAT(question->parameters, ElementsAre("3", "86400", "300"));
+  (void)keeper.answered(kStart + 4s, one("12"));
+  EXPECT_EQ(keeper.forgotten(), 12U);
+  EXPECT_EQ(keeper.emptied(), 1U);
+}
+
+TEST(Keeper, ObjectsInTimeForWhatItsNodeUses) {
+  Keeper keeper({300s, 86'400s, 300s});
+  ASSERT_TRUE(keeper.next(kStart, 0));
+  EXPECT_THAT(keeper.answered(kStart, PostgresRows{{"a"}, {"b"}}), ElementsAre("a", "b"));
+  EXPECT_EQ(keeper.wake_at(0), kStart + 60s) << "five times until they are forgotten";
+  keeper.keep({"b"});
+  EXPECT_LT(keeper.wake_at(0), kStart);
+  const auto question = keeper.next(kStart, 0);
+  ASSERT_TRUE(question);
+  EXPECT_THAT(question->statement, HasSubstr("keep_channels"));
+  EXPECT_THAT(question->parameters, ElementsAre("{\"b\"}"));
+  EXPECT_THAT(keeper.answered(kStart, broken()), IsEmpty());
+  EXPECT_FALSE(keeper.next(kStart + 59s, 0));
+  EXPECT_THAT(keeper.next(kStart + 60s, 0)->statement, HasSubstr("doomed_channels"));
 }
 
 PostgresRows state_rows(const std::string& epoch, const std::string& seq, const std::string& proven) {

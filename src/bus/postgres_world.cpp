@@ -69,9 +69,9 @@ PostgresDatabase::PostgresDatabase(testing::PostgresServer& server) : server_(se
   SqlSession(url()).run("SET client_min_messages = warning;" + postgres_schema());
 }
 
-PostgresNode::PostgresNode(const std::string& url, const std::string& name, const ChannelRules& rules)
+PostgresNode::PostgresNode(const std::string& url, const std::string& name, const ChannelRules& rules,
+                           PostgresBrokerOptions options)
     : BrokerNode([&](const HubThread::Post& post) {
-        PostgresBrokerOptions options;
         options.url = url;
         options.node = name;
         return std::move(PostgresBroker::make(std::move(options), rules, post).value());

@@ -51,7 +51,8 @@ class PostgresDatabase final {
 /// A node on a database.
 class PostgresNode final : public BrokerNode {
  public:
-  PostgresNode(const std::string& url, const std::string& name, const ChannelRules& rules);
+  PostgresNode(const std::string& url, const std::string& name, const ChannelRules& rules,
+               PostgresBrokerOptions options = {});
   [[nodiscard]] PostgresBroker& broker() { return static_cast<PostgresBroker&>(BrokerNode::broker()); }
 };
 

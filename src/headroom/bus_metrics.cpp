@@ -63,6 +63,8 @@ std::string bus_metrics(const bus::HubCounts& counts, const bus::MemoryCounts& m
                postgres->term > 0 ? 1 : 0);
     text.counter("sequenced_total", "Messages that this node gave their offsets.", postgres->sequenced);
     text.counter("emptied_slots_total", "Slots of old messages that it emptied.", postgres->emptied_slots);
+    text.counter("forgotten_channels_total", "Channels that it forgot, since nobody used them.",
+                 postgres->forgotten_channels);
     text.counter("database_losses_total", "Connections to PostgreSQL that were lost.", postgres->losses);
   }
   if (redis) {

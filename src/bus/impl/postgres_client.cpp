@@ -1,6 +1,7 @@
 #include "bus/impl/postgres_client.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace headroom::bus {
@@ -54,7 +55,7 @@ PostgresClient::PostgresClient(const PostgresBrokerOptions& options, Connections
       all_{&connections_.sequencer, &connections_.keeper, &connections_.reader, &connections_.writer,
            &connections_.inquirer},
       sequencer_(options.node, options.retention.count()),
-      keeper_(options.retention.count()),
+      keeper_({options.retention, options.forget_after, options.object_within}),
       writer_([this](std::int64_t ticket, Error error) { events_.refused(ticket, std::move(error)); }),
       inquirer_([this](std::int64_t number, Result<HistoryPage> page) {
         events_.inquired(number, std::move(page));
@@ -79,6 +80,13 @@ void PostgresClient::publish(Ticketed publication) {
 void PostgresClient::inquire(Inquiry inquiry) {
   const std::lock_guard lock(mutex_);
   inquiries_.push_back(std::move(inquiry));
+  waker_.wake();
+}
+
+void PostgresClient::keep(std::vector<std::string> channels) {
+  const std::lock_guard lock(mutex_);
+  kept_.insert(kept_.end(), std::make_move_iterator(channels.begin()),
+               std::make_move_iterator(channels.end()));
   waker_.wake();
 }
 
@@ -109,8 +117,10 @@ void PostgresClient::take_orders() {
   const std::lock_guard lock(mutex_);
   for (Ticketed& publication : publishes_) writer_.add(std::move(publication));
   for (Inquiry& inquiry : inquiries_) inquirer_.add(std::move(inquiry));
+  keeper_.keep(kept_);
   publishes_.clear();
   inquiries_.clear();
+  kept_.clear();
 }
 
 void PostgresClient::advance(PostgresTime now) {
@@ -137,7 +147,10 @@ void PostgresClient::advance_sequencer(PostgresTime now) {
 
 void PostgresClient::advance_keeper(PostgresTime now) {
   PostgresListener& connection = connections_.keeper;
-  if (const auto answer = connection.take_answer()) keeper_.answered(now, *answer);
+  if (const auto answer = connection.take_answer()) {
+    std::vector<std::string> doomed = keeper_.answered(now, *answer);
+    if (!doomed.empty()) events_.doomed(std::move(doomed));
+  }
   if (connection.is_free()) ask(connection, now, keeper_.next(now, sequencer_.term()));
 }
 
@@ -198,6 +211,7 @@ void PostgresClient::remember() {
   counts_.seq = reader_.seq();
   counts_.sequenced = sequencer_.sequenced();
   counts_.emptied_slots = keeper_.emptied();
+  counts_.forgotten_channels = keeper_.forgotten();
   counts_.losses = connections_.reader.losses();
   counts_.problem = !connections_.reader.problem().empty() ? connections_.reader.problem()
                     : !reader_.problem().empty()           ? reader_.problem()
@@ -210,7 +224,7 @@ PostgresTime PostgresClient::wake_at(PostgresTime now) const {
   for (const PostgresListener* connection : all_) at = std::min(at, connection->wake_at());
   if (connections_.sequencer.is_free()) at = std::min(at, sequencer_.wake_at());
   if (may_read()) at = std::min(at, reader_.wake_at());
-  if (connections_.keeper.is_free() && sequencer_.term() != 0) at = std::min(at, keeper_.wake_at());
+  if (connections_.keeper.is_free()) at = std::min(at, keeper_.wake_at(sequencer_.term()));
   return at;
 }
 

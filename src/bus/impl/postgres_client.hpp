@@ -23,6 +23,7 @@ struct PostgresEvents {
   std::function<void()> lost;  ///< the reader's connection
   std::function<void(std::int64_t ticket, Error error)> refused;
   std::function<void(std::int64_t number, Result<HistoryPage> page)> inquired;
+  std::function<void(std::vector<std::string> channels)> doomed;  ///< see Keeper
 };
 
 /// Threads: made, called and ended by one, which is not its own.
@@ -38,6 +39,8 @@ class PostgresClient final {
   void start();
   void publish(Ticketed publication);
   void inquire(Inquiry inquiry);
+  /// Channels that are not to be forgotten.
+  void keep(std::vector<std::string> channels);
   /// News are told only while few are on their way, so that a slow hub is not flooded.
   void news_taken();
   [[nodiscard]] PostgresBrokerCounts counts() const;
@@ -81,6 +84,7 @@ class PostgresClient final {
   mutable std::mutex mutex_;  ///< of what follows
   std::vector<Ticketed> publishes_;
   std::vector<Inquiry> inquiries_;
+  std::vector<std::string> kept_;
   PostgresBrokerCounts counts_;
 
   std::thread thread_;

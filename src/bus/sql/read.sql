@@ -8,16 +8,19 @@ BEGIN
     (SELECT generation FROM headroom.leader));
 END $$;
 
--- The newest offset of a channel; 0 of one that has none.
+-- The newest offset of a channel; of one that has none, or was forgotten, that after which it begins.
 CREATE OR REPLACE FUNCTION headroom.newest(of_channel text) RETURNS bigint
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off
 AS $$
 BEGIN
-  RETURN greatest(
-    (SELECT s.channel_offset FROM headroom.stream s WHERE s.channel = of_channel AND s.data IS NOT NULL
-     ORDER BY s.channel_offset DESC LIMIT 1),
-    (SELECT c.newest FROM headroom.channel c WHERE c.channel = of_channel), 0);
+  -- One statement, and so one snapshot: it sees the channel, or what forgetting it left.
+  RETURN coalesce(
+    greatest(
+      (SELECT s.channel_offset FROM headroom.stream s WHERE s.channel = of_channel AND s.data IS NOT NULL
+       ORDER BY s.channel_offset DESC LIMIT 1),
+      (SELECT c.newest FROM headroom.channel c WHERE c.channel = of_channel)),
+    (SELECT o.channel_offset FROM headroom.origin o));
 END $$;
 
 -- What a node reads as it starts and after each loss of its connection. `proven` is false when the row that

@@ -4,6 +4,7 @@ GRANT EXECUTE ON FUNCTION headroom.publish(text, text, text), headroom.publish(t
 TO headroom_publisher, headroom_node;
 GRANT EXECUTE ON FUNCTION headroom.accept, headroom.epoch, headroom.node_state, headroom.break_history,
   headroom.poll, headroom.positions, headroom.history, headroom.campaign, headroom.sequence,
-  headroom.clean_outbox, headroom.clean_stream
+  headroom.clean_outbox, headroom.clean_stream, headroom.forget_channels, headroom.doomed_channels,
+  headroom.keep_channels
 TO headroom_node;
 RESET ROLE;

@@ -180,7 +180,8 @@ BEGIN
     EXECUTE format(
       'INSERT INTO headroom.channel AS c (channel, newest, at)'
       ' SELECT channel, max(channel_offset), max(at) FROM headroom.%I WHERE data IS NOT NULL GROUP BY channel'
-      ' ON CONFLICT (channel) DO UPDATE SET newest = greatest(c.newest, excluded.newest), at = excluded.at',
+      ' ON CONFLICT (channel) DO UPDATE SET newest = greatest(c.newest, excluded.newest), at = excluded.at,'
+      ' doomed = false',
       'stream_' || slot);
     CONTINUE WHEN NOT headroom.lock_slot('stream_' || slot) OR NOT headroom.lock_slot('batch_' || slot);
     EXECUTE format('TRUNCATE headroom.%I, headroom.%I', 'stream_' || slot, 'batch_' || slot);
@@ -188,3 +189,63 @@ BEGIN
   END LOOP;
   RETURN 0;
 END $$;
+
+-- Forgets channels without messages: those that were doomed `object_s` ago and to which nobody objected; when
+-- there are none, dooms others that had no message for `unused_s`, a bounded number of them. Answers how many
+-- it forgot.
+CREATE OR REPLACE FUNCTION headroom.forget_channels(own_term bigint, unused_s integer, object_s integer) RETURNS integer
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+AS $$
+DECLARE
+  most CONSTANT integer := 5000;
+  forgotten integer;
+  highest bigint;
+BEGIN
+  PERFORM FROM headroom.leader WHERE term = own_term;
+  IF NOT FOUND THEN
+    RETURN 0;
+  END IF;
+  -- Those that got a message since are in the stream.
+  WITH used AS (
+    UPDATE headroom.channel c SET doomed = false, at = clock_timestamp()
+    WHERE c.doomed AND c.at < clock_timestamp() - make_interval(secs => object_s)
+      AND EXISTS (SELECT FROM headroom.stream s WHERE s.channel = c.channel AND s.data IS NOT NULL)),
+  gone AS (
+    DELETE FROM headroom.channel c
+    WHERE c.doomed AND c.at < clock_timestamp() - make_interval(secs => object_s)
+      AND NOT EXISTS (SELECT FROM headroom.stream s WHERE s.channel = c.channel AND s.data IS NOT NULL)
+    RETURNING c.newest)
+  SELECT count(*), max(g.newest) INTO forgotten, highest FROM gone g;
+  IF highest > (SELECT o.channel_offset FROM headroom.origin o) THEN
+    UPDATE headroom.origin SET channel_offset = headroom.power_of_two(highest);
+  END IF;
+  IF forgotten = 0 AND NOT EXISTS (SELECT FROM headroom.channel c WHERE c.doomed) THEN
+    UPDATE headroom.channel c SET doomed = true, at = clock_timestamp()
+    WHERE c.channel IN (SELECT u.channel FROM headroom.channel u
+                        WHERE NOT u.doomed AND u.at < clock_timestamp() - make_interval(secs => unused_s)
+                        ORDER BY u.at LIMIT most);
+  END IF;
+  RETURN forgotten;
+END $$;
+
+-- Of 1,024 and its doubles the first that is not below a number.
+CREATE OR REPLACE FUNCTION headroom.power_of_two(number bigint) RETURNS bigint
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  power bigint := 1024;
+BEGIN
+  WHILE power < number LOOP
+    power := power * 2;
+  END LOOP;
+  RETURN power;
+END $$;
+
+-- What will be forgotten, and a node's objection.
+CREATE OR REPLACE FUNCTION headroom.doomed_channels() RETURNS SETOF text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+AS 'SELECT c.channel FROM headroom.channel c WHERE c.doomed';
+
+CREATE OR REPLACE FUNCTION headroom.keep_channels(used text[]) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+AS 'UPDATE headroom.channel SET doomed = false, at = clock_timestamp() WHERE doomed AND channel = ANY (used)';

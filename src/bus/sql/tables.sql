@@ -3,6 +3,7 @@
 -- batch    how far the sequencer has read, as snapshots: appended, never updated, since an old open
 --          transaction would keep every version of an updated row
 -- channel  the newest offset of channels whose messages are gone
+-- origin   after which offset a channel begins that none of them knows
 -- leader   who is sequencer: one row, which no publisher ever touches
 --
 -- outbox, stream and batch are lists of partitions ("slots") that time fills in turn; a slot is emptied as a
@@ -70,6 +71,18 @@ CREATE TABLE IF NOT EXISTS headroom.channel (
   newest bigint NOT NULL,
   at timestamptz NOT NULL
 ) WITH (fillfactor = 80);
+
+-- A channel that nobody uses is forgotten in two steps: first it is doomed, and every node may object.
+ALTER TABLE headroom.channel ADD COLUMN IF NOT EXISTS doomed boolean NOT NULL DEFAULT false;
+CREATE INDEX IF NOT EXISTS channel_doomed ON headroom.channel (doomed, at);
+
+-- Never below an offset of a channel that was forgotten, so that one that comes back uses none again. It
+-- doubles when it has to grow: whoever waits in a channel that never had a message is told of a loss then.
+CREATE TABLE IF NOT EXISTS headroom.origin (
+  only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
+  channel_offset bigint NOT NULL DEFAULT 0
+);
+INSERT INTO headroom.origin DEFAULT VALUES ON CONFLICT DO NOTHING;
 
 CREATE TABLE IF NOT EXISTS headroom.leader (
   only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
