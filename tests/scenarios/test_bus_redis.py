@@ -57,7 +57,7 @@ def test_what_is_published_at_either_service_reaches_the_clients_of_both(servers
             assert await tab.wait_for(100) == list(range(1, 101))
             assert [message['offset'] for message in tab.messages] == list(range(1, 101))
         assert ann.positions == bob.positions
-    asyncio.run(story())
+    one.play(story)
     metrics = one.request('GET', '/metrics')[1]
     assert 'headroom_bus_redis_reading 1' in metrics and 'headroom_bus_redis_entries_total 100' in metrics
     assert 'headroom_bus_redis_published_total 51' in metrics, 'each service counts its own'
@@ -119,7 +119,7 @@ def test_a_service_that_is_killed_under_load_is_replaced_by_the_other_and_nothin
             assert sorted(handled) == list(range(MESSAGES)), 'each once'
             offsets = [message['offset'] for message in client.messages]
             assert offsets == sorted(offsets), 'in order'
-    asyncio.run(story())
+    one.play(story)
 
 
 def lose_end_of_log(redis, count):
@@ -161,7 +161,7 @@ def test_after_a_crash_of_redis_nothing_new_is_taken_for_what_was_lost(servers):
         for tab in (ann, away):
             while tab.messages[-1]['data'] != 'the end':
                 tab.keep(await tab.receive())
-    asyncio.run(story())
+    one.play(story)
     for bus in (one, two):
         assert 'headroom_bus_redis_epochs_total 1' in bus.request('GET', '/metrics')[1]
 
