@@ -60,11 +60,11 @@ def block(recorder, *arguments):
 
 
 def wait_for_sessions(recorder, number):
-    """The tree, as soon as it has so many and the calls of those that wait are known: running calls are read before the database
-    is asked, so one that began in between is seen at the next look."""
+    """The tree, as soon as it has so many and the calls of those that wait are known with their names: running calls are read before
+    the database is asked, so one that began in between, or was not named yet, is seen at the next look."""
     def enough():
         view = block(recorder)
-        known = all(session['call'] for session in view['sessions'] if session['depth'])
+        known = all(method_of(session) for session in view['sessions'] if session['depth'])
         return view if len(view['sessions']) == number and known else None
     return wait_until(enough, 20, '%d sessions in the tree' % number)
 
