@@ -1,6 +1,7 @@
 """Files that Headroom hands out, opened by the tools and schemas that they are made for."""
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -23,3 +24,11 @@ def export(store):
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout
     return run
+
+
+@pytest.fixture(scope='session')
+def pictures():
+    """Where a person may look at what a tool made of a file."""
+    folder = Path(os.environ.get('HEADROOM_TEST_LOGS', '/tmp')) / 'formats'
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

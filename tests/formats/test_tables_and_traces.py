@@ -1,9 +1,11 @@
-"""CSV by Python's reader; OTLP by the rules of its specification."""
+"""CSV by Python's reader; OTLP by the rules of its specification, and by OpenTelemetry's own schema."""
 import csv
 import io
 import json
 import os
+import subprocess
 import sys
+from pathlib import Path
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -29,6 +31,13 @@ def test_traces_keep_the_rules_of_otlp(export):
     roots = [span for span in spans if 'parentSpanId' not in span]
     assert {span['name'] for span in roots} == {'model.sale.sale.read', 'model.sale.sale.write', 'model.party.party.search'}
     check_request(json.loads(export('7b', '--format', 'otlp-json')))
+
+
+def test_the_schema_of_opentelemetry_knows_every_field_and_value_of_the_traces(export):
+    request = json.loads(export('shop/71', '--format', 'otlp-json'))
+    read = subprocess.run(['node', Path(__file__).with_name('otlp.mjs')], input=json.dumps(request), capture_output=True, text=True,
+        check=True, timeout=60)
+    assert json.loads(read.stdout) == request
 
 
 def test_the_default_is_speedscope_and_a_file_on_its_own(export):
