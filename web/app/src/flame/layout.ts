@@ -31,7 +31,7 @@ export interface Layout {
 /** Cost: O(n) and the sorting of siblings. */
 export function layout(nodes: { parent: readonly number[]; self_ns: readonly number[] }): Layout {
   const size = nodes.parent.length
-  const parent = Int32Array.from(nodes.parent)
+  const parent = new Int32Array(nodes.parent)
   const length = totals(parent, nodes.self_ns)
   const order = levelOrder(parent, length)
   const start = new Float64Array(size)
@@ -45,11 +45,11 @@ export function layout(nodes: { parent: readonly number[]; self_ns: readonly num
     next[node] = start[node]!
     level[node] = level[above]! + 1
   }
-  return { size, total: length[0] ?? 0, start, length, level, parent, order, ...levels(level) }
+  return { size, total: length[0] ?? 0, start, length, level, parent, order, ...levels(order, level) }
 }
 
 function totals(parent: Int32Array, self: readonly number[]): Float64Array {
-  const length = Float64Array.from(self)
+  const length = new Float64Array(self)
   for (let node = length.length - 1; node > 0; node -= 1) length[parent[node]!]! += length[node]!
   return length
 }
@@ -89,12 +89,12 @@ function sortByLength(order: Int32Array, first: number, end: number, length: Flo
   }
 }
 
-/** How deep it is, and where each level begins in the order. */
-function levels(level: Uint16Array): { depth: number; from: Int32Array } {
-  const depth = level.reduce((most, one) => Math.max(most, one), 0) + 1
+/** How deep it is, and where each level begins in the order, which goes level by level. */
+function levels(order: Int32Array, level: Uint16Array): { depth: number; from: Int32Array } {
+  const size = order.length
+  const depth = size === 0 ? 1 : level[order[size - 1]!]! + 1
   const from = new Int32Array(depth + 1)
-  for (const one of level) from[one + 1]! += 1
-  for (let i = 0; i < depth; i += 1) from[i + 1]! += from[i]!
+  for (let i = 0; i < size; i += 1) from[level[order[i]!]! + 1] = i + 1
   return { depth, from }
 }
 
