@@ -16,9 +16,9 @@ constexpr std::uint64_t kMostPages = 100;  // of one look
 
 }  // namespace
 
-OtlpExporter::OtlpExporter(const OtlpSection& section, StorePool& store, HttpTarget target, base::UtcTime now)
+OtlpExporter::OtlpExporter(const OtlpSection& section, StorePool& store, HttpSender sender, base::UtcTime now)
     : store_(store),
-      target_(std::move(target)),
+      sender_(std::move(sender)),
       resource_{section.service, std::string(kVersion)},
       queue_(static_cast<std::size_t>(section.queue), now) {}
 
@@ -26,12 +26,15 @@ Result<std::unique_ptr<OtlpExporter>> OtlpExporter::create(const OtlpSection& se
                                                            base::UtcTime now) {
   auto target = parse_http_target(section.endpoint);
   if (!target) return fail(std::move(target.error()).within("[otlp] endpoint"));
-  std::unique_ptr<OtlpExporter> exporter(new OtlpExporter(section, store, std::move(*target), now));
-  if (section.header.empty()) return exporter;
-  auto header = parse_http_header(section.header);
-  if (!header) return fail(std::move(header.error()).within("[otlp] header"));
-  exporter->header_ = std::move(*header);
-  return exporter;
+  std::optional<HttpHeader> header;
+  if (!section.header.empty()) {
+    auto parsed = parse_http_header(section.header);
+    if (!parsed) return fail(std::move(parsed.error()).within("[otlp] header"));
+    header = std::move(*parsed);
+  }
+  auto sender = HttpSender::create(std::move(*target), std::move(header), section.ca_file);
+  if (!sender) return fail(std::move(sender.error()).within("[otlp] ca_file"));
+  return std::unique_ptr<OtlpExporter>(new OtlpExporter(section, store, std::move(*sender), now));
 }
 
 Result<void> OtlpExporter::look() {
@@ -56,7 +59,7 @@ OtlpOutcome OtlpExporter::post(const perf::Batch& batch) const {
   std::map<std::uint64_t, perf::StatementInfo> statements;
   for (const perf::StatementInfo& info : batch.statements) statements.emplace(info.fingerprint, info);
   const std::string body = perf::to_otlp_json(batch.calls, statements, resource_);
-  const auto answer = post_json(target_, header_ ? &*header_ : nullptr, body, kTimeout);
+  const auto answer = sender_.post_json(body, kTimeout);
   if (answer) return otlp_outcome(answer->status, answer->retry_after, answer->body);
   OtlpOutcome outcome;
   outcome.error = answer.error().message();

@@ -4,7 +4,6 @@
 
 #include <memory>
 #include <mutex>
-#include <optional>
 
 #include "base/result.hpp"
 #include "headroom/otlp_http.hpp"
@@ -22,7 +21,7 @@ class OtlpExporter final {
   /// Of one request; a turn begins none after it, so that the service stops in time.
   static constexpr std::chrono::seconds kTimeout{3};
 
-  /// Errors: invalid_argument (endpoint or header can't be read).
+  /// Errors: invalid_argument (endpoint, header or CA file can't be read).
   [[nodiscard]] static base::Result<std::unique_ptr<OtlpExporter>> create(const OtlpSection& section,
                                                                           StorePool& store,
                                                                           base::UtcTime now);
@@ -35,7 +34,7 @@ class OtlpExporter final {
   [[nodiscard]] std::size_t queued() const;
 
  private:
-  OtlpExporter(const OtlpSection& section, StorePool& store, HttpTarget target, base::UtcTime now);
+  OtlpExporter(const OtlpSection& section, StorePool& store, HttpSender sender, base::UtcTime now);
 
   [[nodiscard]] base::Result<void> look();
   /// Sends one batch; false when there is nothing to send or it was not taken.
@@ -43,8 +42,7 @@ class OtlpExporter final {
   [[nodiscard]] OtlpOutcome post(const perf::Batch& batch) const;
 
   StorePool& store_;
-  HttpTarget target_;
-  std::optional<HttpHeader> header_;
+  HttpSender sender_;
   perf::OtlpResource resource_;
   mutable std::mutex mutex_;  ///< over the queue
   OtlpQueue queue_;

@@ -24,22 +24,21 @@ Result<HttpTarget> parse_http_target(std::string_view url) {
     return fail(ErrorCode::kInvalidArgument,
                 fmt::format("'{:.60}': {}; expected http://host:4318/v1/traces", url, why));
   };
-  constexpr std::string_view kScheme = "http://";
-  if (url.starts_with("https://")) return wrong("TLS is left to a collector on this machine");
-  if (!url.starts_with(kScheme)) return wrong("no http:// URL");
+  HttpTarget target;
+  target.tls = url.starts_with("https://");
+  if (!target.tls && !url.starts_with("http://")) return wrong("no http:// or https:// URL");
   if (!is_plain(url)) return wrong("blanks or control characters in it");
-  url.remove_prefix(kScheme.size());
+  url.remove_prefix(url.find("//") + 2);
   const std::size_t slash = std::min(url.find('/'), url.size());
   std::string_view authority = url.substr(0, slash);
   if (authority.find('@') != std::string_view::npos)
     return fail(ErrorCode::kInvalidArgument, "credentials belong into [otlp] header, not into the URL");
-  HttpTarget target;
   target.path = slash < url.size() ? std::string(url.substr(slash)) : "/v1/traces";
   const std::size_t bracket = authority.rfind(']');
   const std::size_t colon = authority.rfind(':');
   const bool has_port =
       colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket);
-  target.port = has_port ? std::string(authority.substr(colon + 1)) : "4318";
+  target.port = has_port ? std::string(authority.substr(colon + 1)) : target.tls ? "443" : "4318";
   if (has_port) authority = authority.substr(0, colon);
   if (authority.starts_with('[') && authority.ends_with(']'))
     authority = authority.substr(1, authority.size() - 2);
@@ -65,12 +64,15 @@ Result<HttpHeader> parse_http_header(std::string_view text) {
 
 void OtlpSection::read(base::ConfigSection& section) {
   section.read("endpoint", endpoint);
+  section.read("ca_file", ca_file);
   section.read("service", service);
   section.read("header", header);
   section.read("queue", queue, 100, 1'000'000);
   if (!endpoint.empty()) {
     if (const auto target = parse_http_target(endpoint); !target)
       section.reject("endpoint", target.error().message());
+    else if (!ca_file.empty() && !target->tls)
+      section.reject("ca_file", "only an https:// endpoint has a certificate");
   }
   if (!header.empty()) {
     if (const auto parsed = parse_http_header(header); !parsed)

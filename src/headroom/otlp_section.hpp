@@ -9,13 +9,15 @@
 
 namespace headroom::cli {
 
-/// An "http://host[:port]/path" in parts. TLS is left to a collector on this machine.
+/// An "http://host[:port]/path" or "https://..." in parts.
 struct HttpTarget {
+  bool tls = false;
   std::string host;
   std::string port;
   std::string path;
 };
 
+/// A port that is not named is OTLP's 4318, of https 443; a path, "/v1/traces".
 /// Errors: invalid_argument (another scheme, credentials in it, control characters, no host).
 [[nodiscard]] base::Result<HttpTarget> parse_http_target(std::string_view url);
 
@@ -28,8 +30,12 @@ struct HttpHeader {
 
 /// `[otlp]`
 struct OtlpSection {
-  /// Where `headroom serve` sends recorded calls as traces: "http://host:4318/v1/traces"; empty is nowhere.
+  /// Where `headroom serve` sends recorded calls as traces: "http://host:4318/v1/traces", or https; empty is
+  /// nowhere.
   std::string endpoint;
+  /// PEM certificates that are trusted in place of the system's, when the endpoint is https. Empty: the
+  /// system's.
+  std::string ca_file;
   /// `service.name` of the traces.
   std::string service = "trytond";
   /// A header that every request carries, "Name: value": for a token. Empty is none.

@@ -109,15 +109,21 @@ TEST(OtlpOutcome, ReadsAnswers) {
   EXPECT_EQ(otlp_outcome(429, "Fri, 31 Dec 1999", "").retry_after, 0s);
 }
 
-TEST(HttpTarget, IsAPlainHttpUrl) {
+TEST(HttpTarget, IsAnHttpUrl) {
   const auto target = parse_http_target("http://collector:4319/v1/traces");
   ASSERT_TRUE(target) << target.error().message();
   EXPECT_EQ(target->host + "|" + target->port + "|" + target->path, "collector|4319|/v1/traces");
   const auto usual = parse_http_target("http://[::1]");
   ASSERT_TRUE(usual) << usual.error().message();
   EXPECT_EQ(usual->host + "|" + usual->port + "|" + usual->path, "::1|4318|/v1/traces");
-  for (const char* url : {"", "https://host", "host:4318", "http://", "http://:80/", "http://h:99999/",
-                          "http://h:x/", "http://h/a b", "http://h/a\r\nX: y"}) {
+  const auto secure = parse_http_target("https://collector/v1/traces");
+  ASSERT_TRUE(secure) << secure.error().message();
+  EXPECT_TRUE(secure->tls && !target->tls);
+  EXPECT_EQ(secure->port, "443") << "as of any https URL";
+  EXPECT_EQ(parse_http_target("https://collector:4318")->port, "4318");
+  for (const char* url :
+       {"", "ftp://host", "https://", "https://u:p@h/", "host:4318", "http://", "http://:80/",
+        "http://h:99999/", "http://h:x/", "http://h/a b", "http://h/a\r\nX: y"}) {
     EXPECT_FALSE(parse_http_target(url)) << url;
   }
   EXPECT_THAT(parse_http_target("http://u:secret@h/").error().message(), testing::Not(HasSubstr("secret")));
