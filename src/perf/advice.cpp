@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "perf/impl/advice_passes.hpp"
+#include "perf/impl/advice_reads.hpp"
 #include "perf/impl/report_parts.hpp"
 #include "perf/report_text.hpp"
 
@@ -43,9 +44,9 @@ std::uint64_t request_key(const std::optional<Body>& body) {
   return std::max<std::uint64_t>(1, std::hash<std::string>{}(content));
 }
 
-AdviceCall reduced(const CallRecord& record) {
-  return {record.summary,    record.attempts,     record.statements,          record.slow,
-          record.cache_hits, record.cache_misses, request_key(record.request)};
+AdviceCall reduced(const CallRecord& record, std::vector<ReadAgain> read_again) {
+  return {record.summary,        record.attempts,   record.statements,   record.slow,
+          std::move(read_again), record.cache_hits, record.cache_misses, request_key(record.request)};
 }
 
 /// Where a finding stands among the others.
@@ -92,12 +93,16 @@ std::string paragraph(std::size_t number, const Finding& finding) {
 std::string note_of(const AdviceMaterial& material, std::size_t findings) {
   const bool has_bodies = std::any_of(material.calls.begin(), material.calls.end(),
                                       [](const AdviceCall& call) { return call.request != 0; });
+  const bool has_order =
+      std::any_of(material.calls.begin(), material.calls.end(),
+                  [](const AdviceCall& call) { return includes(call.summary.has, Has::kDb); });
   std::string note =
       fmt::format("{} findings in {} calls of {}", findings, material.total, seconds(material.time));
   if (material.total > material.calls.size())
     note += fmt::format("; only the {} longest were looked at whole", material.calls.size());
   if (!has_bodies)
     note += "; calls that a client repeats are found where bodies are kept ('headroom trace add --io')";
+  if (!has_order) note += "; rows that a call reads again, where its statements are kept in order ('--db')";
   return note;
 }
 
@@ -114,9 +119,10 @@ Result<AdviceMaterial> gather_advice(Store& store, const Filter& filter) {
   material.total = page->total;
   for (const CallSummary& call : page->calls) material.time += call.wall;
   keep_dearest(page->calls);
+  impl::ReadsAgain reads_again;
   const auto visited =
       impl::visit_records(store, page->calls, [&](const impl::Records& records, const CallRecord& record) {
-        material.calls.push_back(reduced(record));
+        material.calls.push_back(reduced(record, reads_again.find(record, records)));
         for (const StatementTotal& total : record.statements) {
           const StatementInfo* info = records.statement(total.fingerprint);
           if (info != nullptr) material.statements.try_emplace(total.fingerprint, *info);

@@ -4,9 +4,9 @@
 // it costs, what a change would save, and the evidence to check it by.
 //
 // Each kind of finding is one pure function over the same material (advice_passes.cpp lists them). A saving
-// is an estimate and says what it rests on; where none can honestly be told there is none. Columns that are
-// read and never used are not among the findings: what Python does with a value that it was given leaves no
-// trace in a record.
+// is an estimate and says what it rests on; where none can honestly be told there is none. Of what is read
+// and never used those rows are found that the call had already; not columns: what Python does with a value
+// leaves no trace in a record (docs/decisions/0005).
 
 #include <cstdint>
 #include <map>
@@ -20,12 +20,20 @@
 
 namespace headroom::perf {
 
+/// Executions of a SELECT that gave a call what it had read before.
+struct ReadAgain {
+  std::uint64_t fingerprint = 0;
+  std::uint32_t count = 0;
+  Microseconds time{0};
+};
+
 /// A call with what the passes read of it.
 struct AdviceCall {
   CallSummary summary;
   std::vector<Attempt> attempts;
   std::vector<StatementTotal> statements;
   std::vector<SlowStatement> slow;
+  std::vector<ReadAgain> read_again;  ///< by fingerprint; empty unless all statements were kept in order
   std::uint32_t cache_hits = 0;
   std::uint32_t cache_misses = 0;
   /// Equal for requests that ask the same; 0 when the body was not kept, or cut.
@@ -48,8 +56,8 @@ struct AdviceMaterial {
 };
 
 struct Finding {
-  /// "repeated_statement", "repeated_call", "cache_misses", "slow_commit", "retries", "connection_wait",
-  /// "lock_wait", "missing_index", "slow_statement".
+  /// "repeated_statement", "read_again", "repeated_call", "cache_misses", "slow_commit", "retries",
+  /// "connection_wait", "lock_wait", "missing_index", "slow_statement".
   std::string kind;
   std::string words;   ///< what is the matter, in a sentence
   std::string remedy;  ///< what to do, in a sentence

@@ -21,6 +21,8 @@ using testing::Not;
 constexpr std::uint64_t kSelect = 0x51;
 constexpr std::uint64_t kUpdate = 0x52;
 constexpr std::uint64_t kBegin = 0x53;
+constexpr std::uint64_t kPaged = 0x54;
+constexpr std::uint64_t kWritesParty = 0x55;
 
 AdviceMaterial nothing_yet() {
   AdviceMaterial material;
@@ -90,6 +92,92 @@ TEST(Advice, FindsAStatementThatACallRepeats) {
       "model.sale.sale.read sends one select on party_party up to 20 times in one call (N+1), in 2 calls.");
   EXPECT_EQ(finding.backtrace, "a\nsale.py:9 get");
   EXPECT_EQ(finding.calls, (std::vector<std::string>{"71aa 2", "71aa 1"}));
+}
+
+Filter of_session(const std::string& session) {
+  Filter filter;
+  filter.database = "shop";
+  filter.session = session;
+  return filter;
+}
+
+/// A call whose statements are kept in order.
+CallRecord ordered(std::vector<StatementEvent> events) {
+  CallRecord record;
+  record.summary.id = "ordered";
+  record.summary.database = "shop";
+  record.summary.session = "71aa";
+  record.summary.method = "model.sale.sale.confirm";
+  record.summary.start = UtcTime(1h);
+  record.summary.wall = 100ms;
+  record.summary.has = Has::kDb;
+  record.attempts = {{100ms, 9, ""}};
+  record.statements = {{kSelect, 3, 30ms, 10ms, 3, "a\nsale.py:7 confirm"}};
+  record.events = std::move(events);
+  return record;
+}
+
+StatementEvent event(std::uint64_t fingerprint, std::string parameters, std::int64_t rows = 1) {
+  return {fingerprint, 0ms, 10ms, rows, std::move(parameters)};
+}
+
+/// What a call had read and reads again, by the store and the passes.
+std::vector<Finding> findings_of(CallRecord record) {
+  MemoryStore store;
+  Batch batch;
+  for (const auto& [fingerprint, info] : nothing_yet().statements) batch.statements.push_back(info);
+  batch.statements.push_back({kPaged,
+                              sql::StatementKind::kSelect,
+                              {"party_party"},
+                              "SELECT id FROM party_party WHERE id IN (?) LIMIT ?"});
+  batch.statements.push_back(
+      {kWritesParty, sql::StatementKind::kUpdate, {"party_party"}, "UPDATE party_party SET name = ?"});
+  batch.calls.push_back(std::move(record));
+  EXPECT_TRUE(store.append(batch));
+  const auto material = gather_advice(store, of_session("71aa"));
+  EXPECT_TRUE(material);
+  return material ? advise(*material) : std::vector<Finding>{};
+}
+
+TEST(Advice, FindsRowsThatACallReadsAgain) {
+  const auto findings = findings_of(
+      ordered({event(kSelect, R"(["1"])"), event(kSelect, R"(["2"])"), event(kUpdate, R"(["'done'"])"),
+               event(kSelect, R"(["1"])"), event(kSelect, R"(["1"])")}));
+  ASSERT_EQ(findings.size(), 1U);
+  EXPECT_EQ(findings[0].kind, "read_again");
+  EXPECT_EQ(findings[0].saving, 20ms);
+  EXPECT_EQ(findings[0].backtrace, "a\nsale.py:7 confirm");
+  EXPECT_THAT(findings[0].words,
+              HasSubstr("sends one select on party_party again with the same values, up to 2 times"));
+}
+
+TEST(Advice, ReadsAgainOnlyWhereItIsSure) {
+  const auto one = event(kSelect, R"(["1"])");
+  EXPECT_THAT(findings_of(ordered({one, event(kSelect, R"(["2"])")})), IsEmpty()) << "other values";
+  EXPECT_THAT(findings_of(ordered({one, event(kSelect, R"(["1"])", 2)})), IsEmpty()) << "other rows";
+  EXPECT_THAT(findings_of(ordered({one, event(kWritesParty, R"(["'x'"])"), one})), IsEmpty()) << "written";
+  EXPECT_THAT(findings_of(ordered({one, event(kBegin, "[]"), one})), IsEmpty()) << "a new transaction";
+  EXPECT_THAT(findings_of(ordered({one, event(0x99, "[]"), one})), IsEmpty()) << "nobody knows what it did";
+  for (const char* values : {"[]", R"(["***"])", R"(["1", "..."])", R"(["?"])", "", "not JSON"})
+    EXPECT_THAT(findings_of(ordered({event(kSelect, values), event(kSelect, values)})), IsEmpty()) << values;
+  const auto page = event(kPaged, R"(["1", "2", "3"])");
+  EXPECT_THAT(findings_of(ordered({page, page})), IsEmpty()) << "its limit may be another one";
+  CallRecord dropped = ordered({one, one});
+  dropped.dropped_details = 1;
+  EXPECT_THAT(findings_of(dropped), IsEmpty()) << "not all statements are known";
+  CallRecord retried = ordered({one, one});
+  retried.attempts = {{50ms, 1, "SerializationFailure"}, {50ms, 1, ""}};
+  for (const Finding& finding : findings_of(retried)) EXPECT_EQ(finding.kind, "retries");
+  EXPECT_EQ(findings_of(ordered({one, one})).size(), 1U);
+}
+
+TEST(Advice, DoesNotCallItALoopWhereTheSameIsRead) {
+  std::vector<StatementEvent> events(8, event(kSelect, R"(["1"])"));
+  CallRecord record = ordered(events);
+  record.statements = {{kSelect, 8, 80ms, 10ms, 8, ""}};
+  const auto findings = findings_of(record);
+  ASSERT_EQ(findings.size(), 1U);
+  EXPECT_EQ(findings[0].kind, "read_again");
 }
 
 TEST(Advice, FindsACallThatTheClientRepeatsAndThatWritesNothing) {
@@ -186,13 +274,6 @@ TEST(Advice, PutsWhatSavesMostFirstAndLeavesOutWhatHardlyCosts) {
   ASSERT_EQ(findings.size(), 2U);
   EXPECT_EQ(findings[0].method, "model.c.read");
   EXPECT_EQ(findings[1].method, "model.b.read");
-}
-
-Filter of_session(const std::string& session) {
-  Filter filter;
-  filter.database = "shop";
-  filter.session = session;
-  return filter;
 }
 
 TEST(Advice, ReadsAStoreAndTellsItInWordsAndRows) {

@@ -119,10 +119,17 @@ std::map<std::string, Group> group_by_method(const AdviceMaterial& material, Use
   return groups;
 }
 
+/// Of a statement, those executions that gave a call what it had.
+const ReadAgain* read_again(const AdviceCall& call, std::uint64_t fingerprint) {
+  const auto found = std::ranges::find(call.read_again, fingerprint, &ReadAgain::fingerprint);
+  return found == call.read_again.end() ? nullptr : &*found;
+}
+
 // Passes
 // --------------------------------------------------------------------------------------------------------
 
-/// N+1: a call that sends the same statement again and again.
+/// N+1: a call that sends the same statement again and again. Where it mostly asked for the same, one
+/// statement for all would not help; find_reads_again tells that.
 void find_repeated_statements(const AdviceMaterial& material, std::vector<Finding>& findings) {
   struct Repeated {
     Group group;
@@ -132,6 +139,8 @@ void find_repeated_statements(const AdviceMaterial& material, std::vector<Findin
   for (const AdviceCall& call : material.calls) {
     for (const StatementTotal& total : call.statements) {
       if (total.count < kLeastRepeats || !is_work(info_of(material, total.fingerprint))) continue;
+      const ReadAgain* again = read_again(call, total.fingerprint);
+      if (again != nullptr && again->count * 2 >= total.count) continue;
       Repeated& repeated = groups[{call.summary.method, total.fingerprint}];
       repeated.group.add(call, total.time, total.time - total.longest);
       if (total.count > repeated.most.count) repeated.most = total;
@@ -149,6 +158,42 @@ void find_repeated_statements(const AdviceMaterial& material, std::vector<Findin
         "Read the records in one list, so that one statement fetches them all; in Tryton: browse the ids "
         "together, and set a getter for many records at once.";
     finding.basis = "one statement for all is taken to cost as much as the slowest of those it replaces";
+    findings.push_back(std::move(finding));
+  }
+}
+
+/// A call that reads what it has: the same rows with the same values, and nothing wrote them meanwhile.
+void find_reads_again(const AdviceMaterial& material, std::vector<Finding>& findings) {
+  struct Again {
+    Group group;
+    std::uint32_t most = 0;
+    std::string backtrace;
+  };
+  std::map<std::tuple<std::string, std::uint64_t>, Again> groups;
+  for (const AdviceCall& call : material.calls) {
+    for (const ReadAgain& one : call.read_again) {
+      Again& again = groups[{call.summary.method, one.fingerprint}];
+      again.group.add(call, one.time, one.time);
+      if (one.count <= again.most) continue;
+      again.most = one.count;
+      const auto total = std::ranges::find(call.statements, one.fingerprint, &StatementTotal::fingerprint);
+      if (total != call.statements.end()) again.backtrace = total->backtrace;
+    }
+  }
+  for (const auto& [key, again] : groups) {
+    const auto& [method, fingerprint] = key;
+    Finding finding = again.group.finding("read_again", method);
+    describe_statement(material, fingerprint, finding);
+    finding.backtrace = again.backtrace;
+    finding.words =
+        fmt::format("{} sends {} again with the same values, up to {} in one call, in {}.", method,
+                    words_for(material, fingerprint), times(again.most), calls(again.group.number()));
+    finding.remedy =
+        "Keep what was read for the length of the call: hand the records on instead of their ids; in Tryton, "
+        "look for a write or a change of context that empties the cache of the transaction.";
+    finding.basis =
+        "the executions after the first, each with as many rows as before, and no statement of the call that "
+        "wrote its tables between";
     findings.push_back(std::move(finding));
   }
 }
@@ -341,8 +386,9 @@ void find_slow_statements(const AdviceMaterial& material, std::vector<Finding>& 
 
 const std::vector<AdvicePass>& advice_passes() {
   static const std::vector<AdvicePass> kPasses{
-      find_repeated_statements, find_repeated_calls, find_cache_misses,   find_slow_commits, find_retries,
-      find_connection_waits,    find_lock_waits,     find_slow_statements};
+      find_repeated_statements, find_reads_again,  find_repeated_calls,
+      find_cache_misses,        find_slow_commits, find_retries,
+      find_connection_waits,    find_lock_waits,   find_slow_statements};
   return kPasses;
 }
 

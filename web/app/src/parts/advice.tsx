@@ -26,7 +26,7 @@ interface Finding {
 }
 
 const TITLES: Record<string, string> = {
-  repeated_statement: 'A query in a loop', repeated_call: 'The same call again', cache_misses: 'The cache misses', slow_commit: 'Slow commits',
+  repeated_statement: 'A query in a loop', read_again: 'Rows that were read before', repeated_call: 'The same call again', cache_misses: 'The cache misses', slow_commit: 'Slow commits',
   retries: 'Transactions tried again', connection_wait: 'Waiting for a connection', lock_wait: 'Waiting for a lock',
   missing_index: 'An index is missing', slow_statement: 'A slow statement',
 }
