@@ -69,7 +69,8 @@ def asked(process):
 
 
 def watch(address, seconds):
-    done = subprocess.run(['node', HERE / 'live.mjs'], stdout=subprocess.PIPE, text=True, timeout=seconds + 60, check=True,
+    done = subprocess.run(['node', HERE / 'live.mjs'], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+        timeout=seconds + 60, check=True,
         env={**os.environ, 'HEADROOM_URL': address, 'SECONDS': str(seconds)})
     return json.loads(done.stdout)
 

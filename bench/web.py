@@ -46,7 +46,7 @@ def serve(servers, calls):
 
 def measure(address, calls, rounds):
     """Times by figure, in milliseconds."""
-    done = subprocess.run(['node', ROOT / 'bench' / 'web' / 'measure.mjs'], stdout=subprocess.PIPE, text=True, timeout=600,
+    done = subprocess.run(['node', ROOT / 'bench' / 'web' / 'measure.mjs'], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, timeout=600,
         env={**os.environ, 'HEADROOM_URL': address, 'HEADROOM_CALLS': str(calls), 'HEADROOM_ROUNDS': str(rounds)})
     if done.returncode:
         raise RuntimeError('measure.mjs ended with status %d' % done.returncode)
