@@ -19,11 +19,11 @@ SALE_LINES = ['product', 'product.rec_name', 'quantity', 'unit_price', 'amount',
 class World:
     """Runs in the folder of `servers`."""
 
-    def __init__(self, servers, backend='sqlite', **settings):
+    def __init__(self, servers, backend='sqlite', kind='scenario', **settings):
         self.servers = servers
         self.backend = backend
         self.recorder = Recorder(servers, **{'body_limit': '2m', **settings})
-        self.tryton = servers.tryton(backend, recorder=self.recorder.section)
+        self.tryton = servers.tryton(backend, recorder=self.recorder.section, kind=kind)
         self.server = self.tryton.serve()
         self.client = None
         self.rule = None
