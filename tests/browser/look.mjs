@@ -2,7 +2,7 @@
 import { strict as assert } from 'node:assert'
 import { createRequire } from 'node:module'
 import { readFileSync } from 'node:fs'
-import { base, busiestSession, json, newPage, run, sessionAddress, settled } from './harness.mjs'
+import { base, busiestSession, json, newPage, run, sessionAddress, settled, strangerPage, visit } from './harness.mjs'
 
 const require = createRequire(new URL('../../web/package.json', import.meta.url))
 const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8')
@@ -11,9 +11,19 @@ const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']
 await run(async (browser) => {
   for (const colorScheme of ['light', 'dark']) {
     for (const width of [1280, 390]) {
-      const page = await newPage(browser, { colorScheme, viewport: { width, height: width === 390 ? 844 : 800 } })
-          for (const [name, path] of await addresses(page)) await check(page, name, path, `${width}-${colorScheme}`)
+      const options = { colorScheme, viewport: { width, height: width === 390 ? 844 : 800 } }
+      const where = `${width}-${colorScheme}`
+      const page = await newPage(browser, options)
+      for (const [name, path] of await addresses(page)) await check(page, name, path, where)
+      await visit(page, '/')
+      await page.keyboard.press('?')
+      await page.getByRole('dialog').waitFor()
+      await examine(page, 'help', where)
       await page.context().close()
+      const stranger = await strangerPage(browser, options)
+      stranger.expected.push('401')
+      await check(stranger, 'sign-in', '/', where)
+      await stranger.context().close()
     }
   }
 })
@@ -28,9 +38,9 @@ async function addresses(page) {
   const statement = (await json(page, `/api/perf/call?session=${reference}&call=${repeated['#']}`)).rows[0].statements.find((one) => one.backtrace)
   const call = (row, more = '') => `/call${sessionAddress(session).slice('/session'.length)}&call=${row['#']}${more}`
   return [
-    ['sessions', '/'], ['live', '/live'], ['overview', '/overview'], ['rules', '/rules'], ['status', '/status'], ['compare', `/compare?a=${reference}&b=${reference}`],
+    ['sessions', '/'], ['live', '/live'], ['advice', '/advice'], ['overview', '/overview'], ['rules', '/rules'], ['status', '/status'], ['compare', `/compare?a=${reference}&b=${reference}`],
     ['session', sessionAddress(session)],
-    ...['timeline', 'methods', 'tables', 'repeats', 'slow'].map((view) => [`session-${view}`, sessionAddress(session, `&view=${view}`)]),
+    ...['timeline', 'methods', 'tables', 'repeats', 'slow', 'advice'].map((view) => [`session-${view}`, sessionAddress(session, `&view=${view}`)]),
     ['call', call(repeated, `&statement=${statement.fingerprint}`)], ['call-failed', call(failed)],
     ['call-order', call(repeated, '&view=order')], ['call-flame', call(profiled, '&view=flame')],
     ['call-functions', call(profiled, '&view=functions')], ['call-bodies', call(repeated, '&view=bodies')], ['call-facts', call(failed, '&view=facts')],
@@ -42,6 +52,10 @@ async function check(page, name, path, where) {
   await page.goto(base + path)
   await page.waitForSelector('main h1, main .empty')
   await settled(page)
+  await examine(page, name, where)
+}
+
+async function examine(page, name, where) {
   const [wide, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth])
   assert.ok(wide <= window, `${name} ${where}: ${wide} pixels wide in a window of ${window}`)
   await page.screenshot({ path: `${process.env.HEADROOM_PICTURES}/${name}-${where}.png` })

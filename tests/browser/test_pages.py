@@ -17,6 +17,14 @@ def test_the_stack_of_a_call_that_hangs_is_shown_to_who_may_see_it(browse):
     browse('stack.mjs')
 
 
+def test_the_flame_graph_is_walked_zoomed_and_searched(browse):
+    browse('flame.mjs')
+
+
+def test_what_is_empty_or_failed_says_what_to_do(browse):
+    browse('states.mjs')
+
+
 def test_two_sessions_are_compared(browse):
     browse('compare.mjs')
 

@@ -92,7 +92,7 @@ function LiveView({ feed }: { feed: Feed }) {
   const lockRows = useMemo(() => localRows(snapshot?.blocking.sessions ?? [], undefined, ''), [snapshot])
   const methodRows = useMemo(() => localRows(snapshot?.methods ?? [], undefined, ''), [snapshot])
   const callRows = useMemo(() => localRows(calls, undefined, ''), [calls])
-    return (
+  return (
     <>
       <p class="live-state"><span class={`dot ${connection}`} aria-hidden="true" /><span role="status">{CONNECTION[connection]}</span>
         <button type="button" class="quiet" onClick={() => setPaused(paused ? undefined : live)}>{paused ? 'Go on' : 'Hold'}</button></p>

@@ -1,0 +1,42 @@
+// Nothing there, nothing found, nobody answers: each says what to do next, and goes on when it can.
+import { strict as assert } from 'node:assert'
+import { busiestSession, newPage, run, sessionAddress, visit } from './harness.mjs'
+
+await run(async (browser) => {
+  const page = await newPage(browser)
+  page.expected.push('404', 'ERR_FAILED')
+  await emptyStore(page)
+  await unknownSession(page)
+  await silentDaemon(page)
+})
+
+async function emptyStore(page) {
+  await page.route('**/api/perf/session?**', (route) => route.fulfill({ json: { columns: [], rows: [], total: 0, offset: 0, limit: 200 } }))
+  await visit(page, '/')
+  await page.getByText('No session was recorded yet.').waitFor()
+  await page.unroute('**/api/perf/session?**')
+  await page.getByRole('link', { name: 'Add a rule' }).click()
+  await page.getByRole('button', { name: 'Add rule' }).waitFor()
+}
+
+async function unknownSession(page) {
+  await visit(page, '/session?db=nowhere&session=0123456789abcdef')
+  const failure = page.getByRole('alert').first()
+  await failure.waitFor()
+  assert.match(await failure.innerText(), /store keeps calls for a limited time/)
+  await failure.getByRole('link', { name: 'All sessions' }).click()
+  await page.getByRole('grid', { name: 'Sessions' }).waitFor()
+}
+
+async function silentDaemon(page) {
+  const session = await busiestSession(page)
+  await page.route('**/api/perf/overview?**', (route) => route.abort())
+  await page.route('**/api/perf/overview', (route) => route.abort())
+  await visit(page, '/overview')
+  const failure = page.getByRole('alert').first()
+  await failure.getByText('headroom serve does not answer; is it running?').waitFor()
+  await page.unrouteAll()
+  await failure.getByRole('button', { name: 'Try again' }).click()
+  await page.getByRole('grid').first().waitFor()
+  await visit(page, sessionAddress(session))
+}
