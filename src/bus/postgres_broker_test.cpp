@@ -72,8 +72,9 @@ TEST(PostgresBroker, DelaysNobodyForAnOpenTransactionAndStillBringsItsMessage) {
   idle.run("BEGIN; SELECT pg_current_xact_id()");
   for (int i = 1; i <= 300; ++i) {
     SqlSession(database.url()).run(fmt::format("SELECT headroom.publish('orders', '{}')", i));
-    if (i % 100 == 0)
+    if (i % 100 == 0) {
       ASSERT_TRUE(node.run_until([&] { return node.count("orders") == static_cast<std::size_t>(i); }));
+    }
   }
   EXPECT_EQ(node.told("orders"), first(300));
   open.run("COMMIT");

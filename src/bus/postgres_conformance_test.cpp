@@ -29,7 +29,7 @@ class PostgresWorld final : public BrokerWorld {
 INSTANTIATE_TEST_SUITE_P(Postgres, BrokerConformance,
                          ::testing::Values(BrokerCase{"postgres",
                                                       [] { return std::make_unique<PostgresWorld>(); }}),
-                         [](const auto& info) { return info.param.name; });
+                         [](const auto& given) { return given.param.name; });
 
 }  // namespace
 }  // namespace headroom::bus
