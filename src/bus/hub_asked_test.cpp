@@ -86,8 +86,8 @@ class AskedWorld {
       page.messages.push_back(message(offset, bytes));
     question.done(page);
   }
-  void tell(std::uint64_t offset, std::string_view epoch) {
-    hub_.message("room:1", epoch, message(offset, 1), now_);
+  void tell(std::uint64_t offset, std::string_view epoch, std::string_view channel = "room:1") {
+    hub_.message(channel, epoch, message(offset, 1), now_);
   }
   void move(const Position& position) { hub_.moved("room:1", position, now_); }
   static std::vector<std::string> taken(TestPeer& peer) {
@@ -117,8 +117,8 @@ std::string answered(int offset, std::string_view epoch) {
       R"({{"id":2,"subscribe":{{"channels":[{{"channel":"room:1","offset":{},"epoch":"{}"}}]}}}})", offset,
       epoch);
 }
-std::string message_text(int offset) {
-  return fmt::format(R"({{"message":{{"channel":"room:1","offset":{},"data":1}}}})", offset);
+std::string message_text(int offset, std::string_view channel = "room:1") {
+  return fmt::format(R"({{"message":{{"channel":"{}","offset":{},"data":1}}}})", channel, offset);
 }
 std::string lost_text(int offset, std::string_view epoch) {
   return fmt::format(R"({{"lost":{{"channel":"room:1","offset":{},"epoch":"{}"}}}})", offset, epoch);
@@ -177,6 +177,27 @@ TEST(HubAsked, AnAnswerThatIsOlderThanTheNewEpochIsPutRight) {
   world.tell(10, "new");
   EXPECT_THAT(AskedWorld::taken(*peer),
               ElementsAre(answered(5, "old"), lost_text(9, "new"), message_text(10)));
+}
+
+TEST(HubAsked, WhatComesWhileAnotherChannelIsGatheredAnewIsNotMissing) {
+  AskedWorld world;
+  const auto peer = world.connect("alice");
+  world.say(*peer,
+            R"({"id":2,"subscribe":{"channels":[{"channel":"room:1","since":{"offset":1,"epoch":"a"}},)"
+            R"({"channel":"room:2","since":{"offset":1,"epoch":"a"}},"room:3"]}})");
+  world.stand_at({2, "a"});
+  world.show(3, "a");  // ahead of what was told
+  world.stand_at({2, "a"});
+  world.show(2, "a");
+  world.tell(3, "a", "room:2");
+  world.stand_at({0, "a"});  // all are there, but the second has moved on
+  world.tell(3, "a", "room:1");
+  world.show(3, "a");
+  const auto texts = AskedWorld::taken(*peer);
+  ASSERT_FALSE(texts.empty());
+  EXPECT_THAT(
+      std::vector<std::string>(texts.begin() + 1, texts.end()),
+      ElementsAre(message_text(2), message_text(3), message_text(2, "room:2"), message_text(3, "room:2")));
 }
 
 TEST(HubAsked, ATokenThatAllowsLessTakesBackWhatIsNotAnsweredYet) {

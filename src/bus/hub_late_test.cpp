@@ -8,6 +8,7 @@
 #include <map>
 #include <random>
 #include <regex>
+#include <set>
 
 #include "bus/hub_world.hpp"
 #include "bus/late_broker.hpp"
@@ -247,7 +248,7 @@ class Reference {
     std::unique_ptr<TestPeer> peer;
     std::map<std::string, std::size_t> subscribed;  ///< by channel: the position
     std::map<std::string, std::size_t> known;       ///< also of channels that it left
-    std::map<int, std::string> asked;               ///< by command
+    std::map<int, std::set<std::string>> asked;     ///< by command
     int next_id = 2;
   };
 
@@ -266,16 +267,28 @@ class Reference {
     while (world_->broker().serve()) {
     }
   }
+  /// To some channels at once.
   void subscribe(Client& client) {
-    const std::string channel = any_channel();
+    std::string entries;
+    std::set<std::string> asked;
+    for (int number = 0; number < 3; ++number) {
+      if (random_() % 2 == 0) continue;
+      const std::string channel = "room:" + std::to_string(number);
+      asked.insert(channel);
+      entries += (entries.empty() ? "" : ",") + entry(client, channel);
+    }
+    if (asked.empty()) return;
     const int id = client.next_id++;
-    client.asked[id] = channel;
-    std::string entry = R"({"channel":")" + channel + "\"";
-    if (client.known.contains(channel) && !client.subscribed.contains(channel) && random_() % 4 != 0)
-      entry += R"(,"since":{"offset":)" + std::to_string(client.known[channel]) + R"(,"epoch":"epoch"})";
+    client.asked[id] = asked;
     world_->say(*client.peer,
-                R"({"id":)" + std::to_string(id) + R"(,"subscribe":{"channels":[)" + entry + "}]}}");
+                R"({"id":)" + std::to_string(id) + R"(,"subscribe":{"channels":[)" + entries + "]}}");
     read(client);
+  }
+  std::string entry(Client& client, const std::string& channel) {
+    std::string text = R"({"channel":")" + channel + "\"";
+    if (client.known.contains(channel) && !client.subscribed.contains(channel) && random_() % 4 != 0)
+      text += R"(,"since":{"offset":)" + std::to_string(client.known[channel]) + R"(,"epoch":"epoch"})";
+    return text + "}";
   }
   void unsubscribe(Client& client) {
     const std::string channel = any_channel();
@@ -284,7 +297,7 @@ class Reference {
                                   R"(,"unsubscribe":{"channels":[")" + channel + "\"]}}");
     read(client);
     client.subscribed.erase(channel);
-    std::erase_if(client.asked, [&](const auto& asked) { return asked.second == channel; });
+    for (auto& [id, asked] : client.asked) asked.erase(channel);
   }
   void reconnect(Client& client) {
     read(client);
@@ -303,18 +316,23 @@ class Reference {
   void take(Client& client, const std::string& text) {
     static const std::regex kMessage(
         R"re(\{"message":\{"channel":"(.*)","offset":([0-9]+),"data":(.*)\}\})re");
-    static const std::regex kAnswer(
-        R"re(\{"id":([0-9]+),"subscribe":\{"channels":\[\{"channel":"(.*?)","offset":([0-9]+),.*)re");
+    static const std::regex kAnswer(R"re(\{"id":([0-9]+),"subscribe":(.*))re");
     std::smatch found;
+    EXPECT_EQ(text.find("\"lost\""), std::string::npos) << "nothing was lost: " << text;
     if (std::regex_match(text, found, kMessage)) {
       take_message(client, found[1], std::stoul(found[2]), found[3]);
     } else if (std::regex_match(text, found, kAnswer)) {
-      EXPECT_EQ(text.find("\"lost\""), std::string::npos) << "nothing was lost: " << text;
-      if (text.find("recovered") != std::string::npos) ++recoveries_;
-      if (client.asked.erase(std::stoi(found[1])) > 0)
-        client.subscribed[found[2]] = client.known[found[2]] = std::stoul(found[3]);
-    } else {
-      EXPECT_EQ(text.find("\"lost\""), std::string::npos) << text;
+      take_entries(client, client.asked[std::stoi(found[1])], found[2]);
+      client.asked.erase(std::stoi(found[1]));
+    }
+  }
+  void take_entries(Client& client, const std::set<std::string>& asked, const std::string& entries) {
+    static const std::regex kEntry(R"re(\{"channel":"([^"]*)","offset":([0-9]+)([^}]*)\})re");
+    for (std::sregex_iterator each(entries.begin(), entries.end(), kEntry), end; each != end; ++each) {
+      const std::smatch& entry = *each;
+      if (entry[3].str().find("recovered") != std::string::npos) ++recoveries_;
+      if (asked.contains(entry[1]))
+        client.subscribed[entry[1]] = client.known[entry[1]] = std::stoul(entry[2]);
     }
   }
   void take_message(Client& client, const std::string& channel, std::size_t offset, const std::string& data) {

@@ -202,19 +202,27 @@ void Hub::Impl::finish_subscribing(const std::shared_ptr<Subscribing>& work, con
   }
 }
 
-std::optional<std::size_t> Hub::Impl::find_behind(Subscribing& work) const {
+std::optional<std::size_t> Hub::Impl::find_behind(const Subscribing& work) const {
   for (std::size_t i = 0; i < work.entries.size(); ++i) {
-    SubscribeEntry& entry = work.entries[i];
+    const SubscribeEntry& entry = work.entries[i];
     if (entry.error || entry.known || !entry.since || entry.lost) continue;
-    const Position& at = channels[entry.slot].position;
-    if (!has_reached(entry, at)) return i;
-    // History was ahead of what the hub has seen: those come again, and are dropped here.
-    while (!entry.messages.empty() && entry.messages.back().offset > at.offset) entry.messages.pop_back();
+    if (!has_reached(entry, channels[entry.slot].position)) return i;
   }
   return std::nullopt;
 }
 
+/// History can be ahead of what the hub has seen: those come again, and are dropped. Not before everything is
+/// there: what comes while an entry is gathered anew would be missing then.
+void Hub::Impl::drop_ahead(Subscribing& work) const {
+  for (SubscribeEntry& entry : work.entries) {
+    if (entry.messages.empty()) continue;
+    const std::uint64_t seen = channels[entry.slot].position.offset;
+    std::erase_if(entry.messages, [seen](const Message& message) { return message.offset > seen; });
+  }
+}
+
 void Hub::Impl::attach_all(HubSession& session, Subscribing& work) {
+  drop_ahead(work);
   std::string text = R"("subscribe":{"channels":[)";
   for (SubscribeEntry& entry : work.entries) {
     if (text.back() != '[') text.push_back(',');

@@ -198,7 +198,8 @@ struct Hub::Impl {
   static void lose(HubSession& session, SubscribeEntry& entry);
   void finish_subscribing(const std::shared_ptr<Subscribing>& work, const Now& now);
   /// The first entry whose channel has moved on meanwhile.
-  [[nodiscard]] std::optional<std::size_t> find_behind(Subscribing& work) const;
+  [[nodiscard]] std::optional<std::size_t> find_behind(const Subscribing& work) const;
+  void drop_ahead(Subscribing& work) const;
   void attach_all(HubSession& session, Subscribing& work);
   std::string attach_entry(HubSession& session, SubscribeEntry& entry);
   std::string entry_answer(const SubscribeEntry& entry, const HubChannel& channel, bool goes_on);
