@@ -223,7 +223,8 @@ def kill_rows(sizes):
         assert publisher.failed is None and not publisher.is_alive(), publisher.failed
         found = kept.wait_for(publisher.acknowledged)
     wrong = (found['missing'], found['twice'], found['lost'])
-    assert wrong == (0, 0, 0), '%d missing, %d twice, %d told lost of %d messages' % (*wrong, len(publisher.acknowledged))
+    assert wrong == (0, 0, 0), '%d missing, %d twice, %d told lost of %d messages: %s' % (
+        *wrong, len(publisher.acknowledged), found['lacking'])
     assert found['connections'] > clients, 'nobody had to come back'
     yield figures.row('acknowledged messages lost or handled twice over %d kills' % kills, 'messages', '%d' % sum(wrong), '0',
         sum(wrong) == 0, '%d messages to %d clients of the browser\'s package; %d connections, %d publications sent again'

@@ -3,7 +3,9 @@
 //   node kept.mjs PACKAGE MODULES CLIENTS CHANNELS TOKEN URL...
 //
 // PACKAGE is the folder of bus.js as it is shipped. Each connection goes to one of the URLs, as a balancer would send it. A line of
-// JSON on stdin, {"acknowledged":[[channel,number],...]}, is answered by what the handlers lack of it, got twice, or were told lost.
+// JSON on stdin, {"acknowledged":[[channel,number],...]}, is answered by what the handlers lack of it, got twice, or were told lost, with
+// the first that lack something.
+import { setMaxListeners } from 'node:events'
 import { createRequire } from 'node:module'
 import { readdirSync } from 'node:fs'
 import { createInterface } from 'node:readline'
@@ -23,6 +25,10 @@ class Balanced extends ws {
 // What the package takes from a page; without Web Locks each client has a connection of its own.
 class Page extends EventTarget {
   hidden = false
+  constructor() {
+    super()
+    setMaxListeners(0, this)
+  }
 }
 Object.assign(globalThis, { WebSocket: Balanced, self: globalThis, window: new Page(), document: new Page(), location: new URL(urls[0].replace('ws', 'http')) })
 Object.defineProperty(globalThis, 'navigator', { value: {} })
@@ -36,8 +42,11 @@ class Client {
   constructor() {
     this.bus = connect({ url: '/bus/ws', token, worker: pathToFileURL(`${folder}/${worker}`).href })
     this.bus.on('lost', () => (this.lost += 1))
-    const all = Array.from({ length: Number(channels) }, (_, i) => this.bus.subscribe(`room:${i}`, (message) => this.take(message)))
-    this.ready = Promise.all(all.map((one) => one.ready))
+    this.subscriptions = Array.from({ length: Number(channels) }, (_, i) => this.bus.subscribe(`room:${i}`, (message) => this.take(message)))
+    this.ready = Promise.all(this.subscriptions.map((one) => one.ready))
+  }
+  story(lacks) {
+    return { lacks: lacks.slice(0, 5), state: this.bus.state, at: this.subscriptions.map(({ channel, position }) => [channel, position]) }
   }
   take({ channel, data }) {
     const key = `${channel} ${data.n}`
@@ -51,14 +60,16 @@ console.log(JSON.stringify({ ready: all.length }))
 
 for await (const line of createInterface({ input: process.stdin })) {
   const keys = JSON.parse(line).acknowledged.map(([channel, number]) => `${channel} ${number}`)
-  const found = { missing: 0, twice: 0, lost: 0, handled: 0, connections }
+  const found = { missing: 0, twice: 0, lost: 0, handled: 0, connections, lacking: [] }
   for (const client of all) {
     found.lost += client.lost
     for (const count of client.counts.values()) {
       found.handled += 1
       if (count > 1) found.twice += 1
     }
-    for (const key of keys) if (!client.counts.has(key)) found.missing += 1
+    const lacks = keys.filter((key) => !client.counts.has(key))
+    found.missing += lacks.length
+    if (lacks.length && found.lacking.length < 5) found.lacking.push(client.story(lacks))
   }
   console.log(JSON.stringify(found))
 }
