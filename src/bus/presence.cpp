@@ -315,6 +315,27 @@ std::vector<NodePresence> PresenceTable::local() const {
   return all;
 }
 
+PresencePage PresenceTable::find(const PresenceQuery& query) const {
+  PresencePage page;
+  std::vector<const Impl::User*> found;
+  for (const auto& [user_name, user] : impl_->users) {
+    if (user_name.find(query.part) == std::string_view::npos) continue;
+    const PresenceState state = impl_->state_of(*user, impl_->seen_ns);
+    if (state == PresenceState::kOffline) continue;
+    ++(state == PresenceState::kOnline ? page.online : page.away);
+    if (query.state == PresenceState::kOffline || query.state == state) found.push_back(user.get());
+  }
+  const std::size_t first = std::min(query.first, found.size());
+  const std::size_t last = first + std::min(query.most, found.size() - first);
+  std::partial_sort(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(last), found.end(),
+                    [](const Impl::User* a, const Impl::User* b) { return a->name < b->name; });
+  for (std::size_t i = first; i < last; ++i) {
+    const Impl::User& user = *found[i];
+    page.users.push_back({user.name, impl_->state_of(user, impl_->seen_ns), user.active + user.idle});
+  }
+  return page;
+}
+
 void PresenceTable::tick(const Now& now, const Changed& changed) {
   impl_->at(now);
   impl_->look_at_nodes(now);

@@ -57,6 +57,28 @@ struct PresenceWord {
 
 constexpr std::size_t kMostNodeBytes = 128;
 
+/// A user who is not offline, for pages and the command line.
+struct PresentUser {
+  std::string user;
+  PresenceState state = PresenceState::kOffline;
+  std::uint32_t connections = 0;  ///< of this node
+};
+
+/// Which of them are asked for.
+struct PresenceQuery {
+  std::string_view part;                          ///< of the name; empty: any
+  PresenceState state = PresenceState::kOffline;  ///< these alone; kOffline: online and away
+  std::size_t first = 0;
+  std::size_t most = 100;
+};
+
+/// Some of them, by name; and how many names hold the part, whatever the state that was asked for.
+struct PresencePage {
+  std::vector<PresentUser> users;
+  std::size_t online = 0;
+  std::size_t away = 0;
+};
+
 /// Carries what one node knows to the others. A bus of one node has none.
 class PresenceExchange {
  public:
@@ -103,6 +125,8 @@ class PresenceTable {
   [[nodiscard]] PresenceState state(std::string_view user) const;
   /// The users of this node who are not offline.
   [[nodiscard]] std::vector<NodePresence> local() const;
+  /// At the time of the last event or tick. Cost: O(users), and O(log (first + most)) for each that is found.
+  [[nodiscard]] PresencePage find(const PresenceQuery& query) const;
   /// What is due: users who became away, are really gone, whose lease is over. Tells every user whose state
   /// is another than told last, once.
   void tick(const Now& now, const Changed& changed);

@@ -372,5 +372,33 @@ TEST(Presence, RandomEventsGiveWhatALookAtAllConnectionsGives) {
     EXPECT_EQ(text, user + " " + std::string(name(world.table.state(user))));
 }
 
+std::vector<std::string> found(const PresencePage& page) {
+  std::vector<std::string> names;
+  for (const PresentUser& each : page.users)
+    names.push_back(each.user + " " + std::string(name(each.state)) + " " + std::to_string(each.connections));
+  return names;
+}
+
+TEST(Presence, FindsWhoIsThereByPartsOfNamesAPageAtATime) {
+  World world;
+  for (const std::string user : {"carol", "alice", "bob", "alicia", "dave"})
+    world.table.connected(user, world.now);
+  world.table.connected("alice", world.now);
+  world.table.reported("bob", kActive, kIdle, world.now);
+  world.table.disconnected("dave", kActive, world.now);
+  world.pass(301);
+  EXPECT_THAT(found(world.table.find({})),
+              ElementsAre("alice online 2", "alicia online 1", "bob away 1", "carol online 1"));
+  const PresencePage some = world.table.find({"li", PresenceState::kOffline, 1, 5});
+  EXPECT_THAT(found(some), ElementsAre("alicia online 1"));
+  EXPECT_EQ(some.online, 2U);
+  const PresencePage away = world.table.find({"", PresenceState::kAway, 0, 100});
+  EXPECT_THAT(found(away), ElementsAre("bob away 1"));
+  EXPECT_EQ(away.online, 3U) << "counted whatever the state that was asked for";
+  EXPECT_EQ(away.away, 1U);
+  EXPECT_THAT(found(world.table.find({"", PresenceState::kOffline, 9, 5})), IsEmpty());
+  EXPECT_THAT(found(world.table.find({"dave", PresenceState::kOffline, 0, 5})), IsEmpty()) << "gone";
+}
+
 }  // namespace
 }  // namespace headroom::bus

@@ -1,5 +1,6 @@
 #include "headroom/bus_api.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <functional>
@@ -25,9 +26,11 @@ using base::fail;
 using base::Result;
 using nlohmann::json;
 
-constexpr std::size_t kMostChannels = 1000;
 constexpr std::size_t kMostConnections = 1000;
 constexpr std::size_t kMostUsers = 500;
+constexpr std::size_t kMostListed = 1000;
+constexpr std::size_t kMostOffset = 200'000;
+constexpr std::size_t kMostPart = 255;
 constexpr std::size_t kMostHistory = 1000;
 constexpr std::size_t kMostDisconnectBody = 4096;
 constexpr std::chrono::seconds kDeadline{10};
@@ -90,6 +93,10 @@ json counts_json(BusService& service) {
           {"connections", counts.sessions},
           {"authenticated", counts.authenticated},
           {"most_connections", service.section().connections},
+          {"doors",
+           {{"websocket", service.doors().websockets},
+            {"stream", service.doors().streams},
+            {"poll", service.doors().polls}}},
           {"channels", counts.channels},
           {"subscriptions", counts.subscriptions},
           {"users", service.hub().presence().users()},
@@ -124,19 +131,77 @@ Result<std::size_t> number(const net::Request& request, std::string_view name, s
               fmt::format("{} is '{:.40}'; expected a whole number up to {}", name, *text, most));
 }
 
+/// Which part of a list is asked for.
+struct Slice {
+  std::size_t first = 0;
+  std::size_t most = 0;
+};
+
+Result<Slice> slice_of(const net::Request& request, std::size_t most) {
+  const auto first = number(request, "offset", 0, kMostOffset);
+  if (!first) return fail(first.error());
+  const auto limit = number(request, "limit", 100, most);
+  if (!limit) return fail(limit.error());
+  return Slice{*first, *limit};
+}
+
+json channel_json(BusService& service, const bus::ChannelInfo& channel, std::int64_t now_ns) {
+  const bus::ChannelRule& rule = service.rules().find(channel.channel);
+  const auto rate = service.rates().look(channel.channel, channel.messages, now_ns);
+  return {
+      {"channel", channel.channel},
+      {"offset", channel.position.offset},
+      {"epoch", channel.position.epoch},
+      {"subscribers", channel.subscribers},
+      {"messages", channel.messages},
+      {"per_second", rate ? json(*rate) : json()},
+      {"history", {{"messages", rule.history_messages}, {"seconds", rule.history_age_ns / 1'000'000'000}}}};
+}
+
 net::Response get_channels(BusService& service, const net::Request& request) {
-  const auto limit = number(request, "limit", 100, kMostChannels);
-  if (!limit) return net::error_response(limit.error());
+  const auto slice = slice_of(request, kMostListed);
+  if (!slice) return net::error_response(slice.error());
   const std::string* prefix = request.query.find("prefix");
+  // One more tells whether there are more.
+  const auto found = service.hub().channels(prefix == nullptr ? "" : *prefix, slice->first + slice->most + 1);
+  const std::size_t end = std::min(found.size(), slice->first + slice->most);
+  const std::int64_t now_ns = bus::read_clocks().monotonic_ns;
   json channels = json::array();
-  for (const bus::ChannelInfo& one : service.hub().channels(prefix == nullptr ? "" : *prefix, *limit)) {
-    channels.push_back({{"channel", one.channel},
-                        {"offset", one.position.offset},
-                        {"epoch", one.position.epoch},
-                        {"subscribers", one.subscribers},
-                        {"messages", one.messages}});
+  for (std::size_t i = slice->first; i < end; ++i)
+    channels.push_back(channel_json(service, found[i], now_ns));
+  return json_response({{"channels", std::move(channels)},
+                        {"more", found.size() > slice->first + slice->most},
+                        {"count", service.hub().counts().channels}});
+}
+
+/// "online", "away"; without it both.
+Result<bus::PresenceState> state_of(const net::Request& request) {
+  const std::string* text = request.query.find("state");
+  if (text == nullptr) return bus::PresenceState::kOffline;
+  for (const bus::PresenceState state : {bus::PresenceState::kOnline, bus::PresenceState::kAway}) {
+    if (*text == bus::name(state)) return state;
   }
-  return json_response({{"channels", std::move(channels)}, {"count", service.hub().counts().channels}});
+  return fail(ErrorCode::kInvalidArgument, fmt::format("state is '{:.40}'; expected online or away", *text));
+}
+
+net::Response get_users(BusService& service, const net::Request& request) {
+  const auto slice = slice_of(request, kMostListed);
+  if (!slice) return net::error_response(slice.error());
+  const auto state = state_of(request);
+  if (!state) return net::error_response(state.error());
+  const std::string* search = request.query.find("search");
+  if (search != nullptr && search->size() > kMostPart)
+    return net::error_response(
+        400, "invalid_argument",
+        fmt::format("search has {} bytes; expected {} at most", search->size(), kMostPart));
+  const bus::PresencePage page = service.hub().presence().find(
+      {search == nullptr ? std::string_view() : *search, *state, slice->first, slice->most});
+  json users = json::array();
+  for (const bus::PresentUser& each : page.users) {
+    users.push_back(
+        {{"user", each.user}, {"state", bus::name(each.state)}, {"connections", each.connections}});
+  }
+  return json_response({{"users", std::move(users)}, {"online", page.online}, {"away", page.away}});
 }
 
 std::string text_of_query(const net::Request& request, std::string_view name) {
@@ -386,6 +451,7 @@ void add_bus_api(net::Router& router, BusService& service) {
   routes.get("channels", net::Access::kRead, get_channels);
   routes.get("connections", net::Access::kWrite, get_connections);
   routes.get("presence", net::Access::kRead, get_presence);
+  routes.get("users", net::Access::kRead, get_users);
   routes.post("disconnect", post_disconnect);
   routes.history();
   routes.publish();

@@ -367,6 +367,7 @@ TEST_F(BusDoors, AnswersWhoMayAskWhatIsThere) {
     ASSERT_EQ(channels.size(), 1U);
     EXPECT_EQ(channels[0]["channel"], "room:1");
     EXPECT_EQ(channels[0]["subscribers"], 1);
+    EXPECT_EQ(channels[0]["history"], (json{{"messages", 100}, {"seconds", 300}}));
     EXPECT_EQ(ask("/presence?user=ann&user=bob")["users"], (json{{"ann", "online"}, {"bob", "offline"}}));
     EXPECT_EQ(ask("/history?channel=room:2")["messages"], json::parse(R"([{"offset":1,"data":1}])"));
     EXPECT_THAT(ask("/channels?limit=x")["error"]["message"].get<std::string>(),
@@ -404,6 +405,59 @@ TEST_F(BusDoors, AdministratorsSeeWhoIsConnected) {
   EXPECT_THAT(answer(request("GET", "/bus/connections", "", token("ann", {"room:*"}))),
               StartsWith("HTTP/1.1 403"));
   EXPECT_THAT(answer(request("GET", "/api/bus/connections", "")), StartsWith("HTTP/1.1 401"));
+}
+
+TEST_F(BusDoors, CountsWhoIsAtEachDoor) {
+  start();
+  const auto doors = [this] {
+    return body_of(answer(request("GET", "/bus/status", "", token("app", {}, true))))["doors"];
+  };
+  EXPECT_EQ(doors(), (json{{"websocket", 0}, {"stream", 0}, {"poll", 0}}));
+  {
+    Tab ann(endpoint(), token("ann"));
+    Tab bob(endpoint(), token("bob"));
+    Client stream(endpoint());
+    stream.send(request("POST", "/bus/events", connect_line(token("ann"))));
+    Client poll(endpoint());
+    poll.send(request("POST", "/bus/poll", connect_line(token("ann"))));
+    while (doors() != (json{{"websocket", 2}, {"stream", 1}, {"poll", 1}})) std::this_thread::sleep_for(1ms);
+  }
+  while (doors() != (json{{"websocket", 0}, {"stream", 0}, {"poll", 0}})) std::this_thread::sleep_for(1ms);
+}
+
+TEST_F(BusDoors, ListsChannelsAndUsersAPageAtATime) {
+  start();
+  Tab ann(endpoint(), token("ann"));
+  Tab anna(endpoint(), token("anna"));
+  Tab bob(endpoint(), token("bob"));
+  for (Tab* tab : {&ann, &anna}) tab->subscribe("room:1");
+  for (const std::string channel : {"room:1", "room:2", "room:3"}) bob.subscribe(channel);
+  const auto ask = [&](const std::string& target) {
+    return body_of(answer(request("GET", "/bus" + target, "", token("app", {}, true))));
+  };
+  const auto names = [](const json& list, const char* key) {
+    std::vector<std::string> found;
+    for (const json& one : list) found.push_back(one[key].get<std::string>());
+    return found;
+  };
+  json page = ask("/channels?limit=2");
+  EXPECT_THAT(names(page["channels"], "channel"), testing::ElementsAre("room:1", "room:2"));
+  EXPECT_TRUE(page["more"].get<bool>());
+  EXPECT_TRUE(page["channels"][0]["per_second"].is_null()) << "nobody looked before";
+  page = ask("/channels?limit=2&offset=2");
+  EXPECT_THAT(names(page["channels"], "channel"), testing::ElementsAre("room:3"));
+  EXPECT_FALSE(page["more"].get<bool>());
+  EXPECT_TRUE(ask("/channels?offset=200000")["channels"].empty());
+
+  page = ask("/users?search=ann");
+  EXPECT_THAT(names(page["users"], "user"), testing::ElementsAre("ann", "anna"));
+  EXPECT_EQ(page["users"][0], (json{{"user", "ann"}, {"state", "online"}, {"connections", 1}}));
+  EXPECT_EQ(page["online"], 2);
+  EXPECT_THAT(names(ask("/users?offset=1&limit=1")["users"], "user"), testing::ElementsAre("anna"));
+  EXPECT_TRUE(ask("/users?state=away")["users"].empty());
+  EXPECT_THAT(ask("/users?state=gone")["error"]["message"].get<std::string>(),
+              HasSubstr("expected online or away"));
+  EXPECT_THAT(ask("/users?limit=1001")["error"]["message"].get<std::string>(), HasSubstr("up to 1000"));
 }
 
 TEST_F(BusDoors, ADisconnectedUserNeedsANewToken) {

@@ -1,7 +1,6 @@
 #include "headroom/bus_poll.hpp"
 
 #include <chrono>
-#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -45,9 +44,8 @@ class BusPoll final : public net::HeldHandler,
                       public bus::Peer,
                       public std::enable_shared_from_this<BusPoll> {
  public:
-  BusPoll(const std::shared_ptr<net::HeldRequest>& request, bus::Hub& hub,
-          std::function<void(std::function<void()>)> post)
-      : request_(request), hub_(hub), post_(std::move(post)) {}
+  BusPoll(const std::shared_ptr<net::HeldRequest>& request, BusService& service)
+      : request_(request), service_(service), hub_(service.hub()), at_door_(service.doors().polls) {}
 
   void begin(const std::vector<std::string_view>& commands, const std::string& address) {
     const bus::Now now = bus::read_clocks();
@@ -82,7 +80,7 @@ class BusPoll final : public net::HeldHandler,
   void add(std::string_view object) { objects_.append(objects_.empty() ? "[" : ",\n").append(object); }
   void answer_soon() {
     if (std::exchange(answering_, true)) return;
-    post_([poll = weak_from_this()] {
+    service_.post([poll = weak_from_this()] {
       const auto self = poll.lock();
       if (self == nullptr || self->over_) return;
       self->leave();
@@ -102,9 +100,10 @@ class BusPoll final : public net::HeldHandler,
   }
 
   std::weak_ptr<net::HeldRequest> request_;
+  BusService& service_;
   bus::Hub& hub_;
-  std::function<void(std::function<void()>)> post_;
   bus::SessionId session_;
+  AtDoor at_door_;
   std::string objects_;
   bool answering_ = false;
   bool over_ = false;
@@ -140,8 +139,7 @@ void add_bus_poll(net::Router& router, BusService& service) {
       request->answer(std::move(*refusal));
       return nullptr;
     }
-    auto poll = std::make_shared<BusPoll>(
-        request, service.hub(), [&service](std::function<void()> work) { service.post(std::move(work)); });
+    auto poll = std::make_shared<BusPoll>(request, service);
     poll->begin(commands, bus_address(asked));
     return std::make_unique<Holder>(std::move(poll));
   };

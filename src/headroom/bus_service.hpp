@@ -19,6 +19,7 @@
 #include "bus/memory_broker.hpp"
 #include "bus/postgres_broker.hpp"
 #include "bus/redis_broker.hpp"
+#include "headroom/bus_rates.hpp"
 #include "headroom/bus_section.hpp"
 #include "headroom/bus_tail.hpp"
 #include "net/http.hpp"
@@ -32,6 +33,25 @@ namespace headroom::cli {
 
 /// What `[bus]` says about the Redis server of broker = "redis".
 [[nodiscard]] bus::RedisBrokerOptions redis_options(const BusSection& section);
+
+/// How many clients came in by each door, now.
+struct BusDoors {
+  std::size_t websockets = 0;
+  std::size_t streams = 0;
+  std::size_t polls = 0;
+};
+
+/// One client at a door, for as long as this lives. Threads: the I/O thread.
+class AtDoor {
+ public:
+  explicit AtDoor(std::size_t& count) : count_(count) { ++count_; }
+  ~AtDoor() { --count_; }
+  AtDoor(const AtDoor&) = delete;
+  AtDoor& operator=(const AtDoor&) = delete;
+
+ private:
+  std::size_t& count_;
+};
 
 /// Lifetime: made before the server and outlives it.
 class BusService {
@@ -59,6 +79,10 @@ class BusService {
   [[nodiscard]] bus::Hub& hub() { return *hub_; }
   [[nodiscard]] const BusSection& section() const { return section_; }
   [[nodiscard]] const std::vector<bus::SigningKey>& keys() const { return keys_; }
+  [[nodiscard]] const bus::ChannelRules& rules() const { return rules_; }
+  [[nodiscard]] BusDoors& doors() { return doors_; }
+  /// Of the channels that somebody looks at.
+  [[nodiscard]] BusRates& rates() { return rates_; }
   /// Of the broker that there is; of the other ones nothing.
   [[nodiscard]] bus::MemoryCounts memory() const;
   [[nodiscard]] std::optional<bus::PostgresBrokerCounts> postgres() const;
@@ -84,6 +108,8 @@ class BusService {
   const bus::RedisBroker* redis_ = nullptr;        ///< likewise
   std::unique_ptr<bus::Hub> hub_;
   std::optional<BusTail> tail_;
+  BusRates rates_;
+  BusDoors doors_;
   std::mutex server_mutex_;
   net::Server* server_ = nullptr;
   std::mutex mutex_;

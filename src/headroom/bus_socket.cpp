@@ -12,8 +12,8 @@ namespace {
 /// One client: the hub's peer and the socket's handler.
 class BusSocket final : public net::WebSocketHandler, public bus::Peer {
  public:
-  BusSocket(const std::shared_ptr<net::WebSocket>& socket, bus::Hub& hub, const std::string& address)
-      : socket_(*socket), hub_(hub) {
+  BusSocket(const std::shared_ptr<net::WebSocket>& socket, BusService& service, const std::string& address)
+      : socket_(*socket), hub_(service.hub()), at_door_(service.doors().websockets) {
     bus::Hub::Opened opened = hub_.open(*this, address, bus::read_clocks());
     session_ = opened.session;
     if (opened.refused) close(*opened.refused);
@@ -47,6 +47,7 @@ class BusSocket final : public net::WebSocketHandler, public bus::Peer {
   net::WebSocket& socket_;  ///< owns this
   bus::Hub& hub_;
   bus::SessionId session_;
+  AtDoor at_door_;
   bool over_ = false;
 };
 
@@ -65,7 +66,7 @@ void add_bus_socket(net::Router& router, BusService& service) {
   route.limits.slow_code = bus::close_code(bus::DisconnectCode::kSlow);
   route.limits.slow_reason = bus::reason({bus::DisconnectCode::kSlow, {}, {}});
   route.open = [&service](const std::shared_ptr<net::WebSocket>& socket, const net::Request& request) {
-    return std::make_unique<BusSocket>(socket, service.hub(), bus_address(request));
+    return std::make_unique<BusSocket>(socket, service, bus_address(request));
   };
   router.add(std::move(route));
 }

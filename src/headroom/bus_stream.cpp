@@ -19,8 +19,8 @@ wire::Frame event_of(std::string_view object) {
 /// it.
 class BusStream final : public net::HeldHandler, public bus::Peer {
  public:
-  BusStream(const std::shared_ptr<net::HeldRequest>& request, bus::Hub& hub)
-      : request_(*request), hub_(hub) {}
+  BusStream(const std::shared_ptr<net::HeldRequest>& request, BusService& service)
+      : request_(*request), hub_(service.hub()), at_door_(service.doors().streams) {}
 
   void begin(const std::vector<std::string_view>& commands, const std::string& address) {
     net::Response head = net::make_response(200, "text/event-stream; charset=utf-8", {});
@@ -59,6 +59,7 @@ class BusStream final : public net::HeldHandler, public bus::Peer {
   net::HeldRequest& request_;  ///< owns this
   bus::Hub& hub_;
   bus::SessionId session_;
+  AtDoor at_door_;
   bool over_ = false;
 };
 
@@ -82,7 +83,7 @@ void add_bus_stream(net::Router& router, BusService& service) {
       request->answer(std::move(*refusal));
       return nullptr;
     }
-    auto stream = std::make_unique<BusStream>(request, service.hub());
+    auto stream = std::make_unique<BusStream>(request, service);
     stream->begin(commands, bus_address(asked));
     return stream;
   };

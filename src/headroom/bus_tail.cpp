@@ -10,6 +10,9 @@
 namespace headroom::cli {
 namespace {
 
+/// Some of the largest messages at once.
+constexpr std::size_t kQueueBytes = 4 * 1024 * 1024;
+
 class Watching final : public net::WebSocketHandler {
  public:
   Watching(const std::shared_ptr<net::WebSocket>& socket, BusTail& tail, std::string prefix)
@@ -57,6 +60,7 @@ void add_bus_tail(net::Router& router, BusTail& tail) {
   route.access = net::Access::kPrivate;
   route.limits.message_bytes = 1024;
   route.limits.queue_frames = 1024;
+  route.limits.queue_bytes = kQueueBytes;
   route.open = [&tail](const std::shared_ptr<net::WebSocket>& socket, const net::Request& request) {
     const std::string* prefix = request.query.find("prefix");
     return std::make_unique<Watching>(socket, tail, prefix == nullptr ? std::string() : *prefix);
