@@ -2,14 +2,12 @@
 CREATE OR REPLACE FUNCTION headroom.outbox_slot() RETURNS smallint LANGUAGE sql VOLATILE
 AS 'SELECT ((pg_catalog.date_part(''second'', pg_catalog.clock_timestamp())::int / 15) % 4)::smallint';
 
--- Publishes when the caller's transaction commits, and only then. Inserts one row; takes no lock that another
--- publisher waits for, in any isolation level. Repeats of an id on a channel within 5 minutes are dropped
--- afterwards. With the setting headroom.notify = on it also wakes the sequencer: see docs/bus-postgresql.md
--- for what that costs.
-CREATE OR REPLACE FUNCTION headroom.publish(channel text, payload text, id text DEFAULT NULL) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+-- Says what is wrong with a publication, if anything is.
+CREATE OR REPLACE FUNCTION headroom.check_publication(channel text, payload text, id text) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
-#variable_conflict use_variable
+DECLARE
+  most CONSTANT integer := (SELECT a.message_bytes FROM headroom.about a);
 BEGIN
   IF channel IS NULL OR octet_length(channel) NOT BETWEEN 1 AND 255 OR channel ~ '[\x01-\x1f\x7f"\\]' THEN
     RAISE EXCEPTION 'the channel''s name has 1 to 255 bytes, without control characters, quotes and backslashes'
@@ -19,13 +17,25 @@ BEGIN
     RAISE EXCEPTION 'the id of a message for channel % has % bytes; 1 to 64 are accepted', channel, octet_length(id)
       USING ERRCODE = 'invalid_parameter_value';
   END IF;
-  -- Nested, since only a condition without a query is cheap.
-  IF octet_length(payload) > 32768 THEN
-    IF octet_length(payload) > (SELECT message_bytes FROM headroom.about) THEN
-      RAISE EXCEPTION 'a message of % bytes for channel % is too large; % are accepted',
-        octet_length(payload), channel, (SELECT message_bytes FROM headroom.about)
-        USING ERRCODE = 'program_limit_exceeded';
-    END IF;
+  IF octet_length(payload) > most THEN
+    RAISE EXCEPTION 'a message of % bytes for channel % is too large; % are accepted', octet_length(payload), channel, most
+      USING ERRCODE = 'program_limit_exceeded';
+  END IF;
+END $$;
+
+-- Publishes when the caller's transaction commits, and only then. Inserts one row; takes no lock that another
+-- publisher waits for, in any isolation level. Repeats of an id on a channel within 5 minutes are dropped
+-- afterwards. With the setting headroom.notify = on it also wakes the sequencer: see docs/bus-postgresql.md
+-- for what that costs.
+CREATE OR REPLACE FUNCTION headroom.publish(channel text, payload text, id text DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+  -- One condition for what is fine, since each condition costs, and one that holds a query costs most.
+  IF (octet_length(channel) BETWEEN 1 AND 255 AND channel !~ '[\x01-\x1f\x7f"\\]' AND octet_length(payload) <= 32768
+      AND (id IS NULL OR octet_length(id) BETWEEN 1 AND 64)) IS NOT TRUE THEN
+    PERFORM headroom.check_publication(channel, payload, id);
   END IF;
   IF payload IS NULL OR payload::json IS NULL THEN
     RAISE EXCEPTION 'the message for channel % is NULL; JSON''s null is ''null''', channel

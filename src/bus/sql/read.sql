@@ -53,6 +53,7 @@ CREATE OR REPLACE FUNCTION headroom.poll(after_seq bigint, most integer)
 RETURNS TABLE (epoch text, seq bigint, source bigint, ticket bigint, channel text, channel_offset bigint, data text)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off
+SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 BEGIN

@@ -39,6 +39,8 @@ END $$;
 CREATE OR REPLACE FUNCTION headroom.sequence(own_term bigint, most integer, keep boolean) RETURNS integer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
+-- It would be planned anew each time, for longer than the step takes.
+SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
   last headroom.batch;
