@@ -32,6 +32,10 @@ export interface Session {
 
 export type Parameters = Record<string, string | number | undefined | null>
 
+class JsonText {
+  constructor(readonly text: string) {}
+}
+
 /** What went wrong, in one line that says what to do; `status` 0 when the daemon did not answer at all. */
 export class ApiError extends Error {
   constructor(readonly status: number, readonly code: string, message: string) {
@@ -64,6 +68,11 @@ export function post<T>(path: string, body: unknown): Promise<T> {
   return request<T>('POST', path, body)
 }
 
+/** A body that is JSON already, and is sent as it is. */
+export function postText<T>(path: string, text: string): Promise<T> {
+  return request<T>('POST', path, new JsonText(text))
+}
+
 export function remove(path: string): Promise<void> {
   return request<void>('DELETE', path)
 }
@@ -88,6 +97,11 @@ export function mayChange(who: Session | undefined): boolean {
   return who?.signed_in === true && who.role === 'administrator'
 }
 
+/** Whether the reader may see what the application says: bodies, values, messages. */
+export function mayRead(who: Session | undefined): boolean {
+  return who !== undefined && who.role !== 'viewer'
+}
+
 async function request<T>(method: string, url: string, body?: unknown, stop?: AbortSignal): Promise<T> {
   const answer = await send(method, url, body, stop)
   if (answer.status === 204) return undefined as T
@@ -102,9 +116,9 @@ async function request<T>(method: string, url: string, body?: unknown, stop?: Ab
 async function send(method: string, url: string, body: unknown, stop?: AbortSignal): Promise<Response> {
   const headers: Record<string, string> = { Accept: 'application/json' }
   if (body !== undefined) headers['Content-Type'] = 'application/json'
-  if (method !== 'GET' && session.value?.csrf) headers['X-Headroom-CSRF'] = session.value.csrf
+  if (session.value?.csrf) headers['X-Headroom-CSRF'] = session.value.csrf
   const options: RequestInit = { method, headers, credentials: 'same-origin', cache: 'no-store' }
-  if (body !== undefined) options.body = JSON.stringify(body)
+  if (body !== undefined) options.body = body instanceof JsonText ? body.text : JSON.stringify(body)
   if (stop) options.signal = stop
   try {
     return await fetch(url, options)

@@ -20,6 +20,7 @@ export const pages: PageEntry[] = [
   { path: '/overview', title: 'Overview', section: 'Analyzer', load: () => import('./pages/overview') },
   { path: '/rules', title: 'Rules', section: 'Analyzer', load: () => import('./pages/rules') },
   { path: '/status', title: 'Status', section: 'Analyzer', load: () => import('./pages/status') },
+  { path: '/bus', title: 'Bus', section: 'Bus', load: () => import('./pages/bus') },
   { path: '/session', title: 'Session', load: () => import('./pages/session') },
   { path: '/call', title: 'Call', load: () => import('./pages/call') },
   { path: '/query', title: 'Slow statement', load: () => import('./pages/query') },
