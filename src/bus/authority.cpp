@@ -13,6 +13,16 @@ bool grants(const std::vector<std::string>& patterns, std::string_view channel) 
   });
 }
 
+void SchemeAuthority::add(std::string_view scheme, Authority& authority) {
+  schemes_.emplace_back(std::string(scheme) + ' ', &authority);
+}
+
+void SchemeAuthority::authenticate(std::string_view token, const Now& now, Done<Grant> done) {
+  const auto found = std::find_if(schemes_.begin(), schemes_.end(),
+                                  [token](const auto& one) { return token.starts_with(one.first); });
+  (found == schemes_.end() ? otherwise_ : *found->second).authenticate(token, now, std::move(done));
+}
+
 void Revocations::revoke_user(std::string_view user, const Now& now) {
   revoke("u" + std::string(user), now);
 }

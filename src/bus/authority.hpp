@@ -3,14 +3,29 @@
 // Who somebody is and what he may do. The hub asks an Authority about the token of the first frame; tokens of
 // our own (token.hpp), sessions of an application (elsewhere) and a test are implementations.
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "bus/message.hpp"
 
 namespace headroom::bus {
+
+/// What an authority says of a connection that lists of names can't say. Lifetime: as long as the connection
+/// uses the grant, so its end tells the authority that the connection is gone.
+class Rights {
+ public:
+  Rights() = default;
+  virtual ~Rights() = default;
+  Rights(const Rights&) = delete;
+  Rights& operator=(const Rights&) = delete;
+
+  /// Whether the connection may read this channel; asked when it subscribes and when it asks for history.
+  [[nodiscard]] virtual bool may_read(std::string_view channel, const Now& now) = 0;
+};
 
 /// What a token proves.
 struct Grant {
@@ -21,6 +36,8 @@ struct Grant {
   std::optional<std::int64_t> expires_unix_s;
   std::int64_t issued_unix_s = 0;  ///< a revocation ends what was issued before it
   bool admin = false;              ///< may use the administrative API
+  /// They alone decide what is read, whatever the rules of channels say; nothing is published then.
+  std::shared_ptr<Rights> rights;
 };
 
 /// Whether a name stands in a list of names and of prefixes that end with '*'.
@@ -35,6 +52,20 @@ class Authority {
   /// unavailable and overloaded (it could not be checked now: come again). A message never contains the
   /// token.
   virtual void authenticate(std::string_view token, const Now& now, Done<Grant> done) = 0;
+};
+
+/// Several authorities, each for tokens of its own scheme: "Session ..." is none of ours.
+class SchemeAuthority final : public Authority {
+ public:
+  /// `otherwise` judges tokens of no scheme that was added. Everything given outlives this.
+  explicit SchemeAuthority(Authority& otherwise) : otherwise_(otherwise) {}
+  /// Tokens that begin with the scheme and a blank are its.
+  void add(std::string_view scheme, Authority& authority);
+  void authenticate(std::string_view token, const Now& now, Done<Grant> done) override;
+
+ private:
+  Authority& otherwise_;
+  std::vector<std::pair<std::string, Authority*>> schemes_;
 };
 
 /// Tells a hub's revocations apart: tokens of a user or session issued before a moment are not accepted.

@@ -170,6 +170,9 @@ class Hub final : public BrokerListener {
   std::size_t disconnect_user(std::string_view user, const Now& now);
   /// The empty name is no session's: it ends nobody.
   std::size_t disconnect_session(std::string_view session, const Now& now);
+  /// Ends the connections of a session that its authority does not hold any more: nothing is remembered of
+  /// it.
+  std::size_t end_session(std::string_view session, const Now& now);
   /// Whether such a token is not accepted any more; for doors that take a token with each request.
   [[nodiscard]] bool is_revoked(const Grant& grant) const;
 

@@ -152,6 +152,7 @@ Result<void> Hub::Impl::may(Who who, const HubSession& session, const std::strin
 Result<void> Hub::Impl::may_read(const HubSession& session, const std::string& channel,
                                  std::string_view signature, const Now& now) {
   if (auto checked = check_channel(channel); !checked) return checked;
+  if (session.grant.rights) return may_read_by_rights(session, channel, now);
   const ChannelRule& rule = rules.find(channel);
   // Whatever the rules say, the channels of a user are his.
   if (channel.starts_with(kUserPrefix) && owner_of(channel, kUserPrefix) != session.grant.user)
@@ -161,10 +162,18 @@ Result<void> Hub::Impl::may_read(const HubSession& session, const std::string& c
               fmt::format("user '{}' may not read channel '{}'", session.grant.user, channel));
 }
 
+Result<void> Hub::Impl::may_read_by_rights(const HubSession& session, const std::string& channel,
+                                           const Now& now) {
+  if (session.grant.rights->may_read(channel, now)) return {};
+  return fail(ErrorCode::kDenied,
+              fmt::format("user '{}' may not read channel '{}'", session.grant.user, channel));
+}
+
 Result<void> Hub::Impl::may_write(const HubSession& session, const std::string& channel, const Now& now) {
   if (auto checked = check_channel(channel); !checked) return checked;
   const ChannelRule& rule = rules.find(channel);
-  if (may(rule.publish, session, channel, rule, session.grant.publish, {}, now)) return {};
+  if (!session.grant.rights && may(rule.publish, session, channel, rule, session.grant.publish, {}, now))
+    return {};
   return fail(ErrorCode::kDenied,
               fmt::format("user '{}' may not publish to channel '{}'", session.grant.user, channel));
 }
@@ -183,6 +192,11 @@ std::size_t Hub::disconnect_user(std::string_view user, const Now& now) {
 std::size_t Hub::disconnect_session(std::string_view name, const Now& now) {
   if (name.empty()) return 0;
   impl_->revocations.revoke_session(name, now);
+  return end_session(name, now);
+}
+
+std::size_t Hub::end_session(std::string_view name, const Now& now) {
+  if (name.empty()) return 0;
   std::size_t ended = 0;
   for (HubSession& session : impl_->sessions) {
     if (session.stage != HubStage::kOpen || session.grant.session != name) continue;

@@ -163,6 +163,8 @@ struct Hub::Impl {
                    const std::vector<std::string>& granted, std::string_view signature, const Now& now);
   Result<void> may_read(const HubSession& session, const std::string& channel, std::string_view signature,
                         const Now& now);
+  static Result<void> may_read_by_rights(const HubSession& session, const std::string& channel,
+                                         const Now& now);
   Result<void> may_write(const HubSession& session, const std::string& channel, const Now& now);
 
   // ---- channels and their subscribers: hub_channels.cpp
