@@ -21,6 +21,7 @@ using base::Result;
 using nlohmann::json;
 
 constexpr std::string_view kBlanks = " \t\n\r";
+constexpr std::string_view kBodyBegin = R"({"message":)";
 
 /// The members of an object that is known to be JSON, as slices of its text.
 class Members {
@@ -161,7 +162,15 @@ Result<TrytonMessage> parse_tryton_payload(std::string_view text) {
   if (!id || id->empty()) return fail(ErrorCode::kProtocol, "no message_id");
   if (auto checked = check_channel(*name); !checked) return fail(std::move(checked.error()));
   return TrytonMessage{std::move(*name), std::move(*id),
-                       fmt::format(R"({{"message":{},"channel":{}}})", message, channel)};
+                       fmt::format(R"({}{},"channel":{}}})", kBodyBegin, message, channel), message.size()};
+}
+
+/// A line's end stands between two tokens only: in a text it is written as two characters.
+std::string TrytonMessage::message() const {
+  std::string text = body.substr(kBodyBegin.size(), message_bytes);
+  std::ranges::replace_if(
+      text, [](char character) { return character == '\n' || character == '\r'; }, ' ');
+  return text;
 }
 
 std::optional<TrytonSession> parse_tryton_authorization(std::string_view header) {

@@ -19,9 +19,13 @@ namespace headroom::bus {
 
 /// A message as it is answered.
 struct TrytonMessage {
-  std::string channel;  ///< decoded: "user:1"
-  std::string id;       ///< `message_id`, decoded
-  std::string body;     ///< `{"message":...,"channel":...}`, with the sender's bytes in it
+  std::string channel;            ///< decoded: "user:1"
+  std::string id;                 ///< `message_id`, decoded
+  std::string body;               ///< `{"message":...,"channel":...}`, with the sender's bytes in it
+  std::size_t message_bytes = 0;  ///< of the message alone, in the body
+
+  /// The message alone, on one line.
+  [[nodiscard]] std::string message() const;
 };
 
 /// Reads `{"channel":...,"message":{...,"message_id":...}}`; a repeated key counts where it stands last, as

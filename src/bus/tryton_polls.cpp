@@ -50,7 +50,7 @@ bool TrytonPolls::is_fresh(const Session& session, Time now) const {
 void TrytonPolls::begin(Time now, TrytonPollId id, const Poll& poll) {
   if (poll.wish == TrytonWish::kAuthorization) return answer(id, TrytonOutcome::kAuthorized);
   for (const std::string& channel : poll.channels) {
-    if (!may_read(now, poll, channel)) ++counts_.foreign;
+    if (!may_read(now, poll.session, channel)) ++counts_.foreign;
   }
   wait_for(id, poll);
   look(now, id, poll);
@@ -63,7 +63,7 @@ void TrytonPolls::wait_for(TrytonPollId id, const Poll& poll) {
 void TrytonPolls::look(Time now, TrytonPollId id, const Poll& poll) {
   std::vector<std::string> readable;
   for (const std::string& channel : poll.channels) {
-    if (may_read(now, poll, channel)) readable.push_back(channel);
+    if (may_read(now, poll.session, channel)) readable.push_back(channel);
   }
   auto message = history_.next(readable, poll.last);
   if (message != nullptr) answer(id, TrytonOutcome::kMessage, std::move(message));
@@ -81,7 +81,7 @@ void TrytonPolls::publish(Time now, const TrytonHistory::Message& message) {
     Session& session = sessions_.at(poll.session);
     if (!is_fresh(session, now)) {
       session.kept_back = true;
-    } else if (may_read(now, poll, message->channel)) {
+    } else if (may_read(now, poll.session, message->channel)) {
       look(now, id, poll);
     }
   }
@@ -113,7 +113,7 @@ void TrytonPolls::end(TrytonPollId id) {
 
 /// One that was never looked up; the others stay for the next poll, until it is their turn.
 void TrytonPolls::forget_if_unused(Sessions::iterator session) {
-  if (!session->second.polls.empty() || session->second.asked || session->second.under_way) return;
+  if (is_in_use(session->second) || session->second.asked || session->second.under_way) return;
   turns_.erase({Time::min(), session->first});
   sessions_.erase(session);
 }
@@ -142,7 +142,7 @@ std::vector<TrytonSession> TrytonPolls::next_check(Time now) {
     if (asked != Time::min() && now - asked < limits_.check_every) break;
     turns_.erase(turns_.begin());
     const auto session = sessions_.find(name);
-    if (session->second.polls.empty()) {
+    if (!is_in_use(session->second)) {
       sessions_.erase(session);
       continue;
     }
@@ -168,6 +168,10 @@ void TrytonPolls::checked(Time now, const std::set<TrytonSession>& valid) {
 void TrytonPolls::confirm(Time now, const TrytonSession& name) {
   Session& session = sessions_.at(name);
   session.under_way = false;
+  if (session.holders > 0) {
+    held_seen_.erase(held_seen_.find(*session.asked));
+    held_seen_.insert(asked_at_);
+  }
   session.asked = asked_at_;
   turns_.emplace(asked_at_, name);
   const bool kept_back = std::exchange(session.kept_back, false);
@@ -186,11 +190,15 @@ void TrytonPolls::confirm(Time now, const TrytonSession& name) {
 void TrytonPolls::revoke(const TrytonSession& name) {
   const auto session = sessions_.find(name);
   const std::vector<TrytonPollId> ids(session->second.polls.begin(), session->second.polls.end());
+  if (session->second.holders > 0) {
+    held_seen_.erase(held_seen_.find(*session->second.asked));
+    ended_.push_back(name);
+  }
   sessions_.erase(session);
   for (const TrytonPollId id : ids) {
     for (const std::string& channel : polls_.at(id).channels) {
       const auto claim = claims_.find(channel);
-      if (claim != claims_.end() && claim->second.owner == name) release(channel);
+      if (claim != claims_.end() && claim->second.owner == name && !claim->second.is_held) forget(channel);
     }
     answer(id, TrytonOutcome::kUnauthorized);
   }
@@ -205,38 +213,99 @@ void TrytonPolls::check_failed() {
   }
 }
 
+// Connections that stay
+// ---------------------------------------------------------------------------------------------------------
+
+bool TrytonPolls::is_in_use(const Session& session) {
+  return !session.polls.empty() || session.holders > 0;
+}
+
+bool TrytonPolls::is_held(const TrytonSession& session) const {
+  const auto found = sessions_.find(session);
+  return found != sessions_.end() && found->second.holders > 0;
+}
+
+bool TrytonPolls::hold(const TrytonSession& session) {
+  const auto found = sessions_.find(session);
+  if (found == sessions_.end() || !found->second.asked) return false;
+  if (++found->second.holders == 1) held_seen_.insert(*found->second.asked);
+  return true;
+}
+
+void TrytonPolls::release(const TrytonSession& session) {
+  const auto found = sessions_.find(session);
+  if (found == sessions_.end() || found->second.holders == 0) return;
+  if (--found->second.holders == 0) held_seen_.erase(held_seen_.find(*found->second.asked));
+}
+
+std::vector<TrytonSession> TrytonPolls::take_ended() {
+  return std::exchange(ended_, {});
+}
+
+std::vector<TrytonSession> TrytonPolls::held() const {
+  std::vector<TrytonSession> found;
+  for (const auto& [name, session] : sessions_) {
+    if (session.holders > 0) found.push_back(name);
+  }
+  return found;
+}
+
+bool TrytonPolls::are_held_fresh(Time now) const {
+  return held_seen_.empty() || now - *held_seen_.begin() < limits_.fresh;
+}
+
+bool TrytonPolls::may_hold(Time now, const TrytonSession& session, const std::string& channel) {
+  if (channel.starts_with("user:")) return channel == "user:" + std::to_string(session.user);
+  if (!may_read(now, session, channel)) {
+    ++counts_.foreign;
+    return false;
+  }
+  if (has_owner(channel)) claims_.at(channel).is_held = true;
+  return true;
+}
+
 // Owners of client channels
 // ---------------------------------------------------------------------------------------------------------
 
-bool TrytonPolls::may_read(Time now, const Poll& poll, const std::string& channel) {
+bool TrytonPolls::may_read(Time now, const TrytonSession& session, const std::string& channel) {
   if (!has_owner(channel)) return true;
   const auto [claim, is_new] = claims_.try_emplace(channel);
   if (is_new) {
     claim->second.order = claim_order_.insert(claim_order_.end(), channel);
-  } else if (claim->second.owner.user != poll.session.user) {
+  } else if (claim->second.owner.user != session.user) {
     return false;
   } else {
     claim_order_.splice(claim_order_.end(), claim_order_, claim->second.order);
   }
-  claim->second.owner = poll.session;
+  claim->second.owner = session;
   claim->second.used = now;
-  if (claims_.size() > limits_.claims) release(std::string(claim_order_.front()));
+  if (claims_.size() > limits_.claims) forget(std::string(claim_order_.front()));
   return true;
 }
 
 /// Its messages go too: they were for the one who owned it.
-void TrytonPolls::release(const std::string& channel) {
+void TrytonPolls::forget(const std::string& channel) {
   const auto claim = claims_.find(channel);
   claim_order_.erase(claim->second.order);
   claims_.erase(claim);
   history_.forget(channel);
 }
 
-/// By then no poll of its owner waits and no message of that time is left.
+/// By then no poll of its owner waits and no message of that time is left. A claim that is held is looked at
+/// once in `unused`, so its session may have ended that long after it was seen in use.
 void TrytonPolls::expire_claims(Time now) {
-  const auto unused = limits_.wait + limits_.retention.age;
-  while (!claim_order_.empty() && now - claims_.at(claim_order_.front()).used > unused)
-    release(std::string(claim_order_.front()));
+  const auto unused = std::max(limits_.wait + limits_.retention.age, limits_.kept_elsewhere);
+  while (!claim_order_.empty()) {
+    Claim& oldest = claims_.at(claim_order_.front());
+    if (now - oldest.used <= unused) return;
+    if (oldest.is_held && is_held(oldest.owner)) {
+      oldest.used = now;
+      claim_order_.splice(claim_order_.end(), claim_order_, oldest.order);
+      continue;
+    }
+    if (oldest.is_held && now - oldest.used <= 2 * unused) return;
+    forget(std::string(claim_order_.front()));
+  }
 }
 
 }  // namespace headroom::bus

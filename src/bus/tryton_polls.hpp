@@ -11,6 +11,9 @@
 // once; a database that does not answer keeps messages back from sessions that are not known to hold any
 // more, and gives them when it answers again: the history keeps them that long.
 //
+// A connection that stays (of another door) is no poll: it holds its session, which is looked up likewise
+// until it is released, and claims client channels that stay its user's.
+//
 // Rejected: a look-up per poll (5,000 clients would be 5,000 statements at each broadcast); trusting a
 // session as long as its poll waits (a logout would not be seen for five minutes).
 
@@ -41,6 +44,8 @@ struct TrytonPollLimits {
   std::size_t claims =
       100'000;  ///< owners of client channels; the one that was used longest ago is forgotten
   TrytonRetention retention;
+  /// Whoever holds sessions keeps messages so long; a client channel changes its owner later than that.
+  std::chrono::milliseconds kept_elsewhere{0};
 };
 
 using TrytonPollId = std::uint64_t;
@@ -76,7 +81,8 @@ enum class TrytonWish : std::uint8_t { kMessages, kAuthorization };
 
 /// Guarantees: every poll that `open` took is answered exactly once, unless it was closed; the messages of a
 /// channel are answered in their order; a `client:` channel is read by one user only, the first who polls it,
-/// until that user's session ends or nobody polls it for `wait` and the retention together.
+/// until that user's session ends or nobody polls it for `wait` and the retention together. One that a
+/// connection which stays has claimed does not end with the session.
 /// Threads: none. Cost: of a message O(polls that wait for it); of a poll O(channels).
 class TrytonPolls {
  public:
@@ -96,6 +102,20 @@ class TrytonPolls {
   [[nodiscard]] std::vector<TrytonSession> next_check(Time now);
   void checked(Time now, const std::set<TrytonSession>& valid);
   void check_failed();
+
+  /// A connection that stays lives by this session. False when the session is not known to hold.
+  [[nodiscard]] bool hold(const TrytonSession& session);
+  /// As often as it was held; one that has ended is passed over.
+  void release(const TrytonSession& session);
+  /// Sessions that were held and have ended, since the last time.
+  [[nodiscard]] std::vector<TrytonSession> take_ended();
+  [[nodiscard]] std::vector<TrytonSession> held() const;
+  [[nodiscard]] bool has_held() const { return !held_seen_.empty(); }
+  /// Whether every session that is held was seen within `fresh`: only then what comes may be told to it.
+  [[nodiscard]] bool are_held_fresh(Time now) const;
+  /// Whether a session that is held may read this channel. A client channel becomes its user's, also beyond
+  /// the session's end.
+  [[nodiscard]] bool may_hold(Time now, const TrytonSession& session, const std::string& channel);
 
   /// Ends what has waited too long and drops what is too old; to be called several times a second while there
   /// are polls, once in a while else.
@@ -120,10 +140,12 @@ class TrytonPolls {
     bool under_way = false;        ///< it is being looked up
     bool kept_back = false;        ///< a message came while it was not known to hold
     std::set<TrytonPollId> polls;  ///< in order, so that the first of two who want one channel gets it
+    std::size_t holders = 0;       ///< connections that live by it
   };
   struct Claim {
     TrytonSession owner;  ///< the user, and the session that polled last
     Time used;
+    bool is_held = false;  ///< it outlives the session: messages are kept elsewhere for its user
     std::list<std::string>::iterator order;
   };
   using Sessions = std::map<TrytonSession, Session>;
@@ -137,8 +159,10 @@ class TrytonPolls {
   void forget_if_unused(Sessions::iterator session);
   void confirm(Time now, const TrytonSession& session);
   void revoke(const TrytonSession& session);
-  [[nodiscard]] bool may_read(Time now, const Poll& poll, const std::string& channel);
-  void release(const std::string& channel);
+  [[nodiscard]] bool may_read(Time now, const TrytonSession& session, const std::string& channel);
+  [[nodiscard]] static bool is_in_use(const Session& session);
+  [[nodiscard]] bool is_held(const TrytonSession& session) const;
+  void forget(const std::string& channel);
   void expire_claims(Time now);
 
   TrytonPollLimits limits_;
@@ -157,6 +181,8 @@ class TrytonPolls {
   std::unordered_map<std::string, Claim> claims_;
   std::list<std::string> claim_order_;  ///< first the one that was used longest ago
   std::vector<TrytonAnswer> answers_;
+  std::multiset<Time> held_seen_;  ///< when each session that is held was looked up last
+  std::vector<TrytonSession> ended_;
 };
 
 }  // namespace headroom::bus

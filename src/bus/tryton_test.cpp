@@ -36,6 +36,13 @@ TEST(TrytonPayload, PassesTheMessageThroughByteForByte) {
       R"({"message":{"type":"notification","title":"\u00e9 }]\"{","body":null,"priority":1e2,"message_id":"a-1"},"channel":"user:1"})");
 }
 
+TEST(TrytonPayload, GivesTheMessageAloneOnOneLine) {
+  const auto message = parse_tryton_payload(
+      "{\"channel\":\"user:1\",\r\n\"message\":{\"message_id\":\"a\",\r\n \"t\":\"x\\ny\"}}");
+  ASSERT_TRUE(message) << message.error().message();
+  EXPECT_EQ(message->message(), "{\"message_id\":\"a\",   \"t\":\"x\\ny\"}");
+}
+
 TEST(TrytonPayload, TakesBlanksOtherKeysAndTheLastOfTwo) {
   const auto message = parse_tryton_payload(
       " { \"x\" : [ 1 , {\"message\":2} ] , \"message\" : 5, \"channel\" : \"caf\\u00e9\" ,\n"
@@ -231,6 +238,14 @@ class TrytonPollsTest : public testing::Test {
   }
   void notify(const std::string& channel, const std::string& id) {
     polls_.publish(now_, message(channel, id));
+  }
+  /// As a connection does that comes.
+  void hold(const TrytonSession& session) {
+    open(session, {}, std::nullopt, TrytonWish::kAuthorization);
+    now_ += 100ms;
+    check();
+    (void)answers();
+    EXPECT_TRUE(polls_.hold(session));
   }
   /// In steps of a tenth of a second, as the service does it.
   void pass(std::chrono::milliseconds time, bool database_answers = true) {
@@ -469,6 +484,79 @@ TEST_F(TrytonPollsTest, EverythingIsBounded) {
 
 /// Many clients that come, go, poll and log out, in random order: each gets every message of its channels
 /// exactly once and in order, nobody one of another's.
+// Connections that stay
+// ---------------------------------------------------------------------------------------------------------
+
+TEST_F(TrytonPollsTest, OnlyASessionThatWasSeenIsHeld) {
+  EXPECT_FALSE(polls_.hold(kAnn));
+  open(kAnn, {}, std::nullopt, TrytonWish::kAuthorization);
+  EXPECT_FALSE(polls_.hold(kAnn)) << "not yet looked up";
+  check();
+  EXPECT_THAT(answers(), ElementsAre("1:authorized"));
+  EXPECT_TRUE(polls_.hold(kAnn));
+  EXPECT_THAT(polls_.held(), ElementsAre(kAnn));
+}
+
+TEST_F(TrytonPollsTest, ASessionIsLookedUpAsLongAsItIsHeldAndItsEndIsToldWithinFiveSeconds) {
+  hold(kAnn);
+  hold(kAnn);
+  hold(kBob);
+  pass(10min);
+  sessions_.erase(kAnn);
+  pass(5s);
+  EXPECT_THAT(polls_.take_ended(), ElementsAre(kAnn));
+  EXPECT_THAT(polls_.held(), ElementsAre(kBob));
+  polls_.release(kAnn);  // its connections end
+  polls_.release(kAnn);
+  polls_.release(kBob);
+  EXPECT_FALSE(polls_.has_held());
+  pass(1min);
+  const auto checks = polls_.counts().checks;
+  pass(1min);
+  EXPECT_EQ(polls_.counts().checks, checks) << "nobody needs it";
+  EXPECT_THAT(polls_.take_ended(), IsEmpty());
+}
+
+TEST_F(TrytonPollsTest, SessionsThatAreHeldAreStaleFiveSecondsAfterTheyWereSeenLast) {
+  EXPECT_TRUE(polls_.are_held_fresh(now_));
+  hold(kAnn);
+  pass(10s);
+  EXPECT_TRUE(polls_.are_held_fresh(now_));
+  pass(5s, false);
+  EXPECT_FALSE(polls_.are_held_fresh(now_));
+  check();
+  EXPECT_TRUE(polls_.are_held_fresh(now_));
+}
+
+TEST_F(TrytonPollsTest, AConnectionReadsTheChannelsOfItsUserAndOfNobodyElse) {
+  hold(kAnn);
+  hold(kBob);
+  EXPECT_TRUE(polls_.may_hold(now_, kAnn, "user:1"));
+  for (const char* channel : {"user:2", "user:", "user:1:x", "user:01"})
+    EXPECT_FALSE(polls_.may_hold(now_, kAnn, channel)) << channel;
+  EXPECT_TRUE(polls_.may_hold(now_, kAnn, "client:x"));
+  EXPECT_TRUE(polls_.may_hold(now_, kAnn, "client:x"));
+  EXPECT_FALSE(polls_.may_hold(now_, kBob, "client:x"));
+  EXPECT_TRUE(polls_.may_hold(now_, kBob, "everybody"));
+  open(kBob, {"client:x"});
+  notify("client:x", "m1");
+  pass(1s);
+  EXPECT_THAT(answers(), IsEmpty()) << "nor does his poll read it";
+}
+
+TEST_F(TrytonPollsTest, AClientThatAConnectionReadChangesItsUserOnlyWhenNothingOfItIsKept) {
+  hold(kAnn);
+  EXPECT_TRUE(polls_.may_hold(now_, kAnn, "client:x"));
+  pass(1h);
+  hold(kBob);
+  EXPECT_FALSE(polls_.may_hold(now_, kBob, "client:x")) << "it is in use";
+  sessions_.erase(kAnn);
+  pass(9min);
+  EXPECT_FALSE(polls_.may_hold(now_, kBob, "client:x")) << "its messages are kept elsewhere";
+  pass(12min);
+  EXPECT_TRUE(polls_.may_hold(now_, kBob, "client:x"));
+}
+
 TEST(TrytonPolls, EveryClientReadsItsMessagesExactlyOnceInOrder) {
   const auto seed = std::random_device()();
   SCOPED_TRACE(seed);
