@@ -81,7 +81,11 @@ Result<std::unique_ptr<BusService>> BusService::create(const BusSection& section
 }
 
 BusService::BusService(const BusSection& section, bus::ChannelRules rules, std::vector<bus::SigningKey> keys)
-    : section_(section), keys_(std::move(keys)), rules_(std::move(rules)), authority_(keys_) {}
+    : section_(section),
+      keys_(std::move(keys)),
+      rules_(std::move(rules)),
+      authority_(keys_),
+      authorities_(authority_) {}
 
 Result<void> BusService::open_broker() {
   Result<void> opened;
@@ -95,7 +99,7 @@ Result<void> BusService::open_broker() {
     broker_ = std::move(broker);
   }
   if (!opened) return opened;
-  hub_ = std::make_unique<bus::Hub>(hub_limits(section_), rules_, *broker_, authority_, keys_,
+  hub_ = std::make_unique<bus::Hub>(hub_limits(section_), rules_, *broker_, authorities_, keys_,
                                     presence_limits(section_));
   tail_.emplace(*hub_);
   return {};
@@ -143,6 +147,11 @@ std::optional<bus::RedisBrokerCounts> BusService::redis() const {
 std::string BusService::problem() const {
   if (postgres_ != nullptr) return postgres_->counts().problem;
   return redis_ == nullptr ? std::string() : redis_->counts().problem;
+}
+
+std::chrono::milliseconds BusService::history_age(std::string_view channel) const {
+  const std::chrono::nanoseconds age(rules_.find(channel).history_age_ns);
+  return std::chrono::ceil<std::chrono::milliseconds>(age);
 }
 
 void BusService::add_routes(net::Router& router) {

@@ -76,6 +76,11 @@ class BusService {
   /// Runs it on the I/O thread, after what runs there now. Threads: any.
   void post(std::function<void()> work);
 
+  /// Tokens of that scheme are judged by another authority, which ends after the server and before this.
+  void accept(std::string_view scheme, bus::Authority& authority) { authorities_.add(scheme, authority); }
+  /// How long the messages of such a channel are kept.
+  [[nodiscard]] std::chrono::milliseconds history_age(std::string_view channel) const;
+
   [[nodiscard]] bus::Hub& hub() { return *hub_; }
   [[nodiscard]] const BusSection& section() const { return section_; }
   [[nodiscard]] const std::vector<bus::SigningKey>& keys() const { return keys_; }
@@ -102,6 +107,7 @@ class BusService {
   std::vector<bus::SigningKey> keys_;
   bus::ChannelRules rules_;
   bus::TokenAuthority authority_;
+  bus::SchemeAuthority authorities_;
   std::unique_ptr<bus::Broker> broker_;
   const bus::MemoryBroker* memory_ = nullptr;      ///< the broker, if it is one
   const bus::PostgresBroker* postgres_ = nullptr;  ///< likewise

@@ -174,11 +174,13 @@ class Service {
     auto site = tryton_site(section);
     if (!site) return fail(std::move(site.error()));
     options.limits.lasting += site->limits.polls;
+    if (bus_) site->limits.kept_elsewhere = bus_->history_age("client:");
     tryton_bus_ = std::make_unique<TrytonBus>(
         std::move(*site), [this](const std::string& database, const std::string& problem) {
           const auto duty = "Tryton's bus of " + database;
           report(duty, problem.empty() ? Result<void>() : fail(ErrorCode::kUnavailable, problem));
         });
+    if (bus_) tryton_bus_->join(*bus_);
     return {};
   }
 
@@ -205,6 +207,8 @@ class Service {
     };
     router.add(std::move(metrics));
     add_pages(router, pages_);
+    // SAO loads it where it is there, and then polls no more.
+    if (!bus_ || !tryton_bus_) add_absent_page(router, "/bus/custom.js", "the bus of Tryton is not on");
     add_session_api(router, sign_in_);
     if (bus_) bus_->add_routes(router);
     live_.add_route(router);

@@ -139,6 +139,11 @@ struct ServeMetrics::Impl {
     add("headroom_tryton_bus_malformed_total", "Notifications that are no message.", one.malformed);
     add("headroom_tryton_bus_pushed_out_total", "Messages that a bound pushed out before their time.",
         one.pushed_out);
+    set("headroom_tryton_bus_held_sessions", "Sessions by which connections to /bus/ws and its like live.",
+        static_cast<double>(one.held));
+    add("headroom_tryton_bus_told_total", "Messages given to the channels of the bus.", one.told);
+    add("headroom_tryton_bus_told_dropped_total", "Messages that the channels of the bus did not take.",
+        one.told_dropped);
     add("headroom_tryton_bus_losses_total", "Connections to the database that broke.", one.losses);
   }
 

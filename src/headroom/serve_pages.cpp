@@ -1,5 +1,7 @@
 #include "headroom/serve_pages.hpp"
 
+#include <utility>
+
 #ifdef HEADROOM_WITH_WEB
 #include "web/assets.hpp"
 #endif
@@ -24,6 +26,18 @@ void add_pages(net::Router& router, const net::StaticFiles& pages) {
   route.run_on = net::RunOn::kEventLoop;
   route.handler = [&pages](const net::Request& request) { return pages.respond(request); };
   router.set_fallback(std::move(route), {"api", "health", "metrics"});
+}
+
+void add_absent_page(net::Router& router, std::string path, std::string reason) {
+  net::Route route;
+  route.method = "GET";
+  route.pattern = std::move(path);
+  route.access = net::Access::kPublic;
+  route.run_on = net::RunOn::kEventLoop;
+  route.handler = [reason = std::move(reason)](const net::Request&) {
+    return net::error_response(404, "not_found", reason);
+  };
+  router.add(std::move(route));
 }
 
 }  // namespace headroom::cli

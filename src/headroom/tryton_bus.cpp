@@ -40,6 +40,18 @@ TrytonBus::TrytonBus(TrytonSite site, TrytonDoor::Report report)
 
 TrytonBus::~TrytonBus() = default;
 
+void TrytonBus::join(BusService& bus) {
+  channels_ = std::make_unique<TrytonChannels>(door_, bus.hub());
+  door_.join(*channels_);
+  bus.accept(TrytonChannels::kScheme, *channels_);
+}
+
+std::vector<TrytonFigures> TrytonBus::figures() const {
+  std::vector<TrytonFigures> all = door_.figures();
+  if (channels_) channels_->count(all);
+  return all;
+}
+
 void TrytonBus::add_route(net::Router& router) {
   net::HeldRoute route;
   route.method = "POST";

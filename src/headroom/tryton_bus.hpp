@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "headroom/bus_service.hpp"
+#include "headroom/tryton_channels.hpp"
 #include "headroom/tryton_door.hpp"
 #include "headroom/tryton_feed.hpp"
 #include "headroom/tryton_section.hpp"
@@ -26,12 +28,15 @@ class TrytonBus final : private TrytonAudience {
   TrytonBus(const TrytonBus&) = delete;
   TrytonBus& operator=(const TrytonBus&) = delete;
 
+  /// Its clients come by the doors of the bus too, with their sessions as tokens. Before `start`; the bus
+  /// outlives this.
+  void join(BusService& bus);
   /// POST /<database>/bus
   void add_route(net::Router& router);
   void start(net::Server& server);
   void stop();
   /// On the I/O thread.
-  [[nodiscard]] std::vector<TrytonFigures> figures() const { return door_.figures(); }
+  [[nodiscard]] std::vector<TrytonFigures> figures() const;
 
  private:
   void notified(const std::string& database, std::vector<std::string> payloads) override;
@@ -44,6 +49,7 @@ class TrytonBus final : private TrytonAudience {
 
   TrytonFeed feed_;
   TrytonDoor door_;
+  std::unique_ptr<TrytonChannels> channels_;  ///< none unless there is a bus
   net::Server* server_ = nullptr;
 };
 

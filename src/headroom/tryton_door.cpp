@@ -144,12 +144,45 @@ TrytonDoor::Ticket TrytonDoor::handle(Time now, const net::Request& request, Rep
   } else {
     asked.session = std::move(*session);
     asked.waiting.prepared = prepare(request, asked.poll);
-    const Ticket ticket = asked.waiting.ticket = ++last_ticket_;
-    tickets_[ticket] = {asked.database, 0};
-    enter(now, std::move(asked));
-    return tickets_.contains(ticket) ? ticket : 0;
+    return begin(now, std::move(asked));
   }
   return 0;
+}
+
+TrytonDoor::Ticket TrytonDoor::begin(Time now, Unknown request) {
+  const Ticket ticket = request.waiting.ticket = ++last_ticket_;
+  tickets_[ticket] = {request.database, 0};
+  enter(now, std::move(request));
+  return tickets_.contains(ticket) ? ticket : 0;
+}
+
+void TrytonDoor::verify(Time now, const std::string& database, const bus::TrytonSession& session,
+                        Reply reply) {
+  Unknown asked;
+  asked.database = database;
+  asked.session = session;
+  asked.waiting.reply = std::move(reply);
+  if (stopped_) return respond(asked.waiting, unavailable("the service stops"));
+  if (!site_.allow_subscribe)
+    return respond(asked.waiting, html_error(501, "There is no bus for clients here."));
+  asked.waiting.prepared = net::make_response(204, "text/plain", "");
+  (void)begin(now, std::move(asked));
+}
+
+bool TrytonDoor::hold(const std::string& database, const bus::TrytonSession& session) {
+  const auto found = databases_.find(database);
+  return found != databases_.end() && found->second->polls.hold(session);
+}
+
+void TrytonDoor::release(const std::string& database, const bus::TrytonSession& session) {
+  const auto found = databases_.find(database);
+  if (found != databases_.end()) found->second->polls.release(session);
+}
+
+bool TrytonDoor::may_hold(Time now, const std::string& database, const bus::TrytonSession& session,
+                          const std::string& channel) {
+  const auto found = databases_.find(database);
+  return found != databases_.end() && found->second->polls.may_hold(now, session, channel);
 }
 
 /// What is answered once the session holds; nothing when it is a poll.
@@ -249,6 +282,13 @@ void TrytonDoor::pump(Time now, const std::string& name, Database& database) {
     }
   }
   for (const bus::TrytonAnswer& decided : database.polls.take_answers()) answer(database, decided);
+  if (associate_ != nullptr) inform(now, name, database);
+}
+
+/// Who has ended is gone before the next message is told.
+void TrytonDoor::inform(Time now, const std::string& name, Database& database) {
+  for (const bus::TrytonSession& session : database.polls.take_ended()) associate_->ended(name, session);
+  if (database.polls.are_held_fresh(now)) associate_->tell(name);
 }
 
 void TrytonDoor::answer(Database& database, const bus::TrytonAnswer& decided) {
@@ -289,6 +329,7 @@ void TrytonDoor::notified(Time now, const std::string& name, const std::vector<s
   for (const std::string& payload : payloads) {
     auto message = bus::parse_tryton_payload(payload);
     if (message) {
+      if (associate_ != nullptr) associate_->heard(name, *message);
       database->second->polls.publish(now, std::make_shared<const bus::TrytonMessage>(std::move(*message)));
     } else {
       ++database->second->malformed;
@@ -327,10 +368,12 @@ void TrytonDoor::drop(const std::string& name) {
     tickets_.erase(waiting.ticket);
     respond(waiting, html_error(404, "There is no such database."));
   }
+  const std::vector<bus::TrytonSession> held = database->second->polls.held();
   report_(name, "");
   databases_.erase(database);
   existing_.erase(name);
   source_.close(name);
+  for (const bus::TrytonSession& session : held) associate_->ended(name, session);
 }
 
 void TrytonDoor::ticked(Time now) {
@@ -338,7 +381,7 @@ void TrytonDoor::ticked(Time now) {
   for (const auto& [name, database] : databases_) {
     database->polls.tick(now);
     pump(now, name, *database);
-    if (!database->waiting.empty()) database->used = now;
+    if (!database->waiting.empty() || database->polls.has_held()) database->used = now;
     if (!database->named && now - database->used > kIdle) idle.push_back(name);
   }
   for (const std::string& name : idle) drop(name);
@@ -350,7 +393,7 @@ std::vector<TrytonFigures> TrytonDoor::figures() const {
     const auto& history = database->polls.history();
     all.push_back({name, database->listening, database->losses, database->malformed,
                    database->polls.waiting(), history.size(), history.bytes(), history.pushed_out(),
-                   database->polls.counts()});
+                   database->polls.held().size(), 0, 0, database->polls.counts()});
   }
   return all;
 }

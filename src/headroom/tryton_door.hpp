@@ -41,6 +41,18 @@ class TrytonSource {
   virtual void list(const std::string& uri) = 0;
 };
 
+/// Whoever serves clients of another protocol by Tryton's sessions. It may call the door from within.
+class TrytonAssociate {
+ public:
+  virtual ~TrytonAssociate() = default;
+  /// A message of the database, in their order; it is not for clients before `tell`.
+  virtual void heard(const std::string& database, const bus::TrytonMessage& message) = 0;
+  /// A session that was held has ended.
+  virtual void ended(const std::string& database, const bus::TrytonSession& session) = 0;
+  /// Every session that is held is known to hold: what was heard may be told. Called again and again.
+  virtual void tell(const std::string& database) = 0;
+};
+
 /// What goes on in one database.
 struct TrytonFigures {
   std::string database;
@@ -51,6 +63,9 @@ struct TrytonFigures {
   std::size_t kept = 0;
   std::size_t kept_bytes = 0;
   std::uint64_t pushed_out = 0;
+  std::size_t held = 0;            ///< sessions by which connections of another protocol live
+  std::uint64_t told = 0;          ///< messages given to those
+  std::uint64_t told_dropped = 0;  ///< messages that could not be
   bus::TrytonPollCounts counts;
 };
 
@@ -73,6 +88,8 @@ class TrytonDoor {
 
   TrytonDoor(TrytonSite site, TrytonSource& source, Report report);
 
+  /// Before `start`; outlives the door.
+  void join(TrytonAssociate& associate) { associate_ = &associate; }
   void start(Time now);
   /// Answers those that wait with 503; the door takes no more.
   void stop();
@@ -80,6 +97,14 @@ class TrytonDoor {
   [[nodiscard]] Ticket handle(Time now, const net::Request& request, Reply reply);
   /// The client has gone.
   void gone(Ticket ticket);
+
+  /// Asks whether a session holds: 204, or the status that its poll would get.
+  void verify(Time now, const std::string& database, const bus::TrytonSession& session, Reply reply);
+  /// Those of bus::TrytonPolls, of that database.
+  [[nodiscard]] bool hold(const std::string& database, const bus::TrytonSession& session);
+  void release(const std::string& database, const bus::TrytonSession& session);
+  [[nodiscard]] bool may_hold(Time now, const std::string& database, const bus::TrytonSession& session,
+                              const std::string& channel);
 
   void notified(Time now, const std::string& database, const std::vector<std::string>& payloads);
   void answered(Time now, const std::string& database, const base::Result<sql::PostgresRows>& answer);
@@ -119,18 +144,21 @@ class TrytonDoor {
 
   [[nodiscard]] std::optional<net::Response> prepare(const net::Request& request,
                                                      bus::TrytonPoll& poll) const;
+  [[nodiscard]] Ticket begin(Time now, Unknown request);
   void enter(Time now, Unknown request);
   void find_out(Time now, Unknown request);
   Database* open(Time now, const TrytonDatabase& database, bool is_named);
   void poll(Time now, const std::string& name, Database& database, Unknown request);
   void pump(Time now, const std::string& name, Database& database);
   void answer(Database& database, const bus::TrytonAnswer& answer);
+  void inform(Time now, const std::string& name, Database& database);
   void drop(const std::string& name);
   static void respond(const Waiting& waiting, net::Response response);
 
   TrytonSite site_;
   TrytonSource& source_;
   Report report_;
+  TrytonAssociate* associate_ = nullptr;
   bool stopped_ = false;
   Ticket last_ticket_ = 0;
   std::map<std::string, std::unique_ptr<Database>> databases_;
