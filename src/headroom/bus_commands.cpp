@@ -392,6 +392,7 @@ BusFinding of_site(const TrytonSiteFinding& one) {
 Result<std::vector<BusFinding>> check_site(const Invocation& run, const BusOptions& options) {
   TrytonSiteFacts facts;
   facts.section = run.configuration.tryton_bus;
+  facts.bus = run.configuration.bus;
   if (!facts.section.is_open()) return std::vector<BusFinding>();
   const std::string& trytond =
       run.options.trytond_config.empty() ? facts.section.config : run.options.trytond_config;

@@ -17,6 +17,18 @@ constexpr std::string_view kLocation =
     "location ~ ^/[^/]+/bus$ {\n  proxy_pass http://127.0.0.1:7400;\n  proxy_set_header Host $http_host;\n  "
     "proxy_read_timeout 330s;\n}";
 
+constexpr std::string_view kScriptLocations =
+    "location = /custom.js {\n  proxy_pass http://127.0.0.1:7400/bus/custom.js;\n}\nlocation ~ "
+    "^/bus/bus\\.worker-[0-9a-f]+\\.js$ {\n  proxy_pass http://127.0.0.1:7400;\n}";
+constexpr std::string_view kSocketLocation =
+    "location = /bus/ws {\n  proxy_pass http://127.0.0.1:7400;\n  proxy_http_version 1.1;\n  "
+    "proxy_set_header "
+    "Host $http_host;\n  proxy_set_header Upgrade $http_upgrade;\n  proxy_set_header Connection "
+    "\"upgrade\";\n}";
+constexpr std::string_view kOutboxClass = "headroom.trytond.Bus";
+constexpr std::int64_t kNginxTimeout = 60;  ///< its own default, in seconds
+constexpr std::int64_t kPing = 25;          ///< seconds between two pings of a WebSocket
+
 bool is_true(std::string_view value) {
   std::string lower(value);
   std::ranges::transform(lower, lower.begin(),
@@ -171,9 +183,21 @@ class Check {
     }
     if (const IniEntry* other = bus == nullptr ? nullptr : bus->find("class");
         other != nullptr && !other->value.empty())
-      add(TrytonSiteFile::kTrytondConf, Severity::kWarning, other->line,
-          fmt::format("[bus] class = {}: only what it sends by NOTIFY on the channel bus is heard",
-                      other->value));
+      bus_class(*other);
+  }
+
+  void bus_class(const IniEntry& entry) {
+    if (entry.value != kOutboxClass)
+      return add(TrytonSiteFile::kTrytondConf, Severity::kWarning, entry.line,
+                 fmt::format("[bus] class = {}: only what it sends by NOTIFY on the channel bus is heard",
+                             entry.value));
+    if (!facts_.bus.enabled || facts_.bus.broker != "postgresql")
+      add(TrytonSiteFile::kTrytondConf, Severity::kError, entry.line,
+          fmt::format(
+              "[bus] class = {} writes an outbox, and nobody reads it: in headroom.toml [bus] broker is "
+              "another, or [bus] is off",
+              entry.value),
+          "broker = \"postgresql\"\ndatabase = \"postgresql://node@127.0.0.1/DATABASE\"");
   }
 
   /// trytond looks at allow_subscribe before it redirects, and a browser leaves its Authorization header out
@@ -215,39 +239,114 @@ class Check {
     }
   }
 
-  /// The one whose expression names the bus.
-  [[nodiscard]] static const Directive* find_location(const Directive& server) {
-    const auto found = std::ranges::find_if(server.block, [](const Directive& one) {
-      return one.words.front() == "location" && one.words.size() > 1 &&
-             one.words.back().find("/bus") != std::string::npos && one.find("proxy_pass") != nullptr;
+  /// The first that passes on what it is for, by what stands last before its brace.
+  template <typename IsFor>
+  [[nodiscard]] static const Directive* find_location(const Directive& server, IsFor is_for) {
+    const auto found = std::ranges::find_if(server.block, [&](const Directive& one) {
+      return one.words.front() == "location" && one.words.size() > 1 && is_for(one.words.back()) &&
+             one.find("proxy_pass") != nullptr;
     });
     return found == server.block.end() ? nullptr : &*found;
   }
 
+  /// The one whose expression names the polls of the bus.
+  [[nodiscard]] static const Directive* find_location(const Directive& server) {
+    return find_location(server, [](const std::string& path) {
+      return path.find("/bus") != std::string::npos && path.find("/bus/") == std::string::npos;
+    });
+  }
+
+  [[nodiscard]] static const Directive* find_below_bus(const Directive& server, std::string_view what) {
+    return find_location(server, [what](const std::string& path) {
+      return path == "/bus/" || path.find(what) != std::string::npos;
+    });
+  }
+
+  /// Whether the tabs of a browser share one WebSocket.
+  bool custom_script(const Directive& server) {
+    const auto file = TrytonSiteFile::kNginxConf;
+    const Directive* script = find_location(server, [](const auto& path) { return path == "/custom.js"; });
+    if (script == nullptr) {
+      if (facts_.bus.enabled)
+        add(file, Severity::kWarning, server.line,
+            "no location for custom.js: each tab of SAO polls, though all could share one connection",
+            kScriptLocations);
+      return false;
+    }
+    if (!facts_.bus.enabled) {
+      add(file, Severity::kWarning, script->line,
+          "custom.js comes from here only when [bus] is enabled in headroom.toml: until then each tab of SAO "
+          "polls",
+          "[bus]\nenabled = true");
+      return false;
+    }
+    if (find_below_bus(server, "bus.worker") == nullptr && find_below_bus(server, "bus\\.worker") == nullptr)
+      add(file, Severity::kError, script->line,
+          "custom.js finds no script for its worker: there is no location for /bus/bus.worker-VERSION.js",
+          kScriptLocations);
+    const Directive* socket = find_below_bus(server, "/bus/ws");
+    if (socket == nullptr) {
+      add(file, Severity::kError, script->line,
+          "custom.js finds no bus: there is no location for /bus/ws, so SAO hears nothing", kSocketLocation);
+    } else {
+      check_socket(server, *socket);
+    }
+    return true;
+  }
+
+  void check_socket(const Directive& server, const Directive& socket) {
+    const auto file = TrytonSiteFile::kNginxConf;
+    const Directive& headers = socket.find("proxy_set_header") != nullptr ? socket : server;
+    const bool upgrades = std::ranges::any_of(headers.block, [](const Directive& one) {
+      return one.words.size() == 3 && one.words[0] == "proxy_set_header" && one.words[1] == "Upgrade";
+    });
+    if (!upgrades)
+      add(file, Severity::kError, socket.line,
+          "the location of /bus/ws passes no Upgrade on: no WebSocket opens", kSocketLocation);
+    check_host(headers, socket);
+    const auto seconds = read_timeout(server, socket);
+    if (seconds && *seconds <= kPing)
+      add(file, Severity::kError, socket.line,
+          fmt::format("proxy_read_timeout of {} s ends a WebSocket between two pings ({} s)", *seconds,
+                      kPing),
+          "proxy_read_timeout 90s;");
+  }
+
+  /// Nothing for a form that is not known here.
+  [[nodiscard]] static std::optional<std::int64_t> read_timeout(const Directive& server,
+                                                                const Directive& location) {
+    const Directive* timeout = location.find("proxy_read_timeout");
+    if (timeout == nullptr) timeout = server.find("proxy_read_timeout");
+    if (timeout == nullptr || timeout->words.size() < 2) return kNginxTimeout;
+    return nginx_seconds(timeout->words[1]);
+  }
+
+  void check_host(const Directive& headers, const Directive& location) {
+    if (sets_host(headers)) return;
+    add(TrytonSiteFile::kNginxConf, Severity::kError, location.line,
+        "Host is not passed on with its port: the Origin that a browser sends fits no other, and is "
+        "refused (403)",
+        "proxy_set_header Host $http_host;");
+  }
+
   void location(const Directive& server, const Directive& location) {
     const auto file = TrytonSiteFile::kNginxConf;
-    const auto inherited = [&](std::string_view name) {
-      const Directive* own = location.find(name);
-      return own != nullptr ? own : server.find(name);
-    };
-    const Directive* timeout = inherited("proxy_read_timeout");
-    const auto seconds = timeout == nullptr || timeout->words.size() < 2 ? std::optional<std::int64_t>(60)
-                                                                         : nginx_seconds(timeout->words[1]);
+    const auto seconds = read_timeout(server, location);
     const std::int64_t wait = wait_seconds();
-    if (seconds && *seconds <= wait)
+    if (seconds && *seconds <= wait) {
+      const Directive* timeout = location.find("proxy_read_timeout");
+      if (timeout == nullptr) timeout = server.find("proxy_read_timeout");
       add(file, Severity::kError, (timeout == nullptr ? location : *timeout).line,
           fmt::format("proxy_read_timeout of {} s ends a poll that waits {} s with 504", *seconds, wait),
           fmt::format("proxy_read_timeout {}s;", wait + 30));
-    if (!sets_host(location.find("proxy_set_header") != nullptr ? location : server))
-      add(file, Severity::kError, location.line,
-          "Host is not passed on with its port: the Origin that a browser sends fits no other, and is "
-          "refused (403)",
-          "proxy_set_header Host $http_host;");
+    }
+    check_host(location.find("proxy_set_header") != nullptr ? location : server, location);
+    const bool is_shared = custom_script(server);
     const bool has_http2 = std::ranges::any_of(server.block, [](const Directive& one) {
       return (one.words.front() == "listen" && std::ranges::find(one.words, "http2") != one.words.end()) ||
              one.words == std::vector<std::string>{"http2", "on"};
     });
-    if (!has_http2)
+    if (!has_http2 && !is_shared)
       add(file, Severity::kWarning, server.line,
           "no HTTP/2: a browser opens about six connections to one address, each tab of SAO holds one, and "
           "the "

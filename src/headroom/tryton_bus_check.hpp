@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "headroom/bus_section.hpp"
 #include "headroom/tryton_section.hpp"
 #include "headroom/trytond_check.hpp"
 
@@ -18,6 +19,7 @@ struct TrytonSiteFacts {
   std::optional<std::string> nginx_conf;    ///< the text of the server that clients reach
   std::optional<std::string> wal_level;     ///< SHOW wal_level of the database's server
   TrytonBusSection section;                 ///< [bus.tryton] of headroom.toml
+  BusSection bus;                           ///< [bus] of it
 };
 
 /// The file that a finding's line belongs to.

@@ -17,6 +17,7 @@ TrytonSiteFacts site() {
   TrytonSiteFacts facts;
   facts.section.uri = "postgresql://localhost/";
   facts.section.databases = {"*"};
+  facts.bus.enabled = true;
   return facts;
 }
 
@@ -76,8 +77,34 @@ TEST(TrytonBusCheck, FindsWhatIsMissingInNginx) {
   EXPECT_THAT(found(facts), ElementsAre(HasSubstr("of 60 s")));
   facts.nginx_conf = replaced(example(), "$http_host", "$host");
   EXPECT_THAT(found(facts), ElementsAre(HasSubstr("Host is not passed on")));
+}
+
+TEST(TrytonBusCheck, FindsWhatKeepsCustomJsFromTheBus) {
+  TrytonSiteFacts facts = site();
   facts.nginx_conf = replaced(example(), "ssl http2", "ssl");
-  EXPECT_THAT(found(facts), ElementsAre(HasSubstr("no HTTP/2")));
+  EXPECT_THAT(found(facts), IsEmpty()) << "one connection of a browser needs no HTTP/2";
+  facts.bus.enabled = false;
+  EXPECT_THAT(found(facts), ElementsAre(HasSubstr("only when [bus] is enabled"), HasSubstr("no HTTP/2")));
+  facts.bus.enabled = true;
+  facts.nginx_conf = replaced(example(), "= /custom.js", "= /other.js");
+  EXPECT_THAT(found(facts), ElementsAre(HasSubstr("no location for custom.js")));
+  facts.nginx_conf = replaced(example(), "^/bus/bus\\.worker", "^/elsewhere");
+  EXPECT_THAT(found(facts), ElementsAre(HasSubstr("no script for its worker")));
+  facts.nginx_conf = replaced(example(), "= /bus/ws", "= /elsewhere");
+  EXPECT_THAT(found(facts), ElementsAre(HasSubstr("no location for /bus/ws")));
+  facts.nginx_conf = replaced(example(), "proxy_set_header Upgrade", "proxy_set_header Else");
+  EXPECT_THAT(found(facts), ElementsAre(HasSubstr("passes no Upgrade on")));
+  facts.nginx_conf = replaced(example(), "proxy_read_timeout 90s", "proxy_read_timeout 20s");
+  EXPECT_THAT(found(facts), ElementsAre(HasSubstr("of 20 s ends a WebSocket")));
+}
+
+TEST(TrytonBusCheck, SaysThatAnOutboxNeedsItsBroker) {
+  TrytonSiteFacts facts = site();
+  facts.trytond_conf = "[bus]\nclass = headroom.trytond.Bus\n";
+  EXPECT_THAT(found(facts),
+              ElementsAre(HasSubstr("error 2 [bus] class = headroom.trytond.Bus writes an outbox")));
+  facts.bus.broker = "postgresql";
+  EXPECT_THAT(found(facts), IsEmpty());
 }
 
 TEST(TrytonBusCheck, ReadsAnyTextAsNginxs) {
