@@ -31,7 +31,8 @@ class Text {
 
 std::string bus_metrics(const bus::HubCounts& counts, const bus::MemoryCounts& memory,
                         const std::optional<bus::PostgresBrokerCounts>& postgres,
-                        const std::optional<bus::RedisBrokerCounts>& redis) {
+                        const std::optional<bus::RedisBrokerCounts>& redis,
+                        const std::optional<bus::RedisPresenceCounts>& presence) {
   Text text;
   text.gauge("available", "1 while messages can be published and read.", counts.broker_available ? 1 : 0);
   text.gauge("connections", "Clients now, of all doors.", counts.sessions);
@@ -76,6 +77,12 @@ std::string bus_metrics(const bus::HubCounts& counts, const bus::MemoryCounts& m
     text.counter("redis_losses_total", "Connections to it that were lost.", redis->losses);
     text.counter("redis_epochs_total", "Epochs that began because its data was not proven to go on.",
                  redis->epochs);
+  }
+  if (presence) {
+    text.counter("presence_announced_total", "Changes of users that were told to other services.",
+                 presence->announced);
+    text.counter("presence_heard_total", "Changes of users that other services told.", presence->heard);
+    text.counter("presence_losses_total", "Connections of the exchange that were lost.", presence->losses);
   }
   return text.take();
 }

@@ -127,6 +127,14 @@ Result<void> BusService::open_redis() {
   if (!broker) return fail(std::move(broker.error()).within("[bus] url"));
   redis_ = broker->get();
   broker_ = std::move(*broker);
+  bus::RedisPresenceOptions said;
+  said.url = section_.url;
+  said.node = fmt::format("{}:{}", node_name(), bus::random_epoch());
+  said.lease_ns = presence_limits(section_).lease_ns;
+  auto presence =
+      bus::RedisPresence::make(said, [this](std::function<void()> work) { post(std::move(work)); });
+  if (!presence) return fail(std::move(presence.error()).within("[bus] url"));
+  presence_ = std::move(*presence);
   return {};
 }
 
@@ -142,6 +150,11 @@ std::optional<bus::PostgresBrokerCounts> BusService::postgres() const {
 std::optional<bus::RedisBrokerCounts> BusService::redis() const {
   if (redis_ == nullptr) return std::nullopt;
   return redis_->counts();
+}
+
+std::optional<bus::RedisPresenceCounts> BusService::presence_exchange() const {
+  if (presence_ == nullptr) return std::nullopt;
+  return presence_->counts();
 }
 
 std::string BusService::problem() const {
@@ -167,7 +180,10 @@ void BusService::start(net::Server& server) {
     const std::lock_guard lock(server_mutex_);
     server_ = &server;
   }
-  server.post([this] { broker_->start(*hub_, bus::read_clocks()); });
+  server.post([this] {
+    broker_->start(*hub_, bus::read_clocks());
+    if (presence_) presence_->start(hub_->presence());
+  });
   server.repeat(kTickEvery, [this] {
     const bus::Now now = bus::read_clocks();
     broker_->tick(now);
@@ -194,6 +210,7 @@ void BusService::drain(net::Server& server, std::chrono::milliseconds patience) 
   server.post([this, window] { hub_->stop(window.count(), bus::read_clocks()); });
   std::unique_lock lock(mutex_);
   drained_changed_.wait_for(lock, patience, [this] { return drained_; });
+  if (presence_) presence_->leave();
 }
 
 std::optional<net::Response> BusService::check_origin(const net::Request& request) const {

@@ -19,6 +19,7 @@
 #include "bus/memory_broker.hpp"
 #include "bus/postgres_broker.hpp"
 #include "bus/redis_broker.hpp"
+#include "bus/redis_presence.hpp"
 #include "headroom/bus_rates.hpp"
 #include "headroom/bus_section.hpp"
 #include "headroom/bus_tail.hpp"
@@ -92,6 +93,7 @@ class BusService {
   [[nodiscard]] bus::MemoryCounts memory() const;
   [[nodiscard]] std::optional<bus::PostgresBrokerCounts> postgres() const;
   [[nodiscard]] std::optional<bus::RedisBrokerCounts> redis() const;
+  [[nodiscard]] std::optional<bus::RedisPresenceCounts> presence_exchange() const;
   /// Why the broker can't be read; empty.
   [[nodiscard]] std::string problem() const;
   /// The page of another site that is not allowed is refused.
@@ -112,6 +114,7 @@ class BusService {
   const bus::MemoryBroker* memory_ = nullptr;      ///< the broker, if it is one
   const bus::PostgresBroker* postgres_ = nullptr;  ///< likewise
   const bus::RedisBroker* redis_ = nullptr;        ///< likewise
+  std::unique_ptr<bus::RedisPresence> presence_;   ///< of several services; outlives the hub's table
   std::unique_ptr<bus::Hub> hub_;
   std::optional<BusTail> tail_;
   BusRates rates_;

@@ -202,7 +202,9 @@ class Service {
     metrics.handler = [this](const net::Request&) {
       if (tryton_bus_) metrics_.set_tryton_bus(tryton_bus_->figures());
       std::string text = metrics_.text(*server_);
-      if (bus_) text += bus_metrics(bus_->hub().counts(), bus_->memory(), bus_->postgres(), bus_->redis());
+      if (bus_)
+        text += bus_metrics(bus_->hub().counts(), bus_->memory(), bus_->postgres(), bus_->redis(),
+                            bus_->presence_exchange());
       return net::make_response(200, "text/plain; version=0.0.4; charset=utf-8", text);
     };
     router.add(std::move(metrics));

@@ -1,15 +1,17 @@
 """The bus over a real Redis: several services share one server; a service is killed under load, the server is killed."""
 import asyncio
+import os
 import subprocess
 import threading
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from servers.bus import Bus, Tab, admin
 from servers.paths import executable, run_headroom
 from servers.process import free_port, wait_until
 
-CLIENTS = 200
+CLIENTS = int(os.environ.get('HEADROOM_BUS_CLIENTS', '200'))  # 1000 takes a minute
 MESSAGES = 300
 DURABLE = ('--appendonly', 'yes', '--appendfsync', 'everysec', '--auto-aof-rewrite-percentage', '0')
 
@@ -63,6 +65,29 @@ def test_what_is_published_at_either_service_reaches_the_clients_of_both(servers
     assert 'headroom_bus_redis_published_total 51' in metrics, 'each service counts its own'
 
 
+def test_who_is_at_one_service_is_seen_at_the_other(servers):
+    one, two = services(servers, servers.redis())
+
+    def state(bus, user):
+        return bus.request('GET', '/bus/presence?user=' + user, bearer=admin())[1]['users'][user]
+
+    async def story():
+        await opened(one, 'ann')
+        bob, = await opened(two, 'bob')
+        assert (await bob.ask(watch={'users': ['ann', 'eve']}))['watch']
+        await opened(one, 'eve')
+        seen = {}
+        while seen.get('eve') != 'online' or state(two, 'ann') != 'online':
+            seen.update((await bob.receive())['presence']['users'])
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, one.daemon.stop)
+        while seen.get('ann') != 'offline' or seen.get('eve') != 'offline':
+            seen.update((await bob.receive())['presence']['users'])
+        assert state(two, 'bob') == 'online'
+    asyncio.run(story())
+    assert 'headroom_bus_presence_heard_total' in two.request('GET', '/metrics')[1]
+
+
 class Publisher(threading.Thread):
     """Publishes numbers, each until one of the services acknowledges it."""
 
@@ -87,16 +112,28 @@ class Publisher(threading.Thread):
             return False
 
 
+CUT = (ConnectionClosed, OSError, asyncio.TimeoutError)
+
+
 async def follow(client, other, count):
-    """Reads until every message was handled; resumes at the other service when this one is gone."""
+    """Reads until every message was handled; resumes at the other service when a connection was cut, as a browser does."""
     while len(client.messages) < count:
         try:
             client.keep(await client.receive())
-        except Exception:
+        except CUT:
             client.bus = other
-            await client.open()
-            answer = await client.subscribe('room:1')
+            answer = await resume(client)
             assert answer.get('recovered'), answer
+
+
+async def resume(client):
+    for _ in range(20):
+        try:
+            await client.open()
+            return await client.subscribe('room:1')
+        except CUT:
+            await asyncio.sleep(0.5)
+    raise AssertionError('%s can not connect' % client.user)
 
 
 def test_a_service_that_is_killed_under_load_is_replaced_by_the_other_and_nothing_is_lost_or_handled_twice(servers):

@@ -1,0 +1,72 @@
+#pragma once
+
+// Presence of several nodes, through Redis. Each node tells the others its changes, and keeps what it says in
+// a hash that ends with its lease; a node that comes later reads those. A heartbeat of a client reaches
+// nothing of it.
+//
+//   headroom:bus:presence         stream: what the nodes said
+//   headroom:bus:presence:nodes   set: the nodes
+//   headroom:bus:presence:NODE    hash: its users who are online or away
+//   headroom:bus:presence.number  of the stream's last entry, so that it is seen when one was missed
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bus/presence.hpp"
+
+namespace headroom::bus {
+
+struct RedisPresenceOptions {
+  std::string url;   ///< as redis::parse_url reads it
+  std::string node;  ///< another for every process that ever ran
+  std::int64_t lease_ns = PresenceLimits().lease_ns;
+};
+
+/// Counts since the start.
+struct RedisPresenceCounts {
+  std::uint64_t announced = 0;  ///< changes of this node that Redis took
+  std::uint64_t heard = 0;      ///< of other nodes
+  std::uint64_t losses = 0;     ///< of the connection
+};
+
+/// Threads: one of its own does all that concerns Redis; what it hears is posted. Guarantees: what is said
+/// while Redis is away is said when it is back, as one account of everybody who is there then. What waits is
+/// bounded by the users of the table.
+class RedisPresence final : public PresenceExchange {
+ public:
+  /// As RedisBroker::Post.
+  using Post = std::function<void(std::function<void()>)>;
+
+  /// Connects to nothing. Errors: invalid_argument (the URL).
+  [[nodiscard]] static Result<std::unique_ptr<RedisPresence>> make(const RedisPresenceOptions& options,
+                                                                   Post post);
+  /// Ends without a word, as a crash does: the node's users are offline after its lease.
+  ~RedisPresence() override;
+
+  /// Once. The table tells it, and is told by what is posted, while both are there. Threads: that of the hub.
+  void start(PresenceTable& table);
+  /// Tells the others that the node ends in good order, when Redis is there, within its URL's timeout.
+  /// Nothing is announced after it. Threads: any.
+  void leave();
+
+  void announce(const std::vector<NodePresence>& changes, const Now& now) override;
+  [[nodiscard]] RedisPresenceCounts counts() const;
+
+ private:
+  struct Impl;
+  explicit RedisPresence(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+/// A line for each user, as lua/presence.lua reads it, in texts of at most `most_bytes` and a line; one at
+/// least.
+[[nodiscard]] std::vector<std::string> presence_texts(const std::vector<NodePresence>& users,
+                                                      std::size_t most_bytes);
+/// Lines of another form are passed over.
+[[nodiscard]] std::vector<NodePresence> read_presence_text(std::string_view text);
+
+}  // namespace headroom::bus
