@@ -1,0 +1,156 @@
+#include "sql/reader.hpp"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "sql/impl/sqlite_file.hpp"
+#include "sql/postgres.hpp"
+
+namespace headroom::sql {
+
+namespace {
+
+using base::ErrorCode;
+using base::fail;
+using base::Result;
+using Clock = std::chrono::steady_clock;
+
+base::Error too_many_rows() {
+  return {ErrorCode::kTooLarge, fmt::format("more than {} rows", Reader::kMostRows)};
+}
+
+// PostgreSQL
+// ---------------------------------------------------------------------------------------------------------
+
+std::string text_of(const Parameter& parameter) {
+  if (const auto* text = std::get_if<std::string>(&parameter)) return *text;
+  return std::visit([](const auto& value) { return fmt::format("{}", value); }, parameter);
+}
+
+class PostgresReader final : public Reader {
+ public:
+  PostgresReader(PostgresConnection connection, std::chrono::milliseconds timeout)
+      : connection_(std::move(connection)), timeout_(timeout) {}
+
+  Result<void> begin() {
+    if (auto begun = begin_read_only(connection_, timeout_, deadline()); !begun) return begun;
+    for (const char* statement :
+         {"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "SET LOCAL TimeZone = 'UTC'",
+          "SET LOCAL DateStyle = 'ISO'", "SET LOCAL standard_conforming_strings = on"}) {
+      auto done = connection_.query(statement, {}, deadline());
+      if (!done) return fail(std::move(done.error()));
+    }
+    return {};
+  }
+
+  [[nodiscard]] Dialect dialect() const override { return Dialect::kPostgres; }
+
+  Result<PostgresRows> query(const std::string& statement,
+                             const std::vector<Parameter>& parameters) override {
+    std::vector<std::string> texts;
+    for (const Parameter& parameter : parameters) texts.push_back(text_of(parameter));
+    auto rows = connection_.query(statement, texts, deadline());
+    if (rows && rows->size() > kMostRows) return fail(too_many_rows());
+    return rows;
+  }
+
+ private:
+  /// The server keeps the timeout of a statement; ours is for a server that does not answer at all.
+  [[nodiscard]] Clock::time_point deadline() const {
+    return Clock::now() + timeout_ + std::chrono::seconds{1};
+  }
+
+  PostgresConnection connection_;
+  std::chrono::milliseconds timeout_;
+};
+
+Result<std::unique_ptr<Reader>> open_postgres(const std::string& url, const ReaderOptions& options) {
+  auto connection = PostgresConnection::connect(url, Clock::now() + options.timeout);
+  if (!connection) return fail(std::move(connection.error()));
+  auto reader = std::make_unique<PostgresReader>(std::move(*connection), options.timeout);
+  if (auto begun = reader->begin(); !begun) return fail(std::move(begun.error()));
+  return reader;
+}
+
+// SQLite
+// ---------------------------------------------------------------------------------------------------------
+
+void bind(sqlite3_stmt* statement, int place, const Parameter& parameter) {
+  if (const auto* whole = std::get_if<std::int64_t>(&parameter)) {
+    sqlite3_bind_int64(statement, place, *whole);
+  } else if (const auto* number = std::get_if<double>(&parameter)) {
+    sqlite3_bind_double(statement, place, *number);
+  } else {
+    const auto& text = std::get<std::string>(parameter);
+    sqlite3_bind_text64(statement, place, text.data(), text.size(), SQLITE_STATIC, SQLITE_UTF8);
+  }
+}
+
+std::optional<std::string> text_of(sqlite3_stmt* statement, int column) {
+  const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(statement, column));
+  if (text == nullptr) return std::nullopt;
+  return std::string(text, static_cast<std::size_t>(sqlite3_column_bytes(statement, column)));
+}
+
+class SqliteReader final : public Reader {
+ public:
+  SqliteReader(SqliteOwner database, std::chrono::milliseconds timeout)
+      : timeout_(timeout), database_(std::move(database)) {
+    keep_deadline(database_.get(), deadline_, timeout_);
+  }
+
+  [[nodiscard]] Dialect dialect() const override { return Dialect::kSqlite; }
+
+  Result<PostgresRows> query(const std::string& statement,
+                             const std::vector<Parameter>& parameters) override {
+    deadline_ = Clock::now() + timeout_;
+    sqlite3_stmt* handle = nullptr;
+    const char* tail = nullptr;
+    const int prepared = sqlite3_prepare_v2(database_.get(), statement.data(),
+                                            static_cast<int>(statement.size()), &handle, &tail);
+    const SqliteStatementOwner owner(handle);
+    if (prepared != SQLITE_OK) return fail(sqlite_error(database_.get()));
+    if (handle == nullptr || tail != statement.data() + statement.size())
+      return fail(ErrorCode::kInvalidArgument, "SQLite: expected a single statement");
+    for (std::size_t i = 0; i < parameters.size(); ++i) bind(handle, static_cast<int>(i) + 1, parameters[i]);
+    return read_rows(handle);
+  }
+
+ private:
+  Result<PostgresRows> read_rows(sqlite3_stmt* statement) {
+    PostgresRows rows;
+    int stepped = SQLITE_ROW;
+    while ((stepped = sqlite3_step(statement)) == SQLITE_ROW) {
+      if (rows.size() == kMostRows) return fail(too_many_rows());
+      std::vector<std::optional<std::string>> row;
+      for (int i = 0; i < sqlite3_column_count(statement); ++i) row.push_back(text_of(statement, i));
+      rows.push_back(std::move(row));
+    }
+    if (stepped != SQLITE_DONE) return fail(sqlite_error(database_.get()));
+    return rows;
+  }
+
+  std::chrono::milliseconds timeout_;
+  Clock::time_point deadline_;
+  SqliteOwner database_;
+};
+
+Result<std::unique_ptr<Reader>> open_sqlite(const std::string& path, const ReaderOptions& options) {
+  auto database = open_sqlite_file(path);
+  if (!database) return fail(std::move(database.error()));
+  auto reader = std::make_unique<SqliteReader>(std::move(*database), options.timeout);
+  if (auto begun = reader->query("BEGIN", {}); !begun) return fail(std::move(begun.error()));
+  return reader;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Reader>> open_reader(const std::string& url, const ReaderOptions& options) {
+  constexpr std::string_view kSqlite = "sqlite://";
+  if (url.starts_with(kSqlite)) return open_sqlite(url.substr(kSqlite.size()), options);
+  if (url.starts_with("postgresql://") || url.starts_with("postgres://")) return open_postgres(url, options);
+  return fail(ErrorCode::kInvalidArgument, "the database's URL must begin with postgresql:// or sqlite:///");
+}
+
+}  // namespace headroom::sql
