@@ -5,10 +5,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from test_bus_tryton import Bus, Crowd, Site, Waiting, many_files, threads_of  # noqa: F401
+from test_bus_tryton import Bus, Site, Waiting, many_files  # noqa: F401
 
 from servers import wait_until
 from servers.client import Client
+from servers.crowd import Crowd, threads_of
 from servers.database import PASSWORD
 from servers.nginx import Nginx
 from servers.notifier import Notifier
@@ -41,7 +42,7 @@ def test_one_address_serves_calls_and_bus(site):
 
 def test_many_who_wait_behind_nginx_take_no_thread_of_trytond(site, many_files):
     before = threads_of(site.server.pid)
-    crowd = Crowd(site.front, site.client, 500)
+    crowd = Crowd(site.front.address, site.front.path, site.client, 500)
     try:
         wait_until(lambda: site.metric(site.bus, 'waiting') == 500, 60, 'all polls')
         assert threads_of(site.server.pid) == before

@@ -2,24 +2,24 @@
 import http.client
 import json
 import resource
-import selectors
-import socket
 import threading
-import time
 import uuid
 from urllib.parse import urlsplit
 
 import pytest
 
 from servers import free_port, wait_until
+from servers.bus import SECRET
+from servers.bus import Bus as Served
 from servers.client import Client
+from servers.crowd import Crowd, authorization, threads_of
 from servers.notifier import Notifier
 
 LIMIT = 60  # seconds; what hangs fails
 
 
-def authorization(client):
-    return client._headers()['Authorization']
+def toml_lines(keys):
+    return '\n'.join('%s = %s' % (key, json.dumps(value)) for key, value in keys.items())
 
 
 class Bus:
@@ -28,6 +28,10 @@ class Bus:
     def __init__(self, port, database, host='127.0.0.1'):
         self.address = (host, port)
         self.path = '/%s/bus' % database
+        self.url = 'ws://%s:%d/bus/ws' % self.address
+        self.tabs = []
+
+    play = Served.play
 
     def request(self, body, headers, method='POST', path=None):
         connection = http.client.HTTPConnection(*self.address, timeout=LIMIT)
@@ -84,26 +88,33 @@ class Waiting(threading.Thread):
 class Site:
     """A Tryton database on PostgreSQL, trytond, and `headroom serve` that listens to the database."""
 
-    def __init__(self, servers):
+    def __init__(self, servers, sections=None):
         self.servers = servers
         self.postgresql = servers.postgresql()
-        self.tryton = servers.tryton('postgresql')
+        self.tryton = servers.tryton('postgresql', sections=sections)
         self.database = self.tryton.database
         self.server = self.tryton.serve()
         self.client = self.tryton.client(self.server)
         self.headroom = None
 
-    def serve(self, **keys):
-        """Starts `headroom serve`; `keys` go to [bus.tryton]."""
+    def serve(self, bus=None, **keys):
+        """Starts `headroom serve`; `keys` go to [bus.tryton], `bus` to [bus], which is off without it."""
         port = free_port()
         keys = {'uri': self.postgresql.uri, 'databases': [self.database], **keys}
         configuration = self.servers.folder / ('headroom-%d.toml' % port)
-        configuration.write_text('[perf]\nstore = "%s"\nstate = "%s"\n[serve]\nlisten = "127.0.0.1:%d"\n[bus.tryton]\n%s\n' % (
-                self.servers.store_url(), self.servers.folder / 'state', port,
-                '\n'.join('%s = %s' % (key, json.dumps(value)) for key, value in keys.items())))
+        configuration.write_text('[perf]\nstore = "%s"\nstate = "%s"\n[serve]\nlisten = "127.0.0.1:%d"\n%s[bus.tryton]\n%s\n' % (
+                self.servers.store_url(), self.servers.folder / 'state', port, self._bus_section(bus), toml_lines(keys)))
         self.headroom = self.servers.headroom(configuration, port)
         wait_until(lambda: self.connections() > 0, 20, 'the LISTEN connection')
         return Bus(port, self.database)
+
+    def _bus_section(self, keys):
+        if keys is None:
+            return ''
+        secret = self.servers.folder / 'bus-secret'
+        secret.write_text(SECRET + '\n')
+        secret.chmod(0o600)
+        return '[bus]\n%s\n' % toml_lines({'enabled': True, 'secret_files': [str(secret)], **keys})
 
     def trytond_bus(self, **bus):
         """A trytond whose own bus answers."""
@@ -116,10 +127,10 @@ class Site:
         return int(self.postgresql.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'headroom bus'"
                 " AND datname = '%s'" % self.database)[0])
 
-    def metric(self, bus, name):
+    def metric(self, bus, name, prefix='headroom_tryton_bus_'):
         _, _, text = bus.get('/metrics')
         for line in text.decode().splitlines():
-            if line.startswith('headroom_tryton_bus_' + name + '{'):
+            if line.startswith((prefix + name + '{', prefix + name + ' ')):
                 return float(line.rsplit(' ', 1)[1])
         return 0.0
 
@@ -334,50 +345,6 @@ def test_a_graceful_stop_tells_those_who_wait(site):
     assert site.connections() == 0
 
 
-def threads_of(pid):
-    return int(next(line for line in open('/proc/%d/status' % pid) if line.startswith('Threads:')).split()[1])
-
-
-class Crowd:
-    """Many polls on sockets of one thread."""
-
-    def __init__(self, bus, client, number):
-        body = json.dumps({'channels': ['everybody'], 'last_message': None}).encode()
-        self.request = ('POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nAuthorization: %s\r\n'
-            'Content-Length: %d\r\n\r\n' % (bus.path, authorization(client), len(body))).encode() + body
-        self.sockets = []
-        for number in range(number):
-            made = socket.socket()
-            made.bind(('127.0.1.%d' % (1 + number % 4), 0))
-            made.connect(bus.address)
-            made.sendall(self.request)
-            self.sockets.append(made)
-
-    def answers(self):
-        """What each got; all get something within the limit."""
-        selector = selectors.DefaultSelector()
-        for made in self.sockets:
-            selector.register(made, selectors.EVENT_READ, bytearray())
-        got = []
-        end = time.monotonic() + LIMIT
-        while len(got) < len(self.sockets):
-            assert time.monotonic() < end, '%d of %d answers' % (len(got), len(self.sockets))
-            for key, _ in selector.select(1):
-                data = key.fileobj.recv(65536)
-                assert data, 'closed without an answer'
-                key.data.extend(data)
-                head, found, body = bytes(key.data).partition(b'\r\n\r\n')
-                if found and len(body) >= int(head.lower().split(b'content-length: ')[1].split(b'\r\n')[0]):
-                    selector.unregister(key.fileobj)
-                    got.append((head.split(b' ')[1], body))
-        selector.close()
-        return got
-
-    def close(self):
-        for made in self.sockets:
-            made.close()
-
-
 @pytest.fixture
 def many_files():
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -389,7 +356,7 @@ def many_files():
 def test_five_thousand_clients_wait_on_one_connection_and_no_thread(site, notifier, many_files):
     bus = site.serve()
     before = threads_of(site.server.pid), threads_of(site.headroom.pid)
-    crowd = Crowd(bus, site.client, 5000)
+    crowd = Crowd(bus.address, bus.path, site.client, 5000)
     try:
         wait_until(lambda: site.metric(bus, 'waiting') == 5000, LIMIT, 'all polls')
         assert (threads_of(site.server.pid), threads_of(site.headroom.pid)) == before

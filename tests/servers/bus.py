@@ -100,11 +100,13 @@ def lines(user, *commands):
 
 
 class Tab:
-    """A client, as a browser tab is one. `positions` is what it would come back with."""
+    """A client, as a browser tab is one; `proof` is its token, by default one of its user. `positions` is what it would come
+    back with."""
 
-    def __init__(self, bus, user):
+    def __init__(self, bus, user, proof=None):
         self.bus = bus
         self.user = user
+        self.proof = proof
         self.positions = {}
         self.socket = None
         self.messages = []
@@ -113,7 +115,7 @@ class Tab:
 
     async def open(self, **options):
         self.socket = await websockets.connect(self.bus.url, max_size=None, close_timeout=1, **options)
-        return await self.ask(connect={'token': token(self.user), 'client': 'scenario'})
+        return await self.ask(connect={'token': self.proof or token(self.user), 'client': 'scenario'})
 
     async def close(self):
         if self.socket:
