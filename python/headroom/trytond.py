@@ -1,4 +1,4 @@
-"""What trytond loads: `MemoryCache` for `[cache] class`, `Middleware` for `[wsgi middleware]`.
+"""What trytond loads: `MemoryCache` for `[cache] class`, `Middleware` for `[wsgi middleware]`, `Bus` for `[bus] class`.
 
 trytond resolves `[cache] class` in every one of its processes while `trytond.cache` is still being imported. That makes
 it the one place that reaches all of them, and a narrow one: at that moment `MemoryCache` exists in trytond.cache, but
@@ -11,7 +11,7 @@ import threading
 
 from headroom import attach
 
-__all__ = ["MemoryCache", "Middleware"]
+__all__ = ["Bus", "MemoryCache", "Middleware"]
 
 _making = threading.RLock()
 
@@ -26,19 +26,26 @@ def Middleware(application):  # noqa: N802 (trytond's configuration names a clas
 
 
 def __getattr__(name):
-    if name != "MemoryCache":
+    if name not in _MAKERS:
         raise AttributeError("module %r has no attribute %r" % (__name__, name))
+    module, make = _MAKERS[name]
     with _making:
         # Not `import trytond.cache`: while that is being imported it is no attribute of its package yet.
-        cache = importlib.import_module("trytond.cache")
+        theirs = importlib.import_module(module)
         # The import may have asked for the class itself and so have made it already.
         if name not in globals():
-            globals()[name] = _make_cache(cache.MemoryCache)
+            globals()[name] = make(theirs)
     return globals()[name]
 
 
-def _make_cache(base):
+def _make_bus(bus):
+    from headroom import trytond_bus  # it imports what trytond.cache must not find loaded
+    return trytond_bus.make(bus.LongPollingBus)
+
+
+def _make_cache(cache):
     """Gives trytond's own cache class with its counters in view, or that class itself when nothing is recorded."""
+    base = cache.MemoryCache
     native = attach.prepare()
     if native is None:
         return base
@@ -53,3 +60,6 @@ def _make_cache(base):
     MemoryCache.__module__ = __name__
     MemoryCache.__qualname__ = MemoryCache.__name__
     return MemoryCache
+
+
+_MAKERS = {"Bus": ("trytond.bus", _make_bus), "MemoryCache": ("trytond.cache", _make_cache)}

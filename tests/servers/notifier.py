@@ -10,11 +10,13 @@ import json, sys
 from trytond.bus import Bus, notify
 from trytond.transaction import Transaction
 for line in sys.stdin:
-    database, calls = json.loads(line)
-    with Transaction().start(database, 0):
+    database, commits, calls = json.loads(line)
+    with Transaction().start(database, 0) as transaction:
         for call in calls:
             channel = call.pop('channel', None)
             Bus.publish(channel, call) if channel else notify(**call)
+        if not commits:
+            transaction.rollback()
     print('done', flush=True)
 '''
 
@@ -41,7 +43,14 @@ class Notifier:
 
     def notify(self, *calls):
         """One transaction with these calls; returns when it is committed."""
-        self._process.stdin.write(json.dumps([self.database, calls]) + '\n')
+        self._run(True, calls)
+
+    def roll_back(self, *calls):
+        """One that is not."""
+        self._run(False, calls)
+
+    def _run(self, commits, calls):
+        self._process.stdin.write(json.dumps([self.database, commits, calls]) + '\n')
         self._process.stdin.flush()
         if self._process.stdout.readline() != 'done\n':
             raise RuntimeError('the notifier ended')
