@@ -3,7 +3,7 @@
 
     bin/bench bus [--quick] [--json FILE] [--only PART...]
 
-Parts: memory, delivery, slow, restart, kills. Every server runs on this machine with a load generator of its own (bench/bus/load.cpp); what is
+Parts: memory, delivery, slow, restart, kills, tryton. Every server runs on this machine with a load generator of its own (bench/bus/load.cpp); what is
 compared runs in turn, in another order each round, and a figure comes with its 95 % bootstrap interval over the rounds. No figure
 counts unless every subscriber got every message once and in order. Memory is what is private to the process; CPU is that of the
 process that holds the connections, its sending through the kernel included. Headroom and nchan keep 100 messages; a client
@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / 'tests'), str(ROOT / 'bench'), str(ROOT / 'bench' / 'bus')]
 
 from bus_sides import Headroom, Nchan, NchanMeta, SocketIo, Ws, install_peers  # noqa: E402
+from bus_tryton import tryton_rows  # noqa: E402
 from comeback import kill_rows, restart_rows  # noqa: E402
 from recorder import figures  # noqa: E402
 from servers import nchan  # noqa: E402
@@ -41,6 +42,7 @@ class Sizes:
         self.messages, self.pace_us = (5, 20_000) if quick else (25, 150_000)
         self.rounds = 2 if quick else 20
         self.slow_rounds = 2 if quick else 40
+        self.waiting, self.crowds = (200, 2) if quick else (5_000, 5)
         if quick:
             self.peers = [Nchan, NchanMeta] if nchan.installed() else []
         else:
@@ -174,7 +176,8 @@ def slow_rows(sizes):
             figures.shown(ratio(found['slowed'], found['calm'], p50_ms), 2)))
 
 
-PARTS = {'memory': memory_rows, 'delivery': delivery_rows, 'slow': slow_rows, 'restart': restart_rows, 'kills': kill_rows}
+PARTS = {'memory': memory_rows, 'delivery': delivery_rows, 'slow': slow_rows, 'restart': restart_rows, 'kills': kill_rows,
+    'tryton': tryton_rows}
 
 
 def main():
