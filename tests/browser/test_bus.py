@@ -14,6 +14,7 @@ KEY = 'a-key-of-the-tests-0123456789abcdef0123456789'
 SETTINGS = '''
 [serve]
 listen = "127.0.0.1:%d"
+hosts = ["plain.test"]
 
 [bus]
 enabled = true
@@ -53,8 +54,7 @@ class Bus:
 
 
 class StandIn(Bus):
-    """bus_standin.py, in place of the server: a session of Tryton is no token of the bus yet, and the stories of users and of plain http have
-    not been seen to pass with the server; why is not known."""
+    """bus_standin.py, in place of the server, for what needs no database."""
 
     def start(self):
         self.process = self.servers.start(Process('standin', [sys.executable, programs.HERE / 'bus_standin.py', self.port, PACKAGE],
@@ -76,7 +76,7 @@ def test_what_was_acknowledged_is_seen_or_said_to_be_lost_when_server_or_network
 
 
 def test_users_never_share_and_pages_over_plain_http_or_left_behave(servers):
-    browse(StandIn(servers), 'bus_users.mjs')
+    browse(Bus(servers), 'bus_users.mjs')
 
 
 def test_twenty_tabs_of_sao_have_one_connection_and_show_a_notification_once(servers):
