@@ -337,6 +337,9 @@ TEST(PostgresBroker, EmptiesSlotsOfTheOutboxAndSparesWhatIsStillOpen) {
   const PostgresDatabase database;
   SqlSession session(database.url());
   session.run("SELECT headroom.campaign('test', 300); SET idle_session_timeout = 0");
+  session.run(
+      "CREATE OR REPLACE FUNCTION headroom.outbox_slot() RETURNS smallint LANGUAGE sql"
+      " AS 'SELECT 0::smallint'");  // else the quarter of the minute may end within the test
   // Rows as they were published in other quarters of the minute.
   SqlSession open(database.url());
   open.run(

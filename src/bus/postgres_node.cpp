@@ -46,9 +46,9 @@ std::string array_literal(const std::vector<std::string>& values) {
   return text + '}';
 }
 
-void PollPace::looked(PostgresTime now, std::size_t found, bool more) {
+void PollPace::looked(PostgresTime asked, PostgresTime now, std::size_t found, bool more) {
   if (found > 0) busy_until_ = now + kBusyFor;
-  next_ = more ? now : now + (now < busy_until_ ? kBusy : kIdle);
+  next_ = more ? now : std::max(asked + (now < busy_until_ ? kBusy : kIdle), now + kLeast);
 }
 
 void PollPace::wake(PostgresTime now) {
@@ -61,6 +61,7 @@ void PollPace::wake(PostgresTime now) {
 
 std::optional<Question> Sequencer::next(PostgresTime now) {
   if (must_leave_ || now < wake_at()) return std::nullopt;
+  asked_at_ = now;
   if (term_ == 0) return Question{"SELECT headroom.campaign($1, $2)", {node_, std::to_string(retention_s_)}};
   const bool keep = now >= keep_at_;
   if (keep) keep_at_ = now + kKeepEvery;
@@ -79,7 +80,7 @@ void Sequencer::answered(PostgresTime now, const Result<PostgresRows>& rows) {
   if (term_ == 0) return campaigned(now, *rows);
   const auto found = static_cast<std::size_t>(number_in(rows->front().front()));
   sequenced_ += found;
-  pace_.looked(now, found, found >= kMost);
+  pace_.looked(asked_at_, now, found, found >= kMost);
 }
 
 void Sequencer::campaigned(PostgresTime now, const PostgresRows& rows) {
@@ -158,6 +159,7 @@ PostgresTime Keeper::wake_at(std::int64_t term) const {
 
 std::optional<Question> Reader::next(PostgresTime now) {
   if (now < wake_at()) return std::nullopt;
+  asked_at_ = now;
   if (step_ == Step::kPoll)
     return Question{"SELECT * FROM headroom.poll($1, $2)", {std::to_string(seq_), std::to_string(kMost)}};
   if (step_ == Step::kBreak) return Question{"SELECT headroom.break_history($1)", {epoch_}};
@@ -219,7 +221,7 @@ void Reader::polled(PostgresTime now, const PostgresRows& rows, ReaderNews& news
   news.compare = epoch_ != *rows[0][0];
   epoch_ = *rows[0][0];
   for (std::size_t i = 1; i < rows.size(); ++i) take(rows[i], news);
-  pace_.looked(now, news.rows.size(), news.rows.size() >= kMost);
+  pace_.looked(asked_at_, now, news.rows.size(), news.rows.size() >= kMost);
 }
 
 /// The stream's numbers have no gap: one means that rows were cleaned away before they were read.

@@ -44,8 +44,11 @@ class PollPace final {
   static constexpr std::chrono::milliseconds kIdle{100};
   static constexpr std::chrono::milliseconds kBusyFor{1'000};
 
+  static constexpr std::chrono::milliseconds kLeast{1};
+
   [[nodiscard]] PostgresTime next() const { return next_; }
-  void looked(PostgresTime now, std::size_t found, bool more);
+  /// `asked` is when the look began: one that takes long is followed sooner, by kLeast after its end.
+  void looked(PostgresTime asked, PostgresTime now, std::size_t found, bool more);
   /// Something is known to be there.
   void wake(PostgresTime now);
 
@@ -81,6 +84,7 @@ class Sequencer final {
   std::string node_;
   std::int64_t retention_s_;
   std::int64_t term_ = 0;
+  PostgresTime asked_at_{};
   PostgresTime campaign_at_{};
   PostgresTime keep_at_{};
   PollPace pace_;
@@ -165,6 +169,7 @@ class Reader final {
 
   Step step_ = Step::kState;
   PostgresTime retry_at_{};
+  PostgresTime asked_at_{};
   PollPace pace_;
   std::string epoch_;
   std::int64_t seq_ = 0;     ///< of the newest row that was read

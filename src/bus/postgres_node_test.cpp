@@ -29,16 +29,18 @@ Result<PostgresRows> broken() {
 
 TEST(PollPace, LooksEveryFiveMillisecondsWhileMessagesComeAndThenTenTimesASecond) {
   PollPace pace;
-  pace.looked(kStart, 3, false);
+  pace.looked(kStart, kStart + 2ms, 3, false);
   EXPECT_EQ(pace.next(), kStart + 5ms);
-  pace.looked(kStart + 999ms, 0, false);
-  EXPECT_EQ(pace.next(), kStart + 999ms + 5ms) << "the next ones may come at once";
-  pace.looked(kStart + 1000ms, 0, false);
-  EXPECT_EQ(pace.next(), kStart + 1100ms);
-  pace.wake(kStart + 1010ms);
-  EXPECT_EQ(pace.next(), kStart + 1010ms);
-  pace.looked(kStart + 1010ms, 1'000, true);
-  EXPECT_EQ(pace.next(), kStart + 1010ms) << "there is more";
+  pace.looked(kStart + 5ms, kStart + 25ms, 3, false);
+  EXPECT_EQ(pace.next(), kStart + 26ms) << "it took long: what came meanwhile waits no longer";
+  pace.looked(kStart + 1024ms, kStart + 1024ms, 0, false);
+  EXPECT_EQ(pace.next(), kStart + 1024ms + 5ms) << "the next ones may come at once";
+  pace.looked(kStart + 1025ms, kStart + 1025ms, 0, false);
+  EXPECT_EQ(pace.next(), kStart + 1125ms);
+  pace.wake(kStart + 1030ms);
+  EXPECT_EQ(pace.next(), kStart + 1030ms);
+  pace.looked(kStart + 1030ms, kStart + 1031ms, 1'000, true);
+  EXPECT_EQ(pace.next(), kStart + 1031ms) << "there is more";
 }
 
 TEST(ArrayLiteral, QuotesWhatAnArrayMayHold) {
@@ -68,8 +70,8 @@ TEST(Sequencer, CampaignsUntilItLeadsAndLeavesWhenItIsFenced) {
   EXPECT_EQ(question->parameters.back(), "f");
   sequencer.answered(kStart + 252ms, one("12"));
   EXPECT_EQ(sequencer.sequenced(), 1'012U);
-  EXPECT_FALSE(sequencer.next(kStart + 256ms));
-  ASSERT_TRUE(sequencer.next(kStart + 257ms));
+  EXPECT_FALSE(sequencer.next(kStart + 255ms));
+  ASSERT_TRUE(sequencer.next(kStart + 256ms)) << "5 ms after it asked last";
 
   sequencer.answered(kStart + 258ms, fail(ErrorCode::kConflict, "term 7 is over"));
   EXPECT_TRUE(sequencer.must_leave());
