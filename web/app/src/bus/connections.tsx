@@ -36,7 +36,7 @@ const columns: TableColumn<Client>[] = [
   { name: 'connection', title: 'Client', width: 76, cell: (row) => oneLine(row.connection) },
   { name: 'user', title: 'User', width: 100, grow: 1, cell: (row) => <span title={oneLine(row.user, 200)}>{oneLine(row.user, 200)}</span> },
   { name: 'queued_bytes', title: 'Waits', hint: 'Bytes that it has not taken yet', width: 84, right: true, cell: (row) => <span class={row.queued_bytes > 0 ? 'warn' : 'muted'}>{bytes(row.queued_bytes)}</span> },
-  { name: 'age_s', title: 'Since', width: 84, right: true, rank: 2, cell: (row) => seconds(row.age_s) },
+  { name: 'age_s', title: 'For', hint: 'How long it is connected', width: 84, right: true, rank: 2, cell: (row) => seconds(row.age_s) },
   { name: 'tabs', title: 'Tabs', hint: 'Of which in use', width: 90, right: true, rank: 4, cell: (row) => `${count(row.active + row.idle)}, ${count(row.active)}` },
   { name: 'address', title: 'Address', width: 130, rank: 3, cell: (row) => oneLine(row.address) },
   { name: 'subscriptions', title: 'Channels', width: 86, right: true, rank: 5, cell: (row) => count(row.subscriptions) },
