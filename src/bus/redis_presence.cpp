@@ -5,7 +5,7 @@
 #include <charconv>
 #include <chrono>
 #include <condition_variable>
-#include <map>
+#include <deque>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -28,7 +28,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds kLookEvery{500};
 constexpr milliseconds kLongestPause{500};
 constexpr std::int64_t kNsPerMs = 1'000'000;
-constexpr std::size_t kMostTextBytes = 64UL * 1024;
+constexpr std::size_t kMostWords = 64;    ///< that wait to be said
 constexpr std::size_t kMostEntries = 64;  ///< of one answer
 constexpr int kMostUnderway = 8;
 constexpr std::string_view kStreamLength = "1000";
@@ -59,8 +59,9 @@ std::optional<PresenceState> state_of(char letter) {
   return std::nullopt;
 }
 
-std::int64_t number_in(std::string_view text) {
-  std::int64_t value = 0;
+template <typename Number>
+Number number_in(std::string_view text) {
+  Number value = 0;
   (void)std::from_chars(text.data(), text.data() + text.size(), value);
   return value;
 }
@@ -72,23 +73,33 @@ redis::ConnectionOptions connection_options() {
   return options;
 }
 
+/// The fields and values of the hash of a node.
+PresenceWord kept_word(const std::vector<Reply>& pairs) {
+  PresenceWord word;
+  word.whole = true;
+  for (std::size_t i = 0; i + 1 < pairs.size(); i += 2) {
+    const std::string& value = pairs[i + 1].text;
+    if (pairs[i].text.empty()) word.number = number_in<std::uint64_t>(value);
+    const auto state = value.empty() ? std::nullopt : state_of(value.front());
+    if (state && !pairs[i].text.empty()) word.states.push_back({pairs[i].text, *state});
+  }
+  return word;
+}
+
 /// What another node said.
 struct Heard {
   std::string node;
-  std::string kind;  ///< "changes", "all", "left"
-  std::vector<NodePresence> users;
+  bool is_end = false;  ///< the node left
+  PresenceWord word;
   std::int64_t since_ns = 0;  ///< how long ago
 };
 
 }  // namespace
 
-std::vector<std::string> presence_texts(const std::vector<NodePresence>& users, std::size_t most_bytes) {
-  std::vector<std::string> texts(1);
-  for (const NodePresence& user : users) {
-    if (texts.back().size() >= most_bytes) texts.emplace_back();
-    texts.back() += fmt::format("{}{}\n", letter(user.state), user.user);
-  }
-  return texts;
+std::string presence_text(const std::vector<NodePresence>& users) {
+  std::string text;
+  for (const NodePresence& user : users) text += fmt::format("{}{}\n", letter(user.state), user.user);
+  return text;
 }
 
 std::vector<NodePresence> read_presence_text(std::string_view text) {
@@ -116,7 +127,6 @@ struct RedisPresence::Impl {
   void stop();
 
   // On the hub's thread.
-  void give_all();
   void take(const std::vector<Heard>& heard);
 
   // On the thread of its own.
@@ -124,10 +134,10 @@ struct RedisPresence::Impl {
   [[nodiscard]] Result<void> exchange();
   [[nodiscard]] Result<void> begin();
   [[nodiscard]] Result<void> say();
-  [[nodiscard]] Result<void> say(std::string_view kind, const std::vector<NodePresence>& users);
+  [[nodiscard]] Result<void> say(const PresenceWord& word);
   [[nodiscard]] Result<void> look();
   [[nodiscard]] Result<void> read_all();
-  void add_say(Pipeline& pipeline, std::string_view kind, std::string_view text) const;
+  void add_say(Pipeline& pipeline, std::string_view kind, std::uint64_t number, std::string_view text) const;
   void take_entry(const Reply& entry, std::vector<Heard>& heard);
   void tell(std::vector<Heard> heard);
   void ask_for_all();
@@ -159,9 +169,8 @@ struct RedisPresence::Impl {
   bool stopping = false;
   bool leaving = false;
   bool wants_all = false;  ///< changes say nothing until everybody was named
-  std::optional<std::vector<NodePresence>> all;
-  std::map<std::string, PresenceState> changes;
-  bool renew = false;
+  bool asked = false;      ///< the table misses something
+  std::deque<PresenceWord> words;
   RedisPresenceCounts counts;
 
   std::shared_ptr<Impl*> alive = std::make_shared<Impl*>(this);
@@ -181,23 +190,15 @@ void RedisPresence::Impl::stop() {
 // On the hub's thread
 // ---------------------------------------------------------------------------------------------------------
 
-void RedisPresence::Impl::give_all() {
-  std::vector<NodePresence> users = table->local();
-  const std::lock_guard lock(mutex);
-  all = std::move(users);
-  changes.clear();
-  wants_all = false;
-  changed.notify_all();
-}
-
-/// Everybody of a node at once: who is not named any more is gone.
 void RedisPresence::Impl::take(const std::vector<Heard>& heard) {
   --under_way;
   const Now now = read_clocks();
   for (const Heard& one : heard) {
-    if (one.kind != "changes") table->node_left(one.node, now);
-    const Now said{now.monotonic_ns - one.since_ns, now.unix_s};
-    if (one.kind != "left") table->heard(one.node, one.users, said);
+    if (one.is_end) {
+      table->node_left(one.node, now);
+    } else {
+      table->heard(one.node, one.word, now, one.since_ns);
+    }
   }
 }
 
@@ -208,7 +209,7 @@ void RedisPresence::Impl::run() {
   while (true) {
     {
       std::unique_lock lock(mutex);
-      changed.wait_for(lock, kLookEvery, [this] { return stopping || all || renew || !changes.empty(); });
+      changed.wait_for(lock, kLookEvery, [this] { return stopping || asked || !words.empty(); });
       if (stopping) break;
     }
     if (!exchange()) {
@@ -242,51 +243,44 @@ void RedisPresence::Impl::ask_for_all() {
   {
     const std::lock_guard lock(mutex);
     if (std::exchange(wants_all, true)) return;
-    all.reset();
-    changes.clear();
+    words.clear();
   }
-  post_to([](Impl& impl) { impl.give_all(); });
+  post_to([](Impl& impl) { impl.table->announce_whole(); });
 }
 
 Result<void> RedisPresence::Impl::say() {
-  std::optional<std::vector<NodePresence>> everybody;
-  std::vector<NodePresence> some;
-  bool has_some = false;
+  std::deque<PresenceWord> waiting;
   {
     const std::lock_guard lock(mutex);
-    everybody = std::exchange(all, std::nullopt);
-    for (auto& [user, state] : changes) some.push_back({user, state});
-    changes.clear();
-    has_some = std::exchange(renew, false) || !some.empty();
+    waiting.swap(words);
+    missed = std::exchange(asked, false) || missed;
   }
-  if (everybody) {
-    if (auto said = say("all", *everybody); !said) return said;
+  for (const PresenceWord& word : waiting) {
+    if (auto said = say(word); !said) return said;
   }
-  return has_some ? say("changes", some) : Result<void>();
-}
-
-Result<void> RedisPresence::Impl::say(std::string_view kind, const std::vector<NodePresence>& users) {
-  Pipeline pipeline;
-  for (const std::string& text : presence_texts(users, kMostTextBytes)) {
-    add_say(pipeline, pipeline.empty() ? kind : "changes", text);
-  }
-  const auto replies = connection.run(pipeline);
-  if (!replies) return fail(replies.error());
-  for (const Reply& reply : *replies) {
-    if (auto done = reply.as_success(); !done) return done;
-  }
-  const bool is_forgotten = kind == "changes" && replies->front().integer == 0;
-  if (is_forgotten) ask_for_all();
-  const std::lock_guard lock(mutex);
-  counts.announced += users.size();
   return {};
 }
 
-void RedisPresence::Impl::add_say(Pipeline& pipeline, std::string_view kind, std::string_view text) const {
+Result<void> RedisPresence::Impl::say(const PresenceWord& word) {
+  Pipeline pipeline;
+  add_say(pipeline, word.whole ? "all" : "changes", word.number, presence_text(word.states));
+  const auto replies = connection.run(pipeline);
+  if (!replies) return fail(replies.error());
+  if (auto done = replies->front().as_success(); !done) return done;
+  const bool is_forgotten = !word.whole && replies->front().integer == 0;
+  if (is_forgotten) ask_for_all();
+  const std::lock_guard lock(mutex);
+  counts.announced += word.states.size();
+  return {};
+}
+
+void RedisPresence::Impl::add_say(Pipeline& pipeline, std::string_view kind, std::uint64_t number,
+                                  std::string_view text) const {
   const std::string users = users_key(options.node);
   const std::vector<std::string_view> keys{kStream, kNodes, users, kNumber};
   const std::string lease = std::to_string(std::max<std::int64_t>(options.lease_ns / kNsPerMs, 1));
-  const std::vector<std::string_view> arguments{options.node, kind, lease, kStreamLength, text};
+  const std::string word = std::to_string(number);
+  const std::vector<std::string_view> arguments{options.node, kind, lease, kStreamLength, word, text};
   pipeline.add_script(script, keys, arguments);
 }
 
@@ -314,17 +308,21 @@ Result<void> RedisPresence::Impl::look() {
   return {};
 }
 
-/// "id, [n number node name kind word users text]", as presence.lua writes it.
+/// "id, [n number node name kind KIND word number users text]", as presence.lua writes it. What was said
+/// after something that was missed is in what the nodes keep, which is read next.
 void RedisPresence::Impl::take_entry(const Reply& entry, std::vector<Heard>& heard) {
-  constexpr std::size_t kFields = 8;
+  constexpr std::size_t kFields = 10;
   if (entry.elements.size() != 2 || entry.elements[1].elements.size() < kFields) return;
   const std::vector<Reply>& fields = entry.elements[1].elements;
-  const std::int64_t number = number_in(fields[1].text);
+  const auto number = number_in<std::int64_t>(fields[1].text);
   missed = missed || number != read_number + 1;
   read_id = entry.elements[0].text;
   read_number = number;
-  if (fields[3].text == options.node) return;
-  heard.push_back({fields[3].text, fields[5].text, read_presence_text(fields[7].text), 0});
+  const bool is_end = fields[5].text == "left";
+  if (fields[3].text == options.node || (missed && !is_end)) return;
+  PresenceWord word{number_in<std::uint64_t>(fields[7].text), fields[5].text == "all",
+                    read_presence_text(fields[9].text)};
+  heard.push_back({fields[3].text, is_end, std::move(word), 0});
 }
 
 /// What the nodes keep; what they say from now on is read after it.
@@ -352,15 +350,11 @@ Result<void> RedisPresence::Impl::read_all() {
         return fail(removed.error());
       continue;
     }
-    Heard one{node.text, "all", {}, std::max<std::int64_t>(options.lease_ns - left_ns, 0)};
-    const std::vector<Reply>& pairs = (*kept)[1].elements;
-    for (std::size_t i = 0; i + 1 < pairs.size(); i += 2) {
-      const auto state = pairs[i + 1].text.empty() ? std::nullopt : state_of(pairs[i + 1].text.front());
-      if (state) one.users.push_back({pairs[i].text, *state});
-    }
-    heard.push_back(std::move(one));
+    PresenceWord word = kept_word((*kept)[1].elements);
+    heard.push_back(
+        {node.text, false, std::move(word), std::max<std::int64_t>(options.lease_ns - left_ns, 0)});
   }
-  read_number = number_in((*known)[0].text);
+  read_number = number_in<std::int64_t>((*known)[0].text);
   const std::vector<Reply>& newest = (*known)[1].elements;
   read_id = newest.empty() || newest[0].elements.empty() ? "0-0" : newest[0].elements[0].text;
   missed = false;
@@ -371,7 +365,7 @@ Result<void> RedisPresence::Impl::read_all() {
 void RedisPresence::Impl::tell(std::vector<Heard> heard) {
   {
     const std::lock_guard lock(mutex);
-    for (const Heard& one : heard) counts.heard += one.users.size();
+    for (const Heard& one : heard) counts.heard += one.word.states.size();
   }
   ++under_way;
   post_to([heard = std::move(heard)](Impl& impl) { impl.take(heard); });
@@ -384,7 +378,7 @@ void RedisPresence::Impl::leave_now() {
   }
   if (!connection.is_open()) return;
   Pipeline pipeline;
-  add_say(pipeline, "left", "");
+  add_say(pipeline, "left", 0, "");
   (void)connection.run(pipeline);
 }
 
@@ -415,12 +409,24 @@ void RedisPresence::leave() {
   impl_->stop();
 }
 
-void RedisPresence::announce(const std::vector<NodePresence>& changes, const Now& /*now*/) {
-  const std::lock_guard lock(impl_->mutex);
-  impl_->renew = true;
-  if (!impl_->wants_all) {
-    for (const NodePresence& change : changes) impl_->changes[change.user] = change.state;
+void RedisPresence::announce(const PresenceWord& word, const Now& /*now*/) {
+  bool is_full = false;
+  {
+    const std::lock_guard lock(impl_->mutex);
+    if (word.whole) {
+      impl_->wants_all = false;
+      impl_->words.clear();
+    }
+    is_full = impl_->words.size() >= kMostWords;
+    if (!impl_->wants_all && !is_full) impl_->words.push_back(word);
+    impl_->changed.notify_all();
   }
+  if (is_full) impl_->ask_for_all();
+}
+
+void RedisPresence::ask(std::string_view /*node*/, const Now& /*now*/) {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->asked = true;
   impl_->changed.notify_all();
 }
 

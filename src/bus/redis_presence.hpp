@@ -6,7 +6,7 @@
 //
 //   headroom:bus:presence         stream: what the nodes said
 //   headroom:bus:presence:nodes   set: the nodes
-//   headroom:bus:presence:NODE    hash: its users who are online or away
+//   headroom:bus:presence:NODE    hash: its users who are online or away, and the number of its last word
 //   headroom:bus:presence.number  of the stream's last entry, so that it is seen when one was missed
 
 #include <cstdint>
@@ -34,8 +34,8 @@ struct RedisPresenceCounts {
 };
 
 /// Threads: one of its own does all that concerns Redis; what it hears is posted. Guarantees: what is said
-/// while Redis is away is said when it is back, as one account of everybody who is there then. What waits is
-/// bounded by the users of the table.
+/// while Redis is away is said when it is back, as one account of everybody who is there then. At most 64
+/// words wait, then one account takes their place.
 class RedisPresence final : public PresenceExchange {
  public:
   /// As RedisBroker::Post.
@@ -53,7 +53,9 @@ class RedisPresence final : public PresenceExchange {
   /// Nothing is announced after it. Threads: any.
   void leave();
 
-  void announce(const std::vector<NodePresence>& changes, const Now& now) override;
+  void announce(const PresenceWord& word, const Now& now) override;
+  /// What all nodes keep is read again.
+  void ask(std::string_view node, const Now& now) override;
   [[nodiscard]] RedisPresenceCounts counts() const;
 
  private:
@@ -62,10 +64,8 @@ class RedisPresence final : public PresenceExchange {
   std::unique_ptr<Impl> impl_;
 };
 
-/// A line for each user, as lua/presence.lua reads it, in texts of at most `most_bytes` and a line; one at
-/// least.
-[[nodiscard]] std::vector<std::string> presence_texts(const std::vector<NodePresence>& users,
-                                                      std::size_t most_bytes);
+/// A line for each user, as lua/presence.lua reads it.
+[[nodiscard]] std::string presence_text(const std::vector<NodePresence>& users);
 /// Lines of another form are passed over.
 [[nodiscard]] std::vector<NodePresence> read_presence_text(std::string_view text);
 

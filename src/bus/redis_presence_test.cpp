@@ -187,15 +187,11 @@ TEST_F(RedisPresenceOver, WhatWasMissedIsReadFromWhatTheNodesKeep) {
   EXPECT_THAT(two.told("ann"), ElementsAre("online"));
 }
 
-TEST(RedisPresenceText, HoldsAllUsersInTextsOfBoundedSize) {
-  EXPECT_THAT(presence_texts({}, 10), ElementsAre(""));
+TEST(RedisPresenceText, HoldsAllUsers) {
+  EXPECT_EQ(presence_text({}), "");
   std::vector<NodePresence> users;
   for (int i = 0; i < 100; ++i) users.push_back({std::to_string(i), static_cast<PresenceState>(i % 3)});
-  std::vector<NodePresence> read;
-  for (const std::string& text : presence_texts(users, 50)) {
-    EXPECT_LE(text.size(), 50U + 4U);
-    for (NodePresence& one : read_presence_text(text)) read.push_back(std::move(one));
-  }
+  const std::vector<NodePresence> read = read_presence_text(presence_text(users));
   ASSERT_EQ(read.size(), users.size());
   for (std::size_t i = 0; i < users.size(); ++i) {
     EXPECT_EQ(read[i].user, users[i].user);
