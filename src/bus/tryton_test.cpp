@@ -354,6 +354,20 @@ TEST_F(TrytonPollsTest, ManySessionsAreLookedUpTogetherAndSeldom) {
   EXPECT_THAT(answers(), IsEmpty());
 }
 
+TEST_F(TrytonPollsTest, TwentyThousandThatComeBackAtOnceAreLookedUpTenTimesASecondAtMost) {
+  sessions_.clear();
+  for (int i = 0; i < 20'000; ++i) sessions_.insert({i, std::to_string(i)});
+  auto next = sessions_.begin();
+  for (int second = 0; second < 7; ++second) {
+    for (int i = 0; i < 4'000 && next != sessions_.end(); ++i, ++next) open(*next);
+    const auto before = polls_.counts().checks;
+    pass(1s);
+    EXPECT_LE(polls_.counts().checks - before, 10U) << "in second " << second;
+  }
+  EXPECT_EQ(polls_.waiting(), 20'000U);
+  EXPECT_THAT(answers(), IsEmpty());
+}
+
 TEST_F(TrytonPollsTest, PollsInQuickSuccessionShareOneLookUp) {
   for (int i = 0; i < 10; ++i) notify("user:1", std::to_string(i));
   open(kAnn);
