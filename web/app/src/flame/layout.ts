@@ -28,24 +28,37 @@ export interface Layout {
   from: Int32Array
 }
 
-/** Cost: O(n) and the sorting of siblings. */
+/** Cost: O(n) and the sorting of siblings. Each pass over the nodes counts: the first profile is laid out before the browser has compiled
+ * this. */
 export function layout(nodes: { parent: readonly number[]; self_ns: readonly number[] }): Layout {
   const size = nodes.parent.length
   const parent = new Int32Array(nodes.parent)
   const length = totals(parent, nodes.self_ns)
-  const order = levelOrder(parent, length)
+  const { children, first } = childrenOf(parent)
+  const order = new Int32Array(size)
   const start = new Float64Array(size)
   const level = new Uint16Array(size)
-  const next = new Float64Array(size) // where the next child of a node begins
-  for (let i = 1; i < size; i += 1) {
-    const node = order[i]!
-    const above = parent[node]!
-    start[node] = next[above]!
-    next[above]! += length[node]!
-    next[node] = start[node]!
-    level[node] = level[above]! + 1
+  const from = [0]
+  let end = Math.min(size, 1)
+  for (let begin = 0; begin < end;) {
+    const last = end // of the level
+    for (; begin < last; begin += 1) {
+      const node = order[begin]!
+      const eldest = end
+      for (let at = first[node]!; at < first[node + 1]!; at += 1) order[end++] = children[at]!
+      if (end - eldest > 1) sortByLength(order, eldest, end, length)
+      let next = start[node]!
+      for (let at = eldest; at < end; at += 1) {
+        const child = order[at]!
+        start[child] = next
+        next += length[child]!
+        level[child] = from.length
+      }
+    }
+    from.push(last)
   }
-  return { size, total: length[0] ?? 0, start, length, level, parent, order, ...levels(order, level) }
+  const depth = Math.max(from.length - 1, 1)
+  return { size, total: length[0] ?? 0, depth, start, length, level, parent, order, from: Int32Array.from(from) }
 }
 
 function totals(parent: Int32Array, self: readonly number[]): Float64Array {
@@ -54,24 +67,16 @@ function totals(parent: Int32Array, self: readonly number[]): Float64Array {
   return length
 }
 
-/** Nodes level by level, in each from left to right: siblings by length, in the order of their parents. */
-function levelOrder(parent: Int32Array, length: Float64Array): Int32Array {
+/** The children of a node stand from `first[node]` on, in the order of their numbers. */
+function childrenOf(parent: Int32Array): { children: Int32Array; first: Int32Array } {
   const size = parent.length
-  const from = new Int32Array(size + 1)
-  for (let node = 1; node < size; node += 1) from[parent[node]! + 1]! += 1
-  for (let node = 0; node < size; node += 1) from[node + 1]! += from[node]!
+  const first = new Int32Array(size + 1)
+  for (let node = 1; node < size; node += 1) first[parent[node]! + 1]! += 1
+  for (let node = 0; node < size; node += 1) first[node + 1]! += first[node]!
   const children = new Int32Array(Math.max(size - 1, 0))
-  const filled = from.slice()
+  const filled = first.slice()
   for (let node = 1; node < size; node += 1) children[filled[parent[node]!]!++] = node
-  const order = new Int32Array(size)
-  let end = Math.min(size, 1)
-  for (let i = 0; i < end; i += 1) {
-    const node = order[i]!
-    const first = end
-    for (let at = from[node]!; at < from[node + 1]!; at += 1) order[end++] = children[at]!
-    if (end - first > 1) sortByLength(order, first, end, length)
-  }
-  return order
+  return { children, first }
 }
 
 /** The longest first, equal ones in the order of their numbers. Nearly all nodes have few children, for which calling the sort of the
@@ -87,15 +92,6 @@ function sortByLength(order: Int32Array, first: number, end: number, length: Flo
     for (; to > first && length[order[to - 1]!]! < length[node]!; to -= 1) order[to] = order[to - 1]!
     order[to] = node
   }
-}
-
-/** How deep it is, and where each level begins in the order, which goes level by level. */
-function levels(order: Int32Array, level: Uint16Array): { depth: number; from: Int32Array } {
-  const size = order.length
-  const depth = size === 0 ? 1 : level[order[size - 1]!]! + 1
-  const from = new Int32Array(depth + 1)
-  for (let i = 0; i < size; i += 1) from[level[order[i]!]! + 1] = i + 1
-  return { depth, from }
 }
 
 /** The node at a time and level, or -1. Cost: O(log n). */
