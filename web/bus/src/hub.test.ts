@@ -34,6 +34,14 @@ test('twenty tabs have one connection and one subscription, and all get the mess
   for (const tab of all) expect(tab.look()).toEqual([{ t: 'at', n: 1, at: at(7) }, { t: 'message', n: 1, offset: 8, epoch: 'e', data: 'm8' }])
 })
 
+test('a tab that comes with another token ends the wait after a refusal', () => {
+  tabs(1)
+  world.last.end(4100, { code: 'token_expired', reconnect: { after_ms: 0, window_ms: 0 } })
+  new FakeTab(hub, 'renewed', 'another token')
+  world.last.onopen?.()
+  expect(world.last.look()).toEqual([{ connect: { token: 'another token', client: 'headroom-bus/1' } }])
+})
+
 test('a tab that begins at an older position is filled from history while the others go on', () => {
   const [old, late] = tabs(2) as [FakeTab, FakeTab]
   old.say({ t: 'subscribe', n: 1, channel: 'room' })

@@ -125,8 +125,12 @@ export class Hub {
     if (!known) this.whenGone(tab.id, () => this.release(tab))
     this.tabs.set(tab.id, tab)
     tab.post({ t: 'hello' })
-    if (this.link) tab.post({ t: 'state', state: this.state })
-    else this.begin(message.url, message.token)
+    if (this.link) {
+      tab.post({ t: 'state', state: this.state })
+      this.link.offer(message.token)
+    } else {
+      this.begin(message.url, message.token)
+    }
     this.settle()
     return tab
   }

@@ -111,6 +111,35 @@ test('an ended token is fetched before the next connection', () => {
   expect(world.last.look()).toEqual([{ connect: { token: 'second', client: 'headroom-bus/1' } }])
 })
 
+test('a refused token is tried ever more seldom, another one that somebody offers at once', () => {
+  const ended = { code: 'token_expired', reconnect: { after_ms: 0, window_ms: 0 } }
+  for (let n = 0; n < 6; n += 1) {
+    world.last.end(4100, ended)
+    link.give('first')
+    world.pass(60_000)
+  }
+  world.last.end(4100, ended)
+  link.give('first')
+  const before = world.sockets.length
+  world.pass(5000)
+  link.offer('first')
+  expect(world.sockets.length).toBe(before)
+  link.offer('second')
+  expect(world.sockets.length).toBe(before + 1)
+  world.last.onopen?.()
+  expect(world.last.look()).toEqual([{ connect: { token: 'second', client: 'headroom-bus/1' } }])
+  world.last.answer('connect', { user: 'alice', ping_s: 25 })
+  link.offer('third')
+  expect(world.sockets.length).toBe(before + 1)
+})
+
+test('no token that is offered shortens a wait that the server chose', () => {
+  world.last.welcome()
+  world.last.end(4000, { code: 'going_away', reconnect: { after_ms: 5000, window_ms: 0 } })
+  link.offer('second')
+  expect(world.sockets.length).toBe(1)
+})
+
 test('a token that is about to end is refreshed on the open connection', () => {
   world.last.welcome()
   world.last.push({ expires: { in_s: 60 } })

@@ -69,6 +69,8 @@ export class Link {
   /** Milliseconds that are waited for by our own choice: a sign of the network may shorten them. */
   private hasty = false
   private fresh = true
+  /** The last connection ended because of its token. */
+  private stale = false
 
   constructor(
     private readonly url: string,
@@ -95,6 +97,16 @@ export class Link {
     this.fresh = true
     if (this.open) this.ask('refresh', { token })
     else if (!this.socket && !this.timer) this.connect()
+  }
+
+  /** A token that somebody else has: where the last one was refused, another is tried at once. */
+  offer(token: string): void {
+    if (!this.stale || token === this.token) return
+    this.stale = false
+    this.tries = 0
+    this.token = token
+    this.fresh = true
+    this.connect()
   }
 
   /** Something suggests that the network changed or the machine slept: look at once. */
@@ -163,6 +175,7 @@ export class Link {
     this.owner.interrupted()
     if (wait.token) {
       this.fresh = false
+      this.stale = true
       this.owner.wantToken()
     }
   }
@@ -186,6 +199,7 @@ export class Link {
 
   private connected(answer: any): void {
     this.open = true
+    this.stale = false
     this.tries = 0
     this.probed = 0
     this.ping = (answer.ping_s ?? 25) * 1000
