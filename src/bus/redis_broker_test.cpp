@@ -189,7 +189,9 @@ TEST(RedisBroker, KeepsWhatItAcknowledgedOverKillsUnderLoad) {
       node.broker().publish({"a", data, id}, read_clocks(), [&, data](const Result<Published>& one) {
         ++answered;
         if (one) acknowledged[data] = true;
-        if (!one) EXPECT_EQ(one.error().code(), ErrorCode::kUnavailable) << one.error().message();
+        if (!one) {
+          EXPECT_EQ(one.error().code(), ErrorCode::kUnavailable) << one.error().message();
+        }
       });
     }
   };
@@ -276,7 +278,9 @@ TEST(RedisBroker, ALateNodeIsToldThatSomethingWasTrimmedAway) {
       ASSERT_TRUE(one) << one.error().message();
       ++answered;
     });
-    if (i % 500 == 0) ASSERT_TRUE(other.run_until([&] { return answered == static_cast<std::size_t>(i); }));
+    if (i % 500 == 0) {
+      ASSERT_TRUE(other.run_until([&] { return answered == static_cast<std::size_t>(i); }));
+    }
   }
   const int losses = late.losses();
   ASSERT_TRUE(late.run_until([&] { return late.losses() > losses && late.available(); }));
