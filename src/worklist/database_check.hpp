@@ -1,0 +1,25 @@
+#pragma once
+
+// Whether a database has what definitions speak of.
+
+#include <string>
+#include <vector>
+
+#include "sql/reader.hpp"
+#include "worklist/definition.hpp"
+
+namespace headroom::worklist {
+
+struct DatabaseProblem {
+  std::string subject;  ///< "catalog 'sale'", "catalog 'sale': column 'state'", "users: roles"
+  std::string problem;
+};
+
+/// Asks for each catalog whether its table, columns and look-ups are there, whether the columns' types are
+/// those of the database (PostgreSQL; SQLite has none), whether look-ups find one row at most, and whether
+/// the statements of `users` and the conditions of guards can run. Nothing is counted.
+/// Errors: those of the reader that say nothing about the definitions (timed_out, unavailable, denied).
+[[nodiscard]] Result<std::vector<DatabaseProblem>> check_database(sql::Reader& reader,
+                                                                  const Definitions& definitions);
+
+}  // namespace headroom::worklist

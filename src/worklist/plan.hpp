@@ -1,0 +1,129 @@
+#pragma once
+
+// From definitions and a user to statements: a list of passes, each of which changes the plan a little and
+// can say what it did.
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sql/reader.hpp"
+#include "worklist/classes.hpp"
+#include "worklist/user.hpp"
+
+namespace headroom::worklist {
+
+/// How lists are counted. All give the same numbers.
+enum class Way : std::uint8_t {
+  kEach,  ///< one statement for each list
+  kJoin,  ///< what the user sees is grouped once, and joined with the definitions
+};
+
+/// "each", "join".
+[[nodiscard]] std::string_view name(Way way);
+[[nodiscard]] Result<Way> parse_way(std::string_view text);
+
+/// What is planned for. Lifetime: what it refers to outlives the planning.
+struct Question {
+  const Definitions& definitions;
+  const User& user;
+  base::UtcTime now;
+  sql::Dialect dialect = sql::Dialect::kPostgres;
+  Way way = Way::kJoin;
+};
+
+enum class Fate : std::uint8_t {
+  kCounted,
+  kHidden,  ///< a guard refuses it
+  kZero,    ///< known without asking
+};
+
+struct PlannedList {
+  std::size_t list = 0;  ///< of Definitions::lists
+  Fate fate = Fate::kCounted;
+  std::string why;  ///< it is not counted
+  std::vector<ColumnTest> tests;
+  Scope scope;
+};
+
+/// A column by which documents are grouped.
+struct Key {
+  std::size_t column = 0;
+  std::map<ColumnTest, std::size_t> tests;  ///< of the lists; each has its place in `classes.accepted`
+  ValueClasses classes;
+  bool as_it_is = false;  ///< by its values, which become classes afterwards; else by classes at once
+};
+
+/// "Documents of this class, in this key, belong to the list."
+struct Member {
+  std::size_t list = 0;  ///< of Plan::lists
+  ClassId value_class = 0;
+  [[nodiscard]] bool operator==(const Member&) const = default;
+};
+
+/// Lists of a group whose criteria speak of the same columns.
+struct Shape {
+  std::vector<std::size_t> keys;             ///< of Group::keys
+  std::vector<std::size_t> lists;            ///< of Plan::lists
+  std::vector<std::vector<Member>> members;  ///< by key of the shape
+};
+
+/// Lists that are counted by one grouping: of one catalog, with one scope.
+struct Group {
+  std::size_t catalog = 0;
+  Scope scope;
+  std::vector<std::size_t> lists;  ///< of Plan::lists
+  std::vector<Key> keys;
+  std::vector<Shape> shapes;
+};
+
+struct Statement {
+  std::string text;
+  std::vector<sql::Parameter> parameters;
+  /// Whose count is its only value; none: its rows are a place in Plan::lists and a count, without the zeros.
+  std::optional<std::size_t> list;
+};
+
+struct Plan {
+  std::vector<PlannedList> lists;  ///< all of Definitions::lists, in their order
+  std::vector<Group> groups;
+  std::vector<Statement> statements;
+};
+
+struct Pass {
+  std::string_view name;
+  std::string_view purpose;
+  std::function<Result<void>(const Question&, Plan&)> run;
+  /// What it did, a line for each thing.
+  std::function<std::string(const Question&, const Plan&)> show;
+};
+
+/// guard, dates, impossible, scope: what is known of each list before it is counted.
+[[nodiscard]] std::vector<Pass> first_passes();
+/// The first ones and then, for kJoin: group, keys, shapes, join; for kEach: each.
+[[nodiscard]] std::vector<Pass> passes_of(Way way);
+
+/// Errors: those of scope_of. Cost: O(lists x values of their criteria). Threads: pure.
+[[nodiscard]] Result<Plan> make_plan(const Question& question);
+[[nodiscard]] Result<Plan> make_plan(const Question& question, const std::vector<Pass>& passes);
+
+struct PassNote {
+  std::string_view name;
+  std::string_view purpose;
+  std::string text;
+};
+
+struct ExplainedPlan {
+  Plan plan;
+  std::vector<PassNote> notes;
+};
+
+/// The plan, with what each pass did.
+[[nodiscard]] Result<ExplainedPlan> explain_plan(const Question& question);
+
+}  // namespace headroom::worklist

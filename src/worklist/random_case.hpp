@@ -1,0 +1,90 @@
+#pragma once
+
+// For tests: random schemas with documents, lists and users, and what the comparing tests do with them.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sql/reader.hpp"
+#include "worklist/evaluate.hpp"
+#include "worklist/plan.hpp"
+
+namespace headroom::worklist {
+
+/// A list of a case: the criteria of each column.
+struct CaseList {
+  std::vector<Criterion> criteria;
+  std::set<std::string> roles;
+};
+
+/// A schema with one table "document" and one look-up, "place"; at least 20 lists and 5 users.
+struct RandomCase {
+  std::uint64_t seed = 0;
+  base::UtcTime now;
+  Catalog catalog;
+  std::vector<CaseList> lists;
+  std::vector<User> users;
+  std::vector<std::vector<Value>> rows;    ///< of the table: its own columns
+  std::vector<std::vector<Value>> places;  ///< rows of the look-up: the key, then its columns
+
+  /// worklists.yaml, as it is read back.
+  [[nodiscard]] std::string yaml() const;
+  [[nodiscard]] Result<Definitions> definitions() const;
+  /// The documents, with the values of the look-up.
+  [[nodiscard]] Documents documents() const;
+  /// Makes and fills the tables; one statement each.
+  [[nodiscard]] std::vector<std::string> statements(sql::Dialect dialect) const;
+  /// What a list asks, in PostgreSQL's words, by another hand than the planner's.
+  [[nodiscard]] std::string condition(const CaseList& list) const;
+};
+
+/// The same for the same seed.
+[[nodiscard]] RandomCase random_case(std::uint64_t seed);
+
+/// Changes of a case, always the same for the same seed.
+class CaseChanges final {
+ public:
+  CaseChanges(const RandomCase& random, std::uint64_t seed);
+  ~CaseChanges();
+  CaseChanges(const CaseChanges&) = delete;
+  CaseChanges& operator=(const CaseChanges&) = delete;
+
+  /// Of the table.
+  [[nodiscard]] std::vector<Value> row(std::int64_t key);
+  [[nodiscard]] std::vector<CaseList> lists();
+  [[nodiscard]] std::size_t below(std::size_t end);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// A difference, told; nothing when there is none.
+using Comparison = std::function<std::optional<std::string>(const RandomCase&)>;
+
+struct CaseCounts {
+  std::size_t all = 0;
+  std::size_t not_zero = 0;
+};
+
+/// Compares both ways, with these passes in place of theirs where given, with counting in memory, for every
+/// user.
+[[nodiscard]] std::optional<std::string> difference(
+    const RandomCase& random, sql::Reader& reader, CaseCounts& counts,
+    const std::function<std::vector<Pass>(Way)>& passes = passes_of);
+
+/// A smaller case that differs as well: without lists, users, documents and criteria that do not matter.
+[[nodiscard]] RandomCase shrink(RandomCase failing, const Comparison& compare);
+
+/// The case for people: seed, yaml, documents, users.
+[[nodiscard]] std::string told(const RandomCase& random, const std::string& difference);
+
+/// $HEADROOM_WORKLIST_CASES, `usual` without it; $HEADROOM_WORKLIST_SEED is the first seed, 1 without it.
+[[nodiscard]] std::uint64_t number_of_cases(std::uint64_t usual);
+[[nodiscard]] std::uint64_t first_seed();
+
+}  // namespace headroom::worklist
