@@ -1,7 +1,7 @@
 #include "worklist/user.hpp"
 
 #include <algorithm>
-#include <initializer_list>
+#include <array>
 #include <optional>
 
 #include <fmt/format.h>
@@ -83,8 +83,8 @@ Result<std::string> read_id(const json& user) {
 }
 
 Result<void> check_keys(const json& user) {
-  static constexpr std::initializer_list<std::string_view> kKnown{"id", "roles", "groups", "permissions",
-                                                                  "security_uids"};
+  static constexpr std::array<std::string_view, 5> kKnown{"id", "roles", "groups", "permissions",
+                                                          "security_uids"};
   for (const auto& [key, value] : user.items()) {
     if (std::find(kKnown.begin(), kKnown.end(), key) != kKnown.end()) continue;
     return fail(ErrorCode::kInvalidArgument,
