@@ -401,10 +401,15 @@ TEST_F(Executable, ChecksTheWayOfTrytonsClientsToTheBus) {
   EXPECT_THAT(wrong.out, HasSubstr("location ~ ^/[^/]+/bus$"));
   std::ofstream(folder_ / "fine.conf") << "[database]\nuri = postgresql://localhost/\n";
   const std::string example = std::filesystem::absolute("../../examples/nginx/tryton.conf").string();
-  const Outcome fine =
-      run("bus check --config bus.toml --trytond-config fine.conf --width 400 --nginx '" + example + "'");
-  EXPECT_EQ(fine.status, 0) << fine.out;
-  EXPECT_THAT(fine.out, HasSubstr("nothing wrong in the files that were read"));
+  const std::string command = "bus check --trytond-config fine.conf --width 400 --nginx '" + example + "' ";
+  const Outcome off = run(command + "--config bus.toml");
+  EXPECT_EQ(off.status, 0) << off.out;
+  EXPECT_THAT(off.out, HasSubstr("custom.js comes from here only when [bus] is enabled"));
+  std::ofstream(folder_ / "secret") << std::string(64, 'x') << "\n";
+  std::filesystem::permissions(folder_ / "secret", std::filesystem::perms::owner_read);
+  std::ofstream(folder_ / "on.toml") << "[bus]\nenabled = true\nsecret_files = [\"secret\"]\n"
+                                     << std::ifstream(folder_ / "bus.toml").rdbuf();
+  EXPECT_THAT(run(command + "--config on.toml").out, HasSubstr("nothing wrong in the files that were read"));
   const Outcome missing = run("bus check --config bus.toml --nginx missing.conf");
   EXPECT_EQ(missing.status, 1);
   EXPECT_EQ(missing.error, "headroom: missing.conf: No such file or directory\n");

@@ -88,7 +88,7 @@ std::string policy(const Catalog& catalog) {
   return fmt::format("CREATE POLICY visible ON document FOR SELECT TO headroom_reader USING ({})", grants);
 }
 
-/// What the user has, written down by the words of docs/worklist.md and not by the planner's function.
+/// What the user has, written down by the words of user.hpp and not by the planner's function.
 std::string granted(const SecurityColumn& security, const std::set<std::string>& roles, const User& user) {
   if (!security.role.empty()) return roles.empty() || roles.contains(security.role) ? user.id : std::string();
   std::string uids;
