@@ -39,7 +39,7 @@ class RedisWorld final : public BrokerWorld {
 INSTANTIATE_TEST_SUITE_P(Redis, BrokerConformance,
                          ::testing::Values(BrokerCase{"redis",
                                                       [] { return std::make_unique<RedisWorld>(); }}),
-                         [](const auto& info) { return info.param.name; });
+                         [](const auto& one) { return one.param.name; });
 
 }  // namespace
 }  // namespace headroom::bus
