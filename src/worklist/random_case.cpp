@@ -207,7 +207,8 @@ class Maker {
       made = dice_.of(made_.lists);
       if (made.criteria.size() > 1 && dice_.one_in(2)) made.criteria.pop_back();
     }
-    const std::size_t criteria = made.criteria.size() + (made.criteria.empty() ? 1 : 0) + dice_.below(3);
+    const std::size_t wanted = made.criteria.size() + (made.criteria.empty() ? 1 : 0) + dice_.below(3);
+    const std::size_t criteria = std::min(wanted, made_.catalog.columns.size() - 1);  // one a column
     while (made.criteria.size() < criteria) {
       const std::size_t column = 1 + dice_.below(made_.catalog.columns.size() - 1);
       const bool known = std::any_of(made.criteria.begin(), made.criteria.end(),
