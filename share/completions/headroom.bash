@@ -1,6 +1,6 @@
 # Completion for headroom(1). A test compares the names below with those of the command line itself.
 
-_headroom_commands="session method table call profile db io query repeat conflict overview top block stack advice explain diff export trace trytond status prune import bus serve help"
+_headroom_commands="session method table call profile db io query repeat conflict overview top block stack advice explain diff export trace trytond status prune import bus worklist serve help"
 _headroom_common="--config --store --trytond-config --color --json --no-pager --width --help --version"
 _headroom_filters="--since --until --user --database --method --limit --offset"
 
@@ -51,6 +51,11 @@ _headroom_options() {
     bus:sql) ;;
     bus:check) echo "--token-file --nginx" ;;
     bus:*) echo "--token-file" ;;
+    worklist:check) echo "--file --url --timeout" ;;
+    worklist:plan | worklist:explain) echo "--file --url --timeout --user --user-file --way" ;;
+    worklist:count) echo "--file --url --timeout --user --user-file --way --all" ;;
+    worklist:documents) echo "--file --url --timeout --user --user-file --limit --after" ;;
+    worklist:*) ;;
   esac
 }
 
@@ -60,7 +65,7 @@ _headroom() {
   COMPREPLY=()
   for ((i = 1; i < COMP_CWORD; i++)); do
     case "${COMP_WORDS[i]}" in
-      --json | --no-pager | --analyze | --text | --help | --version) ;;
+      --json | --no-pager | --analyze | --text | --all | --help | --version) ;;
       --*) i=$((i + 1)) ;;
       *)
         if [[ -z $command ]]; then command="${COMP_WORDS[i]}"; else argument="${argument:-${COMP_WORDS[i]}}"; fi
@@ -69,10 +74,11 @@ _headroom() {
     esac
   done
   case "$previous" in
-    --config | --trytond-config) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+    --config | --trytond-config | --file | --user-file) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
     --format) mapfile -t COMPREPLY < <(compgen -W "speedscope pprof collapsed pstats csv otlp-json" -- "$current"); return ;;
     --by) mapfile -t COMPREPLY < <(compgen -W "method table statement" -- "$current"); return ;;
     --measure) mapfile -t COMPREPLY < <(compgen -W "time sql count" -- "$current"); return ;;
+    --way) mapfile -t COMPREPLY < <(compgen -W "join each" -- "$current"); return ;;
     --color) mapfile -t COMPREPLY < <(compgen -W "auto always never" -- "$current"); return ;;
   esac
   if [[ $current == -* ]]; then
@@ -85,6 +91,7 @@ _headroom() {
         mapfile -t COMPREPLY < <(compgen -W "$(_headroom_sessions)" -- "$current") ;;
       stack) mapfile -t COMPREPLY < <(compgen -W "$(_headroom_running)" -- "$current") ;;
       trace) mapfile -t COMPREPLY < <(compgen -W "add list remove" -- "$current") ;;
+      worklist) mapfile -t COMPREPLY < <(compgen -W "check plan count documents explain" -- "$current") ;;
       bus) mapfile -t COMPREPLY < <(compgen -W "publish tail channels connections presence disconnect check sql" -- "$current") ;;
       trytond) mapfile -t COMPREPLY < <(compgen -W "check" -- "$current") ;;
       help) mapfile -t COMPREPLY < <(compgen -W "$_headroom_commands" -- "$current") ;;

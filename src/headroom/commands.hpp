@@ -32,6 +32,8 @@ void add_trytond_commands(CLI::App& app, Invocation& invocation);
 void add_bus_commands(CLI::App& app, Invocation& invocation);
 /// bus sql
 void add_bus_sql_command(CLI::App& app, Invocation& invocation);
+/// worklist check, plan, count, documents, explain
+void add_worklist_commands(CLI::App& app, Invocation& invocation);
 /// serve password add, remove, list
 void add_password_commands(CLI::App& serve, Invocation& invocation);
 /// serve

@@ -462,7 +462,13 @@ const std::vector<std::string> kCommands{"",
                                          "bus check",
                                          "bus sql",
                                          "top",
-                                         "block"};
+                                         "block",
+                                         "worklist",
+                                         "worklist check",
+                                         "worklist plan",
+                                         "worklist count",
+                                         "worklist documents",
+                                         "worklist explain"};
 
 TEST_F(Executable, HelpsEverywhereWithExamples) {
   for (const std::string& command : kCommands) {

@@ -1,0 +1,357 @@
+// `headroom worklist`: check, plan, count, documents, explain. They work without a running service.
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "base/clock.hpp"
+#include "headroom/commands.hpp"
+#include "headroom/output.hpp"
+#include "headroom/text_file.hpp"
+#include "worklist/action.hpp"
+#include "worklist/count.hpp"
+#include "worklist/database_check.hpp"
+#include "worklist/user_source.hpp"
+
+namespace headroom::cli {
+namespace {
+
+using base::ErrorCode;
+using base::fail;
+using base::Result;
+using perf::Format;
+using perf::Shown;
+using worklist::Definitions;
+using worklist::Fate;
+
+constexpr std::uint64_t kMostDocuments = 10'000;
+
+struct WorklistOptions {
+  std::string file;
+  std::string url;
+  std::string timeout = "10s";
+  std::string user;
+  std::string user_file;
+  std::string way = "join";
+  std::string list;
+  std::string limit = "100";
+  std::string after;
+  bool all = false;
+};
+
+using Shared = std::shared_ptr<WorklistOptions>;
+
+/// What every command works on.
+struct Work {
+  Definitions definitions;
+  std::unique_ptr<sql::Reader> reader;  ///< none without a URL
+  worklist::User user;
+  base::UtcTime now;
+  worklist::Way way = worklist::Way::kJoin;
+
+  [[nodiscard]] worklist::Question question() const {
+    const auto dialect = reader == nullptr ? sql::Dialect::kPostgres : reader->dialect();
+    return {definitions, user, now, dialect, way};
+  }
+  [[nodiscard]] std::string key_of(std::size_t list) const { return definitions.lists[list].key(); }
+};
+
+Result<Definitions> load_definitions(const WorklistOptions& options, base::UtcTime now) {
+  auto text = read_text_file(options.file);
+  if (!text) return fail(std::move(text.error()));
+  return worklist::read_definitions(*text, options.file, now);
+}
+
+Result<std::chrono::milliseconds> parse_timeout(const std::string& text) {
+  const auto timeout = base::parse_duration(text);
+  if (timeout && *timeout >= std::chrono::milliseconds{1} && *timeout <= std::chrono::minutes{10})
+    return std::chrono::duration_cast<std::chrono::milliseconds>(*timeout);
+  return fail(ErrorCode::kInvalidArgument,
+              fmt::format("--timeout '{:.40}': expected a span from 1ms to 10m", text));
+}
+
+/// None when no URL is given.
+Result<std::unique_ptr<sql::Reader>> open_database(const WorklistOptions& options) {
+  if (options.url.empty()) return std::unique_ptr<sql::Reader>();
+  const auto timeout = parse_timeout(options.timeout);
+  if (!timeout) return fail(timeout.error());
+  auto reader = sql::open_reader(options.url, {*timeout});
+  if (!reader) return fail(std::move(reader.error()).within("the database of the work lists"));
+  return reader;
+}
+
+Result<worklist::User> read_user_file(const Work& work, const std::string& file) {
+  auto text = read_text_file(file);
+  if (!text) return fail(std::move(text.error()));
+  auto user = worklist::read_user(*text);
+  if (!user) return fail(std::move(user.error()).within(file));
+  if (work.reader == nullptr) return user;
+  if (auto loaded = worklist::load_conditions(*work.reader, work.definitions, *user); !loaded)
+    return fail(std::move(loaded.error()));
+  return user;
+}
+
+Result<worklist::User> chosen_user(const Work& work, const WorklistOptions& options) {
+  if (options.user.empty() == options.user_file.empty()) {
+    return fail(ErrorCode::kInvalidArgument,
+                "expected either --user, an id that `users` of the definitions finds in the database, or "
+                "--user-file, a JSON file");
+  }
+  if (!options.user_file.empty()) return read_user_file(work, options.user_file);
+  if (work.reader == nullptr)
+    return fail(ErrorCode::kInvalidArgument, "--user needs a database: --url names it");
+  return worklist::load_user(*work.reader, work.definitions, options.user);
+}
+
+Result<Work> prepare(const WorklistOptions& options) {
+  Work work;
+  work.now = base::utc_now();
+  auto definitions = load_definitions(options, work.now);
+  if (!definitions) return fail(std::move(definitions.error()));
+  work.definitions = std::move(*definitions);
+  auto reader = open_database(options);
+  if (!reader) return fail(std::move(reader.error()));
+  work.reader = std::move(*reader);
+  auto user = chosen_user(work, options);
+  if (!user) return fail(std::move(user.error()));
+  work.user = std::move(*user);
+  work.way = worklist::parse_way(options.way).value();
+  return work;
+}
+
+Result<Work> prepare_with_database(const WorklistOptions& options) {
+  if (options.url.empty()) return fail(ErrorCode::kInvalidArgument, "no database: --url names it");
+  return prepare(options);
+}
+
+std::string columns_of(const Definitions& definitions, const worklist::WorkList& list) {
+  std::vector<std::string> names;
+  for (const worklist::Criterion& one : list.criteria)
+    names.push_back(definitions.catalogs[list.catalog].columns[one.column].name);
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+perf::Report checked_lists(const Definitions& definitions) {
+  perf::Report report;
+  report.table.columns = {{"list"}, {"catalog"}, {"columns"}, {"ways"}, {"line", Format::kCount}};
+  for (const worklist::WorkList& list : definitions.lists) {
+    report.table.rows.push_back({list.key(), definitions.catalogs[list.catalog].name,
+                                 columns_of(definitions, list), std::string("join, each"),
+                                 std::int64_t{list.line}});
+  }
+  report.total = report.table.rows.size();
+  return report;
+}
+
+Result<Exit> check(const Invocation& run, const WorklistOptions& options) {
+  const auto definitions = load_definitions(options, base::utc_now());
+  if (!definitions) {
+    // What is wrong with the file is what was asked for.
+    if (definitions.error().code() != ErrorCode::kInvalidArgument) return fail(definitions.error());
+    print_error(definitions.error().message());
+    return Exit::kFailed;
+  }
+  auto reader = open_database(options);
+  if (!reader) return fail(std::move(reader.error()));
+  perf::Report report = checked_lists(*definitions);
+  if (*reader == nullptr) {
+    report.note = "the database was not asked: no --url";
+    return print_report(run.options, report);
+  }
+  const auto problems = worklist::check_database(**reader, *definitions);
+  if (!problems) return fail(problems.error());
+  if (problems->empty()) return print_report(run.options, report);
+  report.table = {{{"subject"}, {"problem", Format::kLongText}}, {}};
+  for (const worklist::DatabaseProblem& one : *problems)
+    report.table.rows.push_back({one.subject, one.problem});
+  (void)print_report(run.options, report);
+  return Exit::kFailed;
+}
+
+std::string_view name(Fate fate) {
+  if (fate == Fate::kCounted) return "counted";
+  return fate == Fate::kHidden ? "hidden" : "zero";
+}
+
+/// By place in Plan::lists: the number of the statement that counts it.
+std::vector<std::int64_t> statement_numbers(const worklist::Plan& plan) {
+  std::vector<std::int64_t> numbers(plan.lists.size());
+  for (std::size_t i = 0; i < plan.statements.size(); ++i) {
+    if (plan.statements[i].list) numbers[*plan.statements[i].list] = static_cast<std::int64_t>(i) + 1;
+  }
+  for (std::size_t i = 0; i < plan.groups.size(); ++i) {
+    for (const std::size_t list : plan.groups[i].lists) numbers[list] = static_cast<std::int64_t>(i) + 1;
+  }
+  return numbers;
+}
+
+Result<Exit> plan(const Invocation& run, const WorklistOptions& options) {
+  const auto work = prepare(options);
+  if (!work) return fail(work.error());
+  const auto made = worklist::make_plan(work->question());
+  if (!made) return fail(made.error());
+  const auto numbers = statement_numbers(*made);
+  perf::Report report;
+  report.table.columns = {{"list"}, {"fate"}, {"statement", Format::kCount}, {"why", Format::kLongText}};
+  for (std::size_t i = 0; i < made->lists.size(); ++i) {
+    const worklist::PlannedList& list = made->lists[i];
+    perf::Cell number;
+    if (list.fate == Fate::kCounted) number = numbers[i];
+    report.table.rows.push_back({work->key_of(list.list), std::string(name(list.fate)), number, list.why});
+  }
+  report.total = report.table.rows.size();
+  report.note = fmt::format("{} statements", made->statements.size());
+  return print_report(run.options, report);
+}
+
+Result<Exit> count(const Invocation& run, const WorklistOptions& options) {
+  const auto work = prepare_with_database(options);
+  if (!work) return fail(work.error());
+  const auto counts = worklist::count(*work->reader, work->question());
+  if (!counts) return fail(counts.error());
+  perf::Report report;
+  report.table.columns = {{"list"},
+                          {"count", Format::kCount},
+                          {"title"},
+                          {"category", Format::kText, Shown::kWhereItFits},
+                          {"url", Format::kLongText, Shown::kWhereItFits}};
+  std::size_t hidden = 0;
+  for (std::size_t i = 0; i < counts->size(); ++i) {
+    const worklist::Count& one = (*counts)[i];
+    hidden += one.fate == Fate::kHidden ? 1 : 0;
+    if (one.fate == Fate::kHidden || (one.count == 0 && !options.all)) continue;
+    const auto action = worklist::action_of(work->definitions, i, one.count, work->now);
+    report.table.rows.push_back(
+        {action.list, static_cast<std::int64_t>(one.count), action.name, action.category, action.url});
+  }
+  report.total = report.table.rows.size();
+  if (hidden > 0) report.note = fmt::format("{} lists are hidden by their guards", hidden);
+  return print_report(run.options, report);
+}
+
+Result<Exit> documents(const Invocation& run, const WorklistOptions& options) {
+  const auto work = prepare_with_database(options);
+  if (!work) return fail(work.error());
+  const auto list = work->definitions.find_list(options.list);
+  if (!list) return fail(list.error());
+  const worklist::Page page{std::stoull(options.limit), options.after};
+  const auto keys = worklist::documents(*work->reader, work->question(), *list, page);
+  if (!keys) return fail(base::Error(keys.error()).within(work->key_of(*list)));
+  perf::Report report;
+  const auto& catalog = work->definitions.catalogs[work->definitions.lists[*list].catalog];
+  report.table.columns = {{catalog.columns[catalog.key].name}};
+  for (const std::string& key : *keys) report.table.rows.push_back({key});
+  report.total = keys->size();
+  if (keys->size() == page.limit)
+    report.note = fmt::format("there may be more: --after '{}'", keys->empty() ? "" : keys->back());
+  return print_report(run.options, report);
+}
+
+/// Only the list that was asked for stays.
+Result<void> keep_list(Definitions& definitions, const std::string& list) {
+  if (list.empty()) return {};
+  const auto found = definitions.find_list(list);
+  if (!found) return fail(found.error());
+  worklist::WorkList kept = std::move(definitions.lists[*found]);
+  definitions.lists.clear();
+  definitions.lists.push_back(std::move(kept));
+  return {};
+}
+
+Result<Exit> explain(const Invocation& run, const WorklistOptions& options) {
+  auto work = prepare(options);
+  if (!work) return fail(work.error());
+  if (auto kept = keep_list(work->definitions, options.list); !kept) return fail(std::move(kept.error()));
+  const auto explained = worklist::explain_plan(work->question());
+  if (!explained) return fail(explained.error());
+  perf::Report report;
+  report.table.columns = {{"pass"}, {"purpose"}, {"text", Format::kLongText}};
+  for (const worklist::PassNote& note : explained->notes) {
+    report.table.rows.push_back({std::string(note.name), std::string(note.purpose), note.text});
+    report.text += fmt::format("{}: {}\n", note.name, note.purpose);
+    report.text += note.text.empty() ? "  nothing to do\n" : note.text;
+    report.text += '\n';
+  }
+  return print_report(run.options, report);
+}
+
+/// Declares one and runs `work` when it is named.
+CLI::App* add(CLI::App& group, Invocation& invocation, const Shared& options, const char* name,
+              const char* help, const char* examples,
+              Result<Exit> (*work)(const Invocation&, const WorklistOptions&)) {
+  CLI::App* command = group.add_subcommand(name, help);
+  command->footer(std::string("Examples:\n") + examples);
+  command->add_option("--file", options->file, "worklists.yaml, the definitions")->required();
+  command->add_option("--url", options->url, "the database: postgresql://... or sqlite:///path");
+  command->add_option("--timeout", options->timeout,
+                      "the database's time for each statement (10s, at most 10m)");
+  command->callback([&invocation, options, work] {
+    invocation.run = [options, work](Invocation& run) { return work(run, *options); };
+  });
+  return command;
+}
+
+void add_user(CLI::App& command, const Shared& options) {
+  command.add_option("--user", options->user, "the user's id, whose rights the database tells");
+  command.add_option("--user-file", options->user_file, "in place of it: a JSON file with id and rights");
+}
+
+void add_way(CLI::App& command, const Shared& options) {
+  command.add_option("--way", options->way, "join (one statement for many lists) or each")
+      ->check(CLI::IsMember({"join", "each"}));
+}
+
+}  // namespace
+
+void add_worklist_commands(CLI::App& app, Invocation& invocation) {
+  CLI::App* group = app.add_subcommand("worklist", "Count work lists with a user's rights");
+  group->group("Work lists");
+  group->require_subcommand(1);
+  group->footer(
+      "Examples:\n  headroom worklist check --file worklists.yaml\n"
+      "  headroom worklist count --file worklists.yaml --url sqlite:///srv/shop.sqlite --user 7");
+  const auto options = std::make_shared<WorklistOptions>();
+
+  add(*group, invocation, options, "check",
+      "Check definitions, and with a database whether it has what they speak of",
+      "  headroom worklist check --file worklists.yaml\n"
+      "  headroom worklist check --file worklists.yaml --url postgresql://reader@localhost/shop",
+      check);
+
+  CLI::App* planning =
+      add(*group, invocation, options, "plan", "Say which statement counts each list for a user",
+          "  headroom worklist plan --file worklists.yaml --user-file anna.json --way each", plan);
+  add_user(*planning, options);
+  add_way(*planning, options);
+
+  CLI::App* counting = add(
+      *group, invocation, options, "count", "Count every list for a user",
+      "  headroom worklist count --file worklists.yaml --url sqlite:///srv/shop.sqlite --user 7 --all --json",
+      count);
+  add_user(*counting, options);
+  add_way(*counting, options);
+  counting->add_flag("--all", options->all, "lists with nothing in them too");
+
+  CLI::App* listing =
+      add(*group, invocation, options, "documents", "List the keys of a list's documents that a user may see",
+          "  headroom worklist documents late --file worklists.yaml --url sqlite:///srv/shop.sqlite --user 7 "
+          "--limit 20 --after 5130",
+          documents);
+  listing->add_option("list", options->list, "workflow/id, or an id that one list alone has")->required();
+  add_user(*listing, options);
+  listing->add_option("--limit", options->limit, "at most so many")->check(whole_number(1, kMostDocuments));
+  listing->add_option("--after", options->after, "those behind this key");
+
+  CLI::App* explaining = add(
+      *group, invocation, options, "explain", "Show what each pass of the planner does, and the statements",
+      "  headroom worklist explain sale/late --file worklists.yaml --user-file anna.json --way each",
+      explain);
+  explaining->add_option("list", options->list, "this one alone");
+  add_user(*explaining, options);
+  add_way(*explaining, options);
+}
+
+}  // namespace headroom::cli

@@ -1,0 +1,152 @@
+"""`headroom worklist` over the example's files and a real PostgreSQL: what each user is told, and what is said of mistakes."""
+import contextlib
+import json
+import os
+import subprocess
+
+import psycopg2
+import pytest
+
+from servers.paths import project_root
+from servers.postgresql import PostgreSQL
+
+executable = os.environ['HEADROOM_EXECUTABLE']
+example = project_root / 'examples' / 'worklist'
+READER = 'shop_reader'
+
+
+@pytest.fixture
+def shop(servers):
+    """The example's database, with a role that may only read."""
+    postgresql = PostgreSQL(servers.folder).initialize()
+    servers.start(postgresql.process)
+    postgresql.create('shop')
+    with contextlib.closing(psycopg2.connect(postgresql.uri + 'shop')) as connection:
+        connection.autocommit = True
+        cursor = connection.cursor()
+        cursor.execute((example / 'schema.sql').read_text())
+        cursor.execute('CREATE ROLE %s LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO %s' % (READER, READER))
+    return Shop(servers, postgresql)
+
+
+class Shop:
+    def __init__(self, servers, postgresql):
+        self.folder = servers.folder
+        self.postgresql = postgresql
+        self.url = postgresql.uri.replace('postgres@', READER + '@') + 'shop'
+        self.file = example / 'worklists.yaml'
+
+    def run(self, command, *arguments):
+        """With the shop's file and URL where the arguments name none."""
+        for option, value in (('--file', self.file), ('--url', self.url)):
+            if option not in arguments:
+                arguments += (option, value)
+        return subprocess.run([executable, 'worklist', command, *map(str, arguments)], capture_output=True, text=True, timeout=60,
+            cwd=self.folder)
+
+    def rows(self, command, *arguments):
+        done = self.run(command, *arguments, '--json')
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def counts(self, user, *arguments):
+        return {row['list']: row['count'] for row in self.rows('count', '--user', user, *arguments)}
+
+    def edit(self, what, by):
+        text = self.file.read_text()
+        assert what in text
+        self.file = self.folder / 'worklists.yaml'
+        self.file.write_text(text.replace(what, by))
+
+
+@pytest.mark.parametrize('way', ['join', 'each'])
+def test_every_user_is_told_what_he_may_see(shop, way):
+    assert shop.counts(1, '--way', way) == {'invoice/overdue': 2, 'sale/draft_sales': 5, 'sale/large_in_the_north': 3,
+        'sale/late': 5, 'sale/my_drafts': 1}
+    assert shop.counts(2, '--way', way) == {'sale/draft_sales': 4, 'sale/late': 4, 'sale/my_drafts': 2}
+    assert shop.counts(3, '--way', way, '--all') == {'invoice/overdue': 2, 'invoice/to_post': 1, 'sale/draft_sales': 3,
+        'sale/late': 2, 'sale/my_drafts': 1}
+
+
+def test_a_change_is_counted_at_once_and_the_url_repeats_its_parameter(shop):
+    before = shop.counts(1)['sale/draft_sales']
+    shop.postgresql.execute("UPDATE sale SET state = 'done' WHERE id = 1", 'shop')
+    [row] = [row for row in shop.rows('count', '--user', 1) if row['list'] == 'sale/draft_sales']
+    assert row['count'] == before - 1
+    assert row['title'] == 'Draft sales (%d)' % (before - 1)
+    assert row['url'] == 'sale?state:list=draft&state:list=quotation'
+
+
+def test_documents_come_page_by_page_and_as_many_as_are_counted(shop):
+    pages, after = [], ()
+    while True:
+        page = [row['id'] for row in shop.rows('documents', 'late', '--user', 1, '--limit', 3, *after)]
+        if not page:
+            break
+        pages += page
+        after = ('--after', page[-1])
+    assert pages == ['1', '3', '5', '8', '10'] and len(pages) == shop.counts(1)['sale/late']
+
+
+def test_rights_of_a_user_from_elsewhere(shop):
+    path = shop.folder / 'user.json'
+    path.write_text(json.dumps({'id': 1, 'roles': ['Manager'], 'security_uids': [13]}))
+    rows = shop.rows('count', '--user-file', path)
+    assert {row['list']: row['count'] for row in rows} == {'sale/draft_sales': 1, 'sale/large_in_the_north': 1,
+        'sale/late': 2, 'sale/my_drafts': 1}
+    path.write_text('{"id": 1, "role": "Manager"}')
+    done = shop.run('count', '--user-file', path)
+    assert done.returncode == 2 and "unknown key 'role'; accepted: id, roles" in done.stderr
+
+
+def test_the_plan_says_what_is_counted_how_and_what_is_not(shop):
+    rows = {row['list']: row for row in shop.rows('plan', '--user', 2)}
+    assert rows['sale/late']['fate'] == 'counted' and rows['sale/late']['statement'] == rows['sale/draft_sales']['statement']
+    assert rows['sale/my_drafts']['statement'] != rows['sale/late']['statement']
+    assert rows['sale/large_in_the_north']['fate'] == 'hidden' and 'Manager' in rows['sale/large_in_the_north']['why']
+    assert rows['invoice/to_post']['fate'] == 'zero' and rows['invoice/to_post']['statement'] is None
+
+
+def test_explain_shows_each_pass_and_no_value_within_a_statement(shop):
+    passes = shop.rows('explain', 'sale/late', '--user', 1)
+    assert [row['pass'] for row in passes] == ['guard', 'dates', 'impossible', 'scope', 'group', 'keys', 'shapes', 'join']
+    assert 'late: state not_in cancelled, done or null and due below 20' in passes[1]['text']
+    assert 'cancelled' not in passes[-1]['text'] and 'GROUP BY' in passes[-1]['text']
+    text = shop.run('explain', 'late', '--user', 1, '--way', 'each').stdout
+    assert 'each: a statement for each list\n' in text and 'SELECT count(*) FROM "sale"' in text
+
+
+def test_check_compares_the_definitions_with_the_database(shop):
+    done = shop.run('check')
+    assert done.returncode == 0, done.stderr
+    shop.postgresql.execute('ALTER TABLE sale RENAME COLUMN due_date TO due', 'shop')
+    done = shop.run('check')
+    assert done.returncode == 1 and "catalog 'sale': column 'due'" in done.stdout
+    shop.edit('due: {type: date, column: due_date}\n      party', 'due: date\n      party')
+    assert shop.run('check').returncode == 0
+
+
+def test_a_mistake_in_the_file_is_one_line(shop):
+    shop.edit('state: posted', 'status: posted')
+    done = shop.run('check')
+    assert done.returncode == 1 and done.stdout == ''
+    [line] = done.stderr.splitlines()
+    assert "worklists.yaml:" in line and "list 'invoice/overdue': catalog 'invoice' has no column 'status'; it has id," in line
+    assert shop.run('count', '--user', 1).returncode == 2
+
+
+def test_a_database_that_is_not_there_or_refuses_is_told_without_its_password(shop):
+    done = shop.run('count', '--user', 1, '--url', 'postgresql://nobody:geheim@127.0.0.1:%d/none' % shop.postgresql.port)
+    assert done.returncode == 1 and 'geheim' not in done.stderr and len(done.stderr.splitlines()) == 1
+    done = shop.run('count', '--user', 77)
+    assert done.returncode == 1 and "there is no user '77'" in done.stderr
+    shop.postgresql.execute('REVOKE SELECT ON sale FROM %s' % READER, 'shop')
+    done = shop.run('count', '--user', 1)
+    assert done.returncode == 1 and 'permission denied' in done.stderr
+
+
+def test_a_statement_ends_at_its_deadline(shop):
+    with contextlib.closing(psycopg2.connect(shop.postgresql.uri + 'shop')) as connection:
+        connection.cursor().execute('LOCK TABLE sale')
+        done = shop.run('count', '--user', 1, '--timeout', '200ms')
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
