@@ -16,20 +16,7 @@
 namespace bench {
 namespace {
 
-constexpr unsigned kSources = 64;
 constexpr std::size_t kReadSpace = 64 * 1024;
-
-sockaddr_in address_of(std::uint32_t host, std::uint16_t port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(host);
-  return address;
-}
-
-const sockaddr* generic(const sockaddr_in& address) {
-  return reinterpret_cast<const sockaddr*>(&address);
-}
 
 }  // namespace
 

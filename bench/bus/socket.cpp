@@ -18,7 +18,6 @@
 namespace bench {
 namespace {
 
-constexpr unsigned kSources = 64;
 constexpr int kNarrowWindow = 4096;
 constexpr int kNarrowSegment = 1400;
 constexpr timeval kConnectPatience{20, 0};
@@ -28,6 +27,8 @@ void set(int descriptor, int level, int option, int value) {
   if (::setsockopt(descriptor, level, option, &value, sizeof value) != 0)
     give_up(fmt::format("setsockopt {}: {}", option, std::strerror(errno)));
 }
+
+}  // namespace
 
 sockaddr_in address_of(std::uint32_t host, std::uint16_t port) {
   sockaddr_in address{};
@@ -40,8 +41,6 @@ sockaddr_in address_of(std::uint32_t host, std::uint16_t port) {
 const sockaddr* generic(const sockaddr_in& address) {
   return reinterpret_cast<const sockaddr*>(&address);
 }
-
-}  // namespace
 
 Socket::Socket(const Address& address, unsigned source)
     : descriptor_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {

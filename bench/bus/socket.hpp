@@ -1,5 +1,7 @@
 #pragma once
 
+#include <netinet/in.h>
+
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -15,10 +17,16 @@ struct Address {
   bool narrow = false;
 };
 
+/// Addresses from which clients come, so that neither ports nor limits per address run out.
+constexpr unsigned kSources = 64;
+
+[[nodiscard]] sockaddr_in address_of(std::uint32_t host, std::uint16_t port);
+[[nodiscard]] const sockaddr* generic(const sockaddr_in& address);
+
 /// A TCP connection that does not block. Every failure ends the program: it measures nothing then.
 class Socket {
  public:
-  /// From the source address 127.1.0.`source`, so that neither ports nor limits per address run out.
+  /// From one of the source addresses above 127.1.0.0, by `source`.
   Socket(const Address& address, unsigned source);
   Socket(Socket&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
   Socket& operator=(Socket&& other) noexcept;

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "bus/impl/postgres_client.hpp"
+#include "bus/impl/posting.hpp"
 #include "bus/sql/scripts.hpp"
 
 namespace headroom::bus {
@@ -73,11 +74,7 @@ struct PostgresBroker::Impl {
   /// Posts a function that runs only while the broker is there.
   template <typename Function>
   void post_to(Function function) {
-    post([here = self, function = std::move(function)]() mutable {
-      Impl* impl = nullptr;
-      if (const auto locked = here.lock()) impl = *locked;
-      if (impl != nullptr) function(*impl);
-    });
+    post_while_there(post, self, std::move(function));
   }
 
   template <typename T>

@@ -13,6 +13,7 @@
 
 #include <fmt/format.h>
 
+#include "bus/impl/posting.hpp"
 #include "bus/lua/scripts.hpp"
 #include "redis/connection.hpp"
 
@@ -145,11 +146,7 @@ struct RedisPresence::Impl {
 
   template <typename Function>
   void post_to(Function function) {
-    post([here = self, function = std::move(function)]() mutable {
-      Impl* impl = nullptr;
-      if (const auto locked = here.lock()) impl = *locked;
-      if (impl != nullptr) function(*impl);
-    });
+    post_while_there(post, self, std::move(function));
   }
 
   const RedisPresenceOptions options;
