@@ -53,12 +53,17 @@ struct RedisBroker::Impl {
   /// A subscribed channel. What comes before its position is known waits for it, since it may be older.
   struct Subscription {
     std::int64_t asked = 0;  ///< number of the question for the position; 0: it was answered
+    Position answered;       ///< the streams may be read later than the position was
     std::vector<RedisRow> held;
+
+    [[nodiscard]] bool is_told(const RedisRow& row) const {
+      return row.epoch == answered.epoch && row.message.offset <= answered.offset;
+    }
   };
 
   void take(const RedisNews& news);
   void take(const RedisRow& row, const Now& now);
-  void tell_held(Subscription& subscription, const Position* position, const Now& now);
+  void tell_held(Subscription& subscription, const Now& now);
   void begin(const std::string& channel, std::int64_t asked, const Result<HistoryPage>& page,
              const Done<Position>& done);
   void take(const RedisAnswers& answers);
@@ -138,18 +143,19 @@ void RedisBroker::Impl::take(const RedisRow& row, const Now& now) {
   if (found == subscribed.end()) return;
   Subscription& subscription = found->second;
   if (subscription.asked != 0) subscription.held.push_back(row);
-  if (subscription.asked == 0) return listener->message(row.channel, row.epoch, row.message, now);
-  if (subscription.held.size() > kMostHeld) tell_held(subscription, nullptr, now);
+  if (subscription.asked == 0) {
+    if (!subscription.is_told(row)) listener->message(row.channel, row.epoch, row.message, now);
+    return;
+  }
+  if (subscription.held.size() > kMostHeld) tell_held(subscription, now);
 }
 
 /// Those that are not older than the position, if it is known; from now on messages are told as they come.
-void RedisBroker::Impl::tell_held(Subscription& subscription, const Position* position, const Now& now) {
-  subscription.asked = 0;
+void RedisBroker::Impl::tell_held(Subscription& subscription, const Now& now) {
   const std::weak_ptr<Impl*> here = alive;
-  for (const RedisRow& row : std::exchange(subscription.held, {})) {
-    const bool is_older =
-        position != nullptr && row.epoch == position->epoch && row.message.offset <= position->offset;
-    if (!is_older) listener->message(row.channel, row.epoch, row.message, now);
+  const Subscription held = std::exchange(subscription, {0, subscription.answered, {}});
+  for (const RedisRow& row : held.held) {
+    if (!held.is_told(row)) listener->message(row.channel, row.epoch, row.message, now);
     if (here.expired()) return;
   }
 }
@@ -161,8 +167,9 @@ void RedisBroker::Impl::begin(const std::string& channel, std::int64_t asked, co
   done(page ? Result<Position>(page->position) : Result<Position>(fail(page.error())));
   if (here.expired()) return;
   const auto found = subscribed.find(channel);
-  if (found != subscribed.end() && found->second.asked == asked)
-    tell_held(found->second, page ? &page->position : nullptr, read_clocks());
+  if (found == subscribed.end() || found->second.asked != asked) return;
+  if (page) found->second.answered = page->position;
+  tell_held(found->second, read_clocks());
 }
 
 void RedisBroker::Impl::take(const RedisAnswers& answers) {
@@ -254,7 +261,7 @@ void RedisBroker::publish(Publication publication, const Now& now, Done<Publishe
 
 void RedisBroker::subscribe(std::string_view channel, const Now& now, Done<Position> done) {
   const std::int64_t asked = impl_->next_number;
-  impl_->subscribed.try_emplace(std::string(channel), Impl::Subscription{asked, {}});
+  impl_->subscribed.try_emplace(std::string(channel), Impl::Subscription{asked, {}, {}});
   HistoryQuery query;
   query.limit = 0;
   impl_->inquire(channel, query, now,

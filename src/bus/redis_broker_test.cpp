@@ -224,6 +224,7 @@ TEST(RedisBroker, ABusThatIsDeletedByHandBeginsAnew) {
   other.start();
   const Position before = node.subscribe("a");
   publish(other, "a", 1, 5);
+  ASSERT_TRUE(node.run_until([&] { return node.count("a") == 5; })) << "what is deleted unread can't be told";
   run(server, {"FLUSHALL"});
   publish(other, "a", 11, 20);
   ASSERT_TRUE(node.run_until([&] { return node.count("a") == 15; }));
