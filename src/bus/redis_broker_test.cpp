@@ -131,6 +131,7 @@ TEST(RedisBroker, AServerThatForgotEverythingIsAnotherEpoch) {
   node.subscribe("a");
   publish(node, "a", 1, 5);
   const Position before = node.history("a")->position;
+  ASSERT_TRUE(node.run_until([&] { return node.count("a") == 5; })) << "what is deleted unread can't be told";
   server.kill();
   server.start();
   ASSERT_TRUE(node.run_until([&] { return node.losses() > 0 && node.available(); }));
