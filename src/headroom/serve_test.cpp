@@ -282,6 +282,26 @@ TEST_F(ApiTest, ShowsThePagesWhereTheApiIsNot) {
   EXPECT_EQ(router_.match("GET", {"health"}).route, nullptr);
 }
 
+TEST_F(ApiTest, HasTheBrowserFetchTheFirstRowsWithThePageWhereAllBegins) {
+  static constexpr std::array<unsigned char, 1> kBytes{0};
+  const net::Asset page{"/index.html", "text/html; charset=utf-8", "aa", kBytes};
+  const net::StaticFiles pages({&page, 1});
+  add_pages(router_, pages);
+  const auto link = [&](std::string path, net::Parameters parameters) {
+    net::Request request;
+    request.path = std::move(path);
+    request.query = std::move(parameters);
+    request.headers.add("Accept-Encoding", "gzip");
+    const net::Response answer = router_.match("GET", {}).route->handler(request);
+    EXPECT_EQ(answer.status, 200);
+    const std::string* header = answer.headers.find("Link");
+    return header == nullptr ? std::string() : *header;
+  };
+  EXPECT_EQ(link("/", {}), "</api/perf/session?limit=200&offset=0>; rel=preload; as=fetch; crossorigin");
+  EXPECT_EQ(link("/", query({{"sort", "-tm"}})), "");
+  EXPECT_EQ(link("/live", {}), "");
+}
+
 TEST_F(ApiTest, ShowsAViewerNoBodiesAndNoBoundValues) {
   record_a_call();
   role_ = net::Role::kViewer;

@@ -5,10 +5,21 @@ import { busiestSession, newPage, run, sessionAddress, visit } from './harness.m
 await run(async (browser) => {
   const page = await newPage(browser)
   page.expected.push('404', 'ERR_FAILED')
+  await askedOnce(page)
   await emptyStore(page)
   await unknownSession(page)
   await silentDaemon(page)
 })
+
+/** What comes ahead of the script is what the script asks for: an address that differs would be asked for twice. */
+async function askedOnce(page) {
+  const asked = []
+  const note = (request) => asked.push(new URL(request.url()).pathname)
+  page.on('request', note)
+  await visit(page, '/')
+  page.off('request', note)
+  assert.deepEqual(asked.filter((path) => path.startsWith('/api/')).sort(), ['/api/perf/session', '/api/session'])
+}
 
 async function emptyStore(page) {
   await page.route('**/api/perf/session?**', (route) => route.fulfill({ json: { columns: [], rows: [], total: 0, offset: 0, limit: 200 } }))

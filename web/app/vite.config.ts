@@ -15,6 +15,17 @@ function dependencyFile(output: string, dependent: string): Plugin {
   }
 }
 
+/** Nothing is drawn before the script has run: a picture of the empty page would hold up the one with something in it. */
+function scriptBeforePicture(): Plugin {
+  return {
+    name: 'script-before-picture',
+    transformIndexHtml: {
+      order: 'post',
+      handler: (html) => html.replace('<script type="module"', '<script type="module" blocking="render"'),
+    },
+  }
+}
+
 const { HEADROOM_DEPENDENCIES, HEADROOM_DEPENDENT, HEADROOM_API = 'http://127.0.0.1:7400' } = process.env
 
 export default defineConfig({
@@ -25,7 +36,7 @@ export default defineConfig({
     assetsInlineLimit: 0, // the Content-Security-Policy allows no data: URLs
     reportCompressedSize: false,
   },
-  plugins: HEADROOM_DEPENDENCIES && HEADROOM_DEPENDENT ? [dependencyFile(HEADROOM_DEPENDENCIES, HEADROOM_DEPENDENT)] : [],
+  plugins: [scriptBeforePicture(), HEADROOM_DEPENDENCIES && HEADROOM_DEPENDENT && dependencyFile(HEADROOM_DEPENDENCIES, HEADROOM_DEPENDENT)],
   server: {
     host: '127.0.0.1',
     proxy: {

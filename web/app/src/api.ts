@@ -60,10 +60,6 @@ export function get<T>(path: string, parameters?: Parameters, stop?: AbortSignal
   return request<T>('GET', address(path, parameters), undefined, stop)
 }
 
-export function report<R = Row>(name: string, parameters?: Parameters, stop?: AbortSignal): Promise<Report<R>> {
-  return get<Report<R>>(`/api/perf/${name}`, parameters, stop)
-}
-
 export function post<T>(path: string, body: unknown): Promise<T> {
   return request<T>('POST', path, body)
 }
@@ -102,26 +98,48 @@ export function mayRead(who: Session | undefined): boolean {
   return who !== undefined && who.role !== 'viewer'
 }
 
+/** Asks before anything is drawn, so that the first picture has the answer; whoever gets that address next is given it, once. */
+export function askEarly(url: string): Promise<unknown> {
+  const answer = send('GET', url)
+  answer.catch(() => undefined) // told to the one who gets it
+  early.set(url, answer)
+  return answer
+}
+
+const early = new Map<string, Promise<Answer>>()
+
+function earlyAnswer(method: string, url: string): Promise<Answer> | undefined {
+  const answer = method === 'GET' ? early.get(url) : undefined
+  early.delete(url)
+  return answer
+}
+
+interface Answer {
+  status: number
+  text: string
+}
+
 async function request<T>(method: string, url: string, body?: unknown, stop?: AbortSignal): Promise<T> {
-  const answer = await send(method, url, body, stop)
-  if (answer.status === 204) return undefined as T
-  const text = await answer.text()
-  if (answer.ok) return JSON.parse(text) as T
-  const error = errorOf(answer.status, text)
+  const { status, text } = await (earlyAnswer(method, url) ?? send(method, url, body, stop))
+  if (status === 204) return undefined as T
+  if (status >= 200 && status < 300) return JSON.parse(text) as T
+  const error = errorOf(status, text)
   // A page asks before it is known who reads it, and a session may end at any moment; either way the reader is asked to sign in.
-  if (answer.status === 401 && url !== '/api/session') await loadSession().catch(() => undefined)
+  if (status === 401 && url !== '/api/session') await loadSession().catch(() => undefined)
   throw error
 }
 
-async function send(method: string, url: string, body: unknown, stop?: AbortSignal): Promise<Response> {
-  const headers: Record<string, string> = { Accept: 'application/json' }
+// A request without a header of its own matches what the page preloads. The daemon says itself that its answers are not to be stored.
+async function send(method: string, url: string, body?: unknown, stop?: AbortSignal): Promise<Answer> {
+  const headers: Record<string, string> = {}
   if (body !== undefined) headers['Content-Type'] = 'application/json'
   if (session.value?.csrf) headers['X-Headroom-CSRF'] = session.value.csrf
-  const options: RequestInit = { method, headers, credentials: 'same-origin', cache: 'no-store' }
+  const options: RequestInit = { method, headers, credentials: 'same-origin' }
   if (body !== undefined) options.body = body instanceof JsonText ? body.text : JSON.stringify(body)
   if (stop) options.signal = stop
   try {
-    return await fetch(url, options)
+    const answer = await fetch(url, options)
+    return { status: answer.status, text: await answer.text() }
   } catch (error) {
     if (error instanceof DOMException && error.name === 'AbortError') throw error
     throw new ApiError(0, 'unavailable', 'headroom serve does not answer; is it running?')

@@ -10,10 +10,12 @@ export interface PageEntry {
   title: string
   load: () => Promise<{ default: ComponentType }>
   section?: string
+  /** What it will ask for with this query, so that it can be asked for before the page is drawn. */
+  asks?: (query: URLSearchParams) => string[]
 }
 
 export const pages: PageEntry[] = [
-  { path: '/', title: 'Sessions', section: 'Analyzer', load: () => Promise.resolve(sessions) },
+  { path: '/', title: 'Sessions', section: 'Analyzer', load: () => Promise.resolve(sessions), asks: sessions.asks },
   { path: '/live', title: 'Live', section: 'Analyzer', load: () => import('./pages/live') },
   { path: '/advice', title: 'Advice', section: 'Analyzer', load: () => import('./pages/advice') },
   { path: '/compare', title: 'Compare', section: 'Analyzer', load: () => import('./pages/compare') },

@@ -2,7 +2,7 @@
 // hundred thousand, most of which were never loaded.
 
 import { signal, type Signal } from './signal'
-import { report, type Cell, type Column, type Parameters, type Row } from './api'
+import { address, get, type Cell, type Column, type Parameters, type Report, type Row } from './api'
 import { asApiError } from './resource'
 import type { ApiError } from './api'
 
@@ -76,6 +76,16 @@ export function localRows<R extends object>(rows: readonly R[], order: Order | u
 
 const PAGE = 200
 
+/** What is asked for a page of a report's rows. */
+function pageAddress(name: string, parameters: Parameters, page: number): string {
+  return address(`/api/perf/${name}`, { ...parameters, limit: PAGE, offset: page * PAGE })
+}
+
+/** What `PagedRows` asks for first. */
+export function firstPage(name: string, parameters: Parameters): string {
+  return pageAddress(name, parameters, 0)
+}
+
 /** Rows of a report that the daemon sorts and pages. Pages are asked for as they come into view, a few at a time. */
 export class PagedRows<R extends object = Row> implements Rows<R> {
   readonly version = signal(0)
@@ -111,7 +121,7 @@ export class PagedRows<R extends object = Row> implements Rows<R> {
   private async load(page: number): Promise<void> {
     this.pages.set(page, 'asked')
     try {
-      const answer = await report<R>(this.name, { ...this.parameters, limit: PAGE, offset: page * PAGE }, this.stop.signal)
+      const answer = await get<Report<R>>(pageAddress(this.name, this.parameters, page), {}, this.stop.signal)
       this.pages.set(page, answer.rows)
       this.total = answer.total
       this.note = answer.note

@@ -4,9 +4,9 @@ import { useEffect, useMemo } from 'preact/hooks'
 import { Empty } from '../parts/states'
 import { Filter, Note, Page } from '../parts/layout'
 import { Table, type TableColumn } from '../parts/table'
-import { address } from '../api'
+import { address, type Parameters } from '../api'
 import { Link, useParameter } from '../router'
-import { orderText, PagedRows, parseOrder } from '../rows'
+import { firstPage, orderText, PagedRows, parseOrder } from '../rows'
 import { useSignal } from '../signal'
 import { count, moment, plural, seconds, wholeMoment } from '../units'
 import { oneLine } from '../visible'
@@ -31,10 +31,19 @@ const columns: TableColumn<SessionRow>[] = [
   { name: 'last', title: 'Last call', width: 160, rank: 2, right: true, cell: (row) => <span title={wholeMoment(row.last)}>{moment(row.last)}</span> },
 ]
 
+function parameters(sort: string, user: string): Parameters {
+  return { sort, user: user.trim() }
+}
+
+/** What the page asks for first. */
+export function asks(query: URLSearchParams): string[] {
+  return [firstPage('session', parameters(query.get('sort') ?? '', query.get('user') ?? ''))]
+}
+
 export default function Sessions() {
   const [sort, setSort] = useParameter('sort')
   const [user, setUser] = useParameter('user')
-  const rows = useMemo(() => new PagedRows<SessionRow>('session', { sort, user: user.trim() }), [sort, user])
+  const rows = useMemo(() => new PagedRows<SessionRow>('session', parameters(sort, user)), [sort, user])
   useEffect(() => () => rows.close(), [rows])
   useSignal(rows.version)
   return (

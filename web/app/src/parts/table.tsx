@@ -13,6 +13,8 @@ import { useSignal } from '../signal'
 import { Failure } from './states'
 
 export const ROW_HEIGHT = 28
+/** Drawn above and below those in view, so that scrolling finds them there. */
+const SPARE_ROWS = 8
 
 export interface TableColumn<R> {
   name: string
@@ -61,21 +63,27 @@ export function fitting<R>(columns: TableColumn<R>[], width: number): TableColum
   return columns.filter((column) => kept.has(column))
 }
 
-function useSize(): [preact.RefObject<HTMLDivElement>, number, number] {
+interface Size {
+  width: number
+  height: number
+  measured: boolean
+}
+
+/** The size of an element; the window's, which is more, until it was measured: so the rows in view are drawn with the first picture. */
+function useSize(): [preact.RefObject<HTMLDivElement>, Size] {
   const box = useRef<HTMLDivElement>(null)
-  const [size, setSize] = useState<[number, number]>([0, 0])
+  const [size, setSize] = useState<Size>({ width: innerWidth, height: innerHeight, measured: false })
   useLayoutEffect(() => {
     const element = box.current!
     const measure = () => setSize((old) => {
       const { clientWidth: width, clientHeight: height } = element
-      return old[0] === width && old[1] === height ? old : [width, height]
+      return old.measured && old.width === width && old.height === height ? old : { width, height, measured: true }
     })
     const observer = new ResizeObserver(measure)
     observer.observe(element)
-    measure()
     return () => observer.disconnect()
   }, [])
-  return [box, size[0], size[1]]
+  return [box, size]
 }
 
 function template<R>(columns: TableColumn<R>[]): string {
@@ -102,14 +110,14 @@ function stepOf(key: string, page: number, total: number): number | undefined {
 
 function Grid<R extends object>(props: TableProps<R> & { total: number }) {
   const { rows, label, to, total } = props
-  const [box, width, height] = useSize()
+  const [box, { width, height, measured }] = useSize()
   const [scroll, setScroll] = useState(0)
   const [active, setActive] = useState(-1)
   const id = useId()
-  const columns = useMemo(() => fitting(props.columns, width || 1000), [props.columns, width])
-  const first = Math.max(0, Math.floor(scroll / ROW_HEIGHT) - 8)
-  // Without a height nothing was measured yet; rows drawn then would be drawn twice.
-  const last = height === 0 ? first - 1 : Math.min(total - 1, Math.ceil((scroll + height) / ROW_HEIGHT) + 8)
+  const columns = useMemo(() => fitting(props.columns, width), [props.columns, width])
+  const spare = measured ? SPARE_ROWS : 0
+  const first = Math.max(0, Math.floor(scroll / ROW_HEIGHT) - spare)
+  const last = Math.min(total - 1, Math.ceil((scroll + height) / ROW_HEIGHT) + spare)
   useEffect(() => rows.want(first, last), [rows, first, last, rows.version.value])
   useLayoutEffect(() => {
     setActive(-1)
@@ -215,14 +223,16 @@ function TableRow<R>({ id, index, row, columns, grid, active, to, mark }: RowPro
     const chosen = getSelection()?.toString() ?? ''
     if (to && !event.defaultPrevented && chosen === '' && !event.metaKey && !event.ctrlKey) go(to)
   }
+  // Whether it is the active one changes with each key; what is in it does not.
+  const cells = useMemo(() => columns.map((column, n) => (
+    <div key={column.name} role="gridcell" class={cellClass(column)}>
+      {row === undefined ? <span class="loading">…</span>
+        : n === 0 && to ? <Link to={to} tabIndex={-1}>{column.cell(row, index)}</Link> : column.cell(row, index)}
+    </div>
+  )), [columns, row, index, to])
   return (
     <div role="row" id={id} aria-rowindex={index + 2} aria-selected={active} class={classes} style={style} onClick={click}>
-      {columns.map((column, n) => (
-        <div key={column.name} role="gridcell" class={cellClass(column)}>
-          {row === undefined ? <span class="loading">…</span>
-            : n === 0 && to ? <Link to={to} tabIndex={-1}>{column.cell(row, index)}</Link> : column.cell(row, index)}
-        </div>
-      ))}
+      {cells}
     </div>
   )
 }
