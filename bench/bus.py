@@ -3,7 +3,7 @@
 
     bin/bench bus [--quick] [--json FILE] [--only PART...]
 
-Parts: memory, delivery, slow, restart, kills, tryton. Every server runs on this machine with a load generator of its own (bench/bus/load.cpp); what is
+Parts: memory, delivery, slow, presence, restart, kills, tryton. Every server runs on this machine with a load generator of its own (bench/bus/load.cpp); what is
 compared runs in turn, in another order each round, and a figure comes with its 95 % bootstrap interval over the rounds. No figure
 counts unless every subscriber got every message once and in order. Memory is what is private to the process; CPU is that of the
 process that holds the connections, its sending through the kernel included. Headroom and nchan keep 100 messages; a client
@@ -23,6 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / 'tests'), str(ROOT / 'bench'), str(ROOT / 'bench' / 'bus')]
 
+from bus_presence import presence_rows  # noqa: E402
 from bus_sides import Headroom, Nchan, NchanMeta, SocketIo, Ws, install_peers  # noqa: E402
 from bus_tryton import tryton_rows  # noqa: E402
 from comeback import kill_rows, restart_rows  # noqa: E402
@@ -42,6 +43,7 @@ class Sizes:
         self.messages, self.pace_us = (5, 20_000) if quick else (25, 150_000)
         self.rounds = 2 if quick else 20
         self.slow_rounds = 2 if quick else 40
+        self.beating, self.beating_s, self.beat_every_s, self.beating_rounds = (200, 4, 2, 1) if quick else (10_000, 30, 30, 3)
         self.waiting, self.crowds = (200, 2) if quick else (5_000, 5)
         if quick:
             self.peers = [Nchan, NchanMeta] if nchan.installed() else []
@@ -176,7 +178,7 @@ def slow_rows(sizes):
             figures.shown(ratio(found['slowed'], found['calm'], p50_ms), 2)))
 
 
-PARTS = {'memory': memory_rows, 'delivery': delivery_rows, 'slow': slow_rows, 'restart': restart_rows, 'kills': kill_rows,
+PARTS = {'memory': memory_rows, 'delivery': delivery_rows, 'slow': slow_rows, 'presence': presence_rows, 'restart': restart_rows, 'kills': kill_rows,
     'tryton': tryton_rows}
 
 

@@ -79,8 +79,8 @@ class Headroom(Side):
     name = dialect = 'headroom'
 
     def serve(self, **keys):
-        bus = Bus(self.servers, {'room:': RULE}, connections=19_000, connections_per_second=1_000_000, **keys)
-        self.port, self.process, self.status = bus.port, bus.daemon, bus.status
+        self.bus = Bus(self.servers, {'room:': RULE}, connections=19_000, connections_per_second=1_000_000, **keys)
+        self.port, self.process, self.status = self.bus.port, self.bus.daemon, self.bus.status
         self.secret = [self.servers.folder / 'bus-secret']
 
 

@@ -48,6 +48,7 @@ std::optional<std::uint64_t> Client::take(const wire::Event& event) {
   const Heard heard = dialect_.hear(event.payload);
   if (!heard.answer.empty()) send(wire::Opcode::kText, heard.answer);
   subscribed_ = subscribed_ || heard.subscribed;
+  if (heard.beat) ++beats_;
   if (heard.message && *heard.message != std::exchange(next_, next_ + 1))
     give_up(fmt::format("client {} got message {} and expected {}", number_, *heard.message, next_ - 1));
   return heard.message;

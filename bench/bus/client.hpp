@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "dialect.hpp"
 #include "socket.hpp"
@@ -25,6 +26,10 @@ class Client {
       }
     }
   }
+  /// Tells what the tabs do; the number of the beat says what that is.
+  void beat(std::size_t number) { send(headroom::wire::Opcode::kText, dialect_.beat(number)); }
+  /// How many were answered since it was last asked.
+  std::size_t take_beats() { return std::exchange(beats_, 0); }
   [[nodiscard]] bool subscribed() const { return subscribed_; }
   [[nodiscard]] int descriptor() const { return socket_.descriptor(); }
 
@@ -42,6 +47,7 @@ class Client {
   std::uint64_t next_;
   bool upgraded_ = false;
   bool subscribed_ = false;
+  std::size_t beats_ = 0;
 };
 
 }  // namespace bench

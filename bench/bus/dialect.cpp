@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::size_t kMessageBytes = 200;
 constexpr std::int64_t kTokenSeconds = 86'400;
+constexpr std::size_t kTabs = 5;
 
 Server server_of(std::string_view name) {
   if (name == "headroom") return Server::kHeadroom;
@@ -49,6 +50,7 @@ Heard hear_headroom(std::string_view text) {
     give_up(fmt::format("refused: {:.300}", text));
   } else {
     heard.subscribed = text.starts_with(R"({"id":2,"subscribe")");
+    heard.beat = text.starts_with(R"({"id":3,"activity")");
   }
   return heard;
 }
@@ -120,6 +122,12 @@ Heard Dialect::hear(std::string_view text) const {
   if (server_ == Server::kHeadroom) return hear_headroom(text);
   if (server_ == Server::kSocketIo) return hear_socket_io(text);
   return hear_bare(text);
+}
+
+std::string Dialect::beat(std::size_t number) const {
+  if (server_ != Server::kHeadroom) give_up("only headroom is told of tabs");
+  const std::size_t used = 1 + number % 2;
+  return fmt::format(R"({{"id":3,"activity":{{"active":{},"idle":{}}}}})", used, kTabs - used);
 }
 
 std::string Dialect::publication(std::uint64_t number) const {

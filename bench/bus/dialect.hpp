@@ -23,6 +23,7 @@ enum class Server : std::uint8_t {
 /// What a frame of the server means.
 struct Heard {
   bool subscribed = false;
+  bool beat = false;                     ///< answers a beat
   std::string answer;                    ///< the text of a frame to send; empty: none
   std::optional<std::uint64_t> message;  ///< its number
 };
@@ -38,6 +39,8 @@ class Dialect {
   /// Whether the answer to the upgrade is all that there is to wait for.
   [[nodiscard]] bool subscribed_by_upgrade() const;
   [[nodiscard]] Heard hear(std::string_view text) const;
+  /// What a browser of headroom's with five tabs says of them: of every two beats, another number is in use.
+  [[nodiscard]] std::string beat(std::size_t number) const;
   /// The HTTP request that publishes the message with this number.
   [[nodiscard]] std::string publication(std::uint64_t number) const;
 

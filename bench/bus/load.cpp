@@ -9,6 +9,7 @@
 //   stall N                 opens N that never read a message, with small windows
 //   publish N PACE_US       publishes N messages at that pace and waits until every subscriber has each one;
 //                           "last_us" are the times from each publication's due moment to its last delivery
+//   beat SECONDS EVERY_S    every subscriber says each EVERY_S what its tabs do, one after another
 //
 // Between commands it answers pings. A message that is missing, doubled or out of order, a closed connection,
 // or 60 s without progress end it with a line on stderr and status 1: nothing is measured that is not right.
@@ -93,7 +94,8 @@ class Load {
     if (words.size() == 2 && words[0] == "open") return open(number(words[1]));
     if (words.size() == 2 && words[0] == "stall") return stall(number(words[1]));
     if (words.size() == 3 && words[0] == "publish") return publish(number(words[1]), number(words[2]));
-    give_up("unknown command; expected 'open N', 'stall N' or 'publish N PACE_US'");
+    if (words.size() == 3 && words[0] == "beat") return beat(number(words[1]), number(words[2]));
+    give_up("unknown command; expected 'open N', 'stall N', 'publish N PACE_US' or 'beat SECONDS EVERY_S'");
   }
   static std::size_t number(std::string_view text) {
     std::size_t value = 0;
@@ -159,6 +161,24 @@ class Load {
     publications_.push_back({due_ns});
     publisher_->send(request);
   }
+
+  /// Evenly over the time: a crowd of browsers does not beat together.
+  void beat(std::size_t seconds, std::size_t every_s) {
+    if (clients_.empty() || every_s == 0) give_up("beat: expected subscribers, and a second at least");
+    const std::size_t count = seconds * clients_.size() / every_s;
+    const auto pace_ns =
+        static_cast<std::int64_t>(seconds) * 1'000'000'000 / static_cast<std::int64_t>(count);
+    const std::size_t before = beats_;
+    std::int64_t due_ns = monotonic_ns();
+    for (std::size_t i = 0; i < count; ++i, due_ns += pace_ns) {
+      for (std::int64_t now = monotonic_ns(); now < due_ns; now = monotonic_ns())
+        pump(static_cast<int>((due_ns - now) / kNsPerMs));
+      clients_[i % clients_.size()]->beat(i / clients_.size());
+    }
+    while (beats_ < before + count) pump(100);
+    answer(fmt::format(R"({{"beats":{}}})", beats_ - before));
+  }
+
   [[nodiscard]] std::size_t readers() const { return clients_.size() - stalled_; }
 
   // ---- events
@@ -189,6 +209,7 @@ class Load {
     Client& client = *clients_[index];
     const bool before = client.subscribed();
     client.read([this](std::uint64_t message) { delivered(message); });
+    beats_ += client.take_beats();
     if (client.subscribed() != before) ++subscribed_;
   }
   void delivered(std::uint64_t message) {
@@ -217,6 +238,7 @@ class Load {
   std::size_t stalled_ = 0;
   std::vector<Publication> publications_;
   std::size_t arrived_ = 0;  ///< publications that everybody has
+  std::size_t beats_ = 0;    ///< that were answered
   std::int64_t progress_ns_ = monotonic_ns();
 };
 
