@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "bus/broker_node.hpp"
+#include "bus/redis_node.hpp"
 #include "redis/connection.hpp"
 #include "tests/servers/redis.hpp"
 
@@ -78,6 +79,77 @@ void publish(BrokerNode& node, const std::string& channel, int from, int to) {
   }
 }
 
+/// Publishes at once; the answers, in order.
+std::vector<Result<Published>> publish_together(BrokerNode& node,
+                                                const std::vector<Publication>& publications) {
+  std::vector<Result<Published>> answers(publications.size(), base::fail(ErrorCode::kInternal, "none"));
+  std::size_t answered = 0;
+  for (std::size_t i = 0; i < publications.size(); ++i) {
+    node.broker().publish(publications[i], read_clocks(), [&, i](Result<Published> one) {
+      answers[i] = std::move(one);
+      ++answered;
+    });
+  }
+  EXPECT_TRUE(node.run_until([&] { return answered == answers.size(); }));
+  return answers;
+}
+
+TEST(RedisBroker, GivesWhatIsPublishedTogetherItsOffsetsChannelByChannel) {
+  RedisServer server;
+  BrokerNode node(with(options_of(server.url())));
+  node.start();
+  node.subscribe("a");
+  node.subscribe("b");
+  std::vector<Publication> publications;
+  for (int i = 0; i < 300; ++i)
+    publications.push_back({i % 3 == 0 ? "a" : "b", std::to_string(i), fmt::format("id{}", i % 200)});
+  const auto answers = publish_together(node, publications);
+  std::map<std::string, std::uint64_t> newest;
+  std::map<std::string, std::vector<std::string>> expected;
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    ASSERT_TRUE(answers[i]) << answers[i].error().message();
+    const std::string& channel = publications[i].channel;
+    const bool is_repeated = i >= 200 && publications[i - 200].channel == channel;
+    EXPECT_EQ(answers[i]->repeated, is_repeated) << i;
+    if (is_repeated) {
+      EXPECT_EQ(answers[i]->position, answers[i - 200]->position);
+    } else {
+      EXPECT_EQ(answers[i]->position.offset, ++newest[channel]);
+      expected[channel].push_back(publications[i].data);
+    }
+  }
+  for (const auto& [channel, datas] : expected) {
+    ASSERT_TRUE(node.run_until([&] { return node.count(channel) == datas.size(); }));
+    EXPECT_EQ(node.told(channel), datas);
+  }
+  EXPECT_FALSE(node.disordered());
+}
+
+TEST(RedisBroker, AChannelWhoseKeyIsSomebodyElsesHarmsNoOther) {
+  RedisServer server;
+  BrokerNode node(with(options_of(server.url())));
+  node.start();
+  run(server, {"SET", "headroom:bus:channel:b", "other"});
+  const auto answers =
+      publish_together(node, {{"a", "1", ""}, {"b", "1", ""}, {"c", "1", ""}, {"b", "2", ""}});
+  EXPECT_TRUE(answers[0]);
+  EXPECT_FALSE(answers[1]);
+  EXPECT_TRUE(answers[2]);
+  EXPECT_FALSE(answers[3]);
+  EXPECT_EQ(node.publish("c", "2")->position.offset, 2U);
+}
+
+TEST(RedisBroker, WhatIsPublishedDropsWhatIsTooOld) {
+  RedisServer server;
+  BrokerNode node(with(options_of(server.url())));
+  node.start();
+  publish(node, "brief:a", 1, 5);
+  const std::int64_t begun = read_clocks().monotonic_ns;
+  ASSERT_TRUE(node.run_until([&] { return read_clocks().monotonic_ns - begun > 400'000'000; }));
+  publish(node, "brief:a", 6, 6);
+  EXPECT_EQ(run(server, {"LLEN", "headroom:bus:history:brief:a"}).integer, 1);
+}
+
 TEST(RedisBroker, WhatIsPublishedPastAnOldOffsetAfterACrashIsNeverTakenForWhatWasLost) {
   RedisServer server(kDurable);
   BrokerNode node(with(options_of(server.url())));
@@ -105,6 +177,51 @@ TEST(RedisBroker, WhatIsPublishedPastAnOldOffsetAfterACrashIsNeverTakenForWhatWa
   EXPECT_TRUE(node.history_since("quiet", quiet)->lost) << "nobody can prove that it is whole";
   EXPECT_EQ(counts(node).epochs, 1U);
   EXPECT_FALSE(node.disordered());
+}
+
+std::uintmax_t size_of_log(const RedisServer& server) {
+  for (const auto& file : std::filesystem::directory_iterator(server.folder() / "appendonlydir")) {
+    if (file.path().string().ends_with(".incr.aof")) return std::filesystem::file_size(file.path());
+  }
+  return 0;
+}
+
+/// Why it proves nothing that the last entries are those which a node has read: another one may have had
+/// more.
+TEST(RedisBroker, AServerThatIsAgainWhatOneNodeHasReadIsAnotherEpochAllTheSame) {
+  RedisServer server(
+      {"--appendonly", "yes", "--appendfsync", "always", "--auto-aof-rewrite-percentage", "0"});
+  RedisReader late(RedisLayout{}, 10);
+  const RedisScripts scripts;
+  const auto join = [&] {
+    redis::Connection connection(redis::parse_url(server.url()).value());
+    redis::Pipeline pipeline;
+    late.add_join(pipeline, scripts, read_redis_info(connection.run({"INFO"})->text), "fresh" + late.epoch());
+    EXPECT_TRUE(late.joined(connection.run(pipeline)->front()));
+  };
+  std::optional<Position> served;
+  std::uintmax_t size = 0;
+  {
+    BrokerNode other(with(options_of(server.url())));
+    other.start();
+    publish(other, "a", 1, 3);
+    join();
+    size = size_of_log(server);
+    publish(other, "a", 4, 6);
+    served = other.history("a")->position;
+  }
+  const std::string epoch = late.epoch();
+  ASSERT_TRUE(served->epoch.starts_with(epoch)) << "the same";
+  server.kill();
+  lose_end_of_log(server, size_of_log(server) - size);
+  server.start();
+  join();
+  EXPECT_NE(late.epoch(), epoch);
+  BrokerNode node(with(options_of(server.url())));
+  node.start();
+  ASSERT_EQ(node.history("a")->position.offset, 3U) << "as the late one has read it";
+  publish(node, "a", 11, 14);
+  EXPECT_TRUE(node.history_since("a", *served)->lost) << "4 to 6 are other messages now";
 }
 
 TEST(RedisBroker, WhatWasKeptIsStillThereAfterARestart) {

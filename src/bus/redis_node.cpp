@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <deque>
 #include <utility>
 
 #include <fmt/format.h>
@@ -131,34 +132,78 @@ void add_script_load(Pipeline& pipeline, const RedisScripts& scripts) {
 // Publishing and looking
 // ---------------------------------------------------------------------------------------------------------
 
-void add_publish(Pipeline& pipeline, const RedisScripts& scripts, const RedisLayout& layout,
-                 const Publication& publication, const ChannelRule& rule) {
-  const std::size_t shard = layout.shard_of(publication.channel);
-  const std::string stream = stream_key(shard);
-  const std::string channel = channel_key(publication.channel);
-  const std::string history = history_key(publication.channel);
-  const std::string id = id_key(publication.channel, publication.id);
-  Texts keys{kRedisAbout, stream, channel, history};
-  if (!publication.id.empty()) keys.push_back(id);
-  const std::string number = std::to_string(shard);
-  const std::string messages = std::to_string(rule.history_messages);
-  const std::string bytes = std::to_string(rule.history_bytes);
-  const std::string age = history_ms(rule);
-  const std::string length = std::to_string(layout.stream_length);
-  const std::string kept = std::to_string(layout.kept_ms);
-  const std::string repeat = std::to_string(kRepeatWindowNs / kNsPerMs);
-  const Texts arguments{
-      publication.channel, publication.data, number, messages, bytes, age, length, kept, repeat};
-  pipeline.add_script(scripts.publish, keys, arguments);
+namespace {
+
+bool is_same_channel(const RedisPublication& a, const RedisPublication& b) {
+  return a.publication->channel == b.publication->channel;
 }
 
-Result<Published> redis_published(const Reply& reply) {
+/// What publish.lua is given. The texts stay where they are while more come.
+struct PublishArguments {
+  std::deque<std::string> made;
+  Texts keys;
+  Texts arguments;
+
+  std::string_view keep(std::string text) { return made.emplace_back(std::move(text)); }
+  void add_number(std::size_t number) { arguments.push_back(keep(std::to_string(number))); }
+  /// Messages of one channel.
+  void add(const RedisLayout& layout, std::span<const RedisPublication> messages);
+};
+
+void PublishArguments::add(const RedisLayout& layout, std::span<const RedisPublication> messages) {
+  const std::string& channel = messages.front().publication->channel;
+  const ChannelRule& rule = *messages.front().rule;
+  keys.push_back(keep(stream_key(layout.shard_of(channel))));
+  keys.push_back(keep(channel_key(channel)));
+  keys.push_back(keep(history_key(channel)));
+  arguments.push_back(channel);
+  add_number(rule.history_messages);
+  add_number(rule.history_bytes);
+  arguments.push_back(keep(history_ms(rule)));
+  add_number(messages.size());
+  for (const RedisPublication& one : messages) {
+    const bool has_id = !one.publication->id.empty();
+    if (has_id) keys.push_back(keep(id_key(channel, one.publication->id)));
+    arguments.push_back(one.publication->data);
+    arguments.emplace_back(has_id ? "1" : "0");
+  }
+}
+
+Result<Published> published_in(const Reply& reply) {
   constexpr std::size_t kElements = 3;
   if (reply.is_error()) return fail(redis::to_error(reply.text));
   if (!is_array(reply, kElements)) return fail(no_answer("position"));
   Published published;
   published.position = {static_cast<std::uint64_t>(reply.elements[0].integer), reply.elements[1].text};
   published.repeated = reply.elements[2].integer == 1;
+  return published;
+}
+
+}  // namespace
+
+void add_publish(Pipeline& pipeline, const RedisScripts& scripts, const RedisLayout& layout,
+                 std::span<const RedisPublication> together) {
+  PublishArguments given;
+  given.keys.push_back(kRedisAbout);
+  given.add_number(layout.stream_length);
+  given.arguments.push_back(given.keep(std::to_string(layout.kept_ms)));
+  given.arguments.push_back(given.keep(std::to_string(kRepeatWindowNs / kNsPerMs)));
+  for (auto begin = together.begin(); begin != together.end();) {
+    const auto end = std::find_if(begin, together.end(),
+                                  [&](const RedisPublication& one) { return !is_same_channel(*begin, one); });
+    given.add(layout, {begin, end});
+    begin = end;
+  }
+  pipeline.add_script(scripts.publish, given.keys, given.arguments);
+}
+
+std::vector<Result<Published>> redis_published(const Reply& reply, std::size_t count) {
+  std::vector<Result<Published>> published;
+  if (!is_array(reply, count)) {
+    published.resize(count, fail(reply.is_error() ? redis::to_error(reply.text) : no_answer("positions")));
+    return published;
+  }
+  for (std::size_t i = 0; i < count; ++i) published.push_back(published_in(reply.elements[i]));
   return published;
 }
 
@@ -198,8 +243,31 @@ bool is_no_epoch(const Reply& reply) {
 // Reading
 // ---------------------------------------------------------------------------------------------------------
 
+namespace {
+
+/// 0-0 is before all entries, and what an answer of another form says.
+RedisEntryId entry_id(std::string_view text) {
+  const std::size_t dash = std::min(text.find('-'), text.size());
+  RedisEntryId id;
+  (void)std::from_chars(text.data(), text.data() + dash, id.stamp);
+  if (dash < text.size()) (void)std::from_chars(text.data() + dash + 1, text.data() + text.size(), id.number);
+  return id;
+}
+
+std::string text_of(const RedisEntryId& id) {
+  return fmt::format("{}-{}", id.stamp, id.number);
+}
+
+std::vector<std::string> texts_of(const std::vector<RedisEntryId>& ids) {
+  std::vector<std::string> texts;
+  for (const RedisEntryId& id : ids) texts.push_back(text_of(id));
+  return texts;
+}
+
+}  // namespace
+
 RedisReader::RedisReader(const RedisLayout& layout, std::size_t most)
-    : layout_(layout), most_(std::max<std::size_t>(most, 1)), places_(layout.shards, Place{"0-0", 0}) {
+    : layout_(layout), most_(std::max<std::size_t>(most, 1)), read_(layout.shards) {
   for (std::size_t shard = 0; shard < layout.shards; ++shard) keys_.push_back(stream_key(shard));
 }
 
@@ -208,10 +276,9 @@ void RedisReader::add_join(Pipeline& pipeline, const RedisScripts& scripts, cons
   Texts keys{kRedisAbout};
   keys.insert(keys.end(), keys_.begin(), keys_.end());
   const std::string identity = facts.identity();
-  std::vector<std::string> numbers;
-  for (const Place& place : places_) numbers.push_back(std::to_string(place.number));
+  const std::vector<std::string> read = texts_of(read_);
   Texts arguments{kVersion, identity, fresh, epoch_};
-  arguments.insert(arguments.end(), numbers.begin(), numbers.end());
+  arguments.insert(arguments.end(), read.begin(), read.end());
   pipeline.add_script(scripts.join, keys, arguments);
 }
 
@@ -227,15 +294,12 @@ Result<void> RedisReader::joined(const Reply& reply) {
                     "all nodes (or stop them all and run: redis-cli DEL {})",
                     kRedisAbout));
   if (reply.is_error()) return fail(redis::to_error(reply.text));
-  if (!is_array(reply, 1 + 2 * places_.size())) return fail(no_answer("epoch"));
+  if (!is_array(reply, 1 + read_.size())) return fail(no_answer("epoch"));
   const std::string& epoch = reply.elements[0].text;
   if (epoch == epoch_) return {};
   const bool is_first = epoch_.empty();
-  for (std::size_t shard = 0; shard < places_.size(); ++shard) {
-    places_[shard] = {"0-0", 0};
-    if (is_first)
-      places_[shard] = {reply.elements[1 + 2 * shard].text, reply.elements[2 + 2 * shard].integer};
-  }
+  for (std::size_t shard = 0; shard < read_.size(); ++shard)
+    read_[shard] = is_first ? entry_id(reply.elements[1 + shard].text) : RedisEntryId{};
   epoch_ = epoch;
   return {};
 }
@@ -246,7 +310,8 @@ void RedisReader::add_read(Pipeline& pipeline, std::chrono::milliseconds block) 
   const std::string wait = std::to_string(std::max<std::int64_t>(block.count(), 1));
   Texts command{"XREAD", "COUNT", count, "BLOCK", wait, "STREAMS"};
   command.insert(command.end(), keys_.begin(), keys_.end());
-  for (const Place& place : places_) command.push_back(place.id);
+  const std::vector<std::string> read = texts_of(read_);
+  command.insert(command.end(), read.begin(), read.end());
   pipeline.add(command);
 }
 
@@ -268,33 +333,31 @@ Result<void> RedisReader::take_stream(const Reply& stream, RedisNews& news) {
   if (!is_array(stream, 2)) return fail(no_answer("stream"));
   const auto key = std::find(keys_.begin(), keys_.end(), stream.elements[0].text);
   if (key == keys_.end()) return fail(no_answer("stream of the bus"));
-  Place& place = places_[static_cast<std::size_t>(key - keys_.begin())];
+  RedisEntryId& read = read_[static_cast<std::size_t>(key - keys_.begin())];
   for (const Reply& entry : stream.elements[1].elements) {
-    if (auto taken = take_entry(place, entry, news); !taken) return taken;
+    if (auto taken = take_entry(read, entry, news); !taken) return taken;
   }
   return {};
 }
 
-/// "id, [n number c channel o offset e epoch d data]", as publish.lua writes it.
-Result<void> RedisReader::take_entry(Place& place, const Reply& entry, RedisNews& news) {
-  constexpr std::size_t kFields = 10;
+/// "id, [c channel o offset e epoch d data]", as publish.lua writes it.
+Result<void> RedisReader::take_entry(RedisEntryId& read, const Reply& entry, RedisNews& news) {
+  constexpr std::size_t kFields = 8;
   if (!is_array(entry, 2) || !is_array(entry.elements[1], kFields))
     return fail(no_answer("entry of the bus"));
   const std::vector<Reply>& fields = entry.elements[1].elements;
-  const std::string& epoch = fields[7].text;
-  place.id = entry.elements[0].text;
+  const std::string& epoch = fields[5].text;
+  const RedisEntryId before = std::exchange(read, entry_id(entry.elements[0].text));
   // Of before, or of an epoch that the next look at the server's tells: then all is read again.
   const bool is_ours =
       epoch.starts_with(epoch_) && epoch.size() > epoch_.size() && epoch[epoch_.size()] == '.';
   if (!is_ours) return {};
-  const std::int64_t number = number_in(fields[1].text);
-  if (place.number != 0 && number != place.number + 1) news.compare = true;
-  place.number = number;
+  if (!read.is_next_of(before)) news.compare = true;
   RedisRow row;
-  row.channel = fields[3].text;
+  row.channel = fields[1].text;
   row.epoch = epoch;
-  row.message = {static_cast<std::uint64_t>(number_in(fields[5].text)),
-                 std::make_shared<const std::string>(fields[9].text)};
+  row.message = {static_cast<std::uint64_t>(number_in(fields[3].text)),
+                 std::make_shared<const std::string>(fields[7].text)};
   news.rows.push_back(std::move(row));
   return {};
 }

@@ -3,17 +3,21 @@
 // What a node and a Redis server say to each other about the bus, without a connection: keys, scripts with
 // their arguments, what the answers mean. lua/*.lua are the scripts.
 //
-//   headroom:bus:about         hash: version, shards, epoch, identity of the server, n0 n1 ... (entries so
-//   far) headroom:bus:stream:N      what was published in the channels of a shard; every node reads it once
-//   headroom:bus:channel:NAME  hash: offset of the newest message, life, bytes of its history
+//   headroom:bus:about         hash: version, shards, epoch and its stamp, identity of the server
+//   headroom:bus:stream:N      what was published in the channels of a shard; every node reads it once
+//   headroom:bus:channel:NAME  hash: offset of the newest message, life, bytes of its history, and when what
+//                              is too old is dropped next
 //   headroom:bus:history:NAME  list of "milliseconds data", the newest last
 //   headroom:bus:id:NAME\nID   "life offset" of the message that was published with the id
+//
+// The entries of a stream are "stamp-0", "stamp-1" ... as long as an epoch lasts.
 //
 // A position's epoch is that of all channels and the channel's life: "k3j9x2m1q0ab.1764496000001". The first
 // changes when the server's data is not proven to be what it was, the second when a channel was forgotten.
 
 #include <chrono>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -75,10 +79,18 @@ void add_script_load(redis::Pipeline& pipeline, const RedisScripts& scripts);
 // Publishing and looking
 // ---------------------------------------------------------------------------------------------------------
 
+/// What is to be published, borrowed.
+struct RedisPublication {
+  const Publication* publication = nullptr;
+  const ChannelRule* rule = nullptr;
+};
+
+/// One script for all. The messages of a channel stand next to each other.
 void add_publish(redis::Pipeline& pipeline, const RedisScripts& scripts, const RedisLayout& layout,
-                 const Publication& publication, const ChannelRule& rule);
-/// Errors: overloaded, unavailable, denied ... as the server says it; protocol.
-[[nodiscard]] Result<Published> redis_published(const redis::Reply& reply);
+                 std::span<const RedisPublication> together);
+/// The answer to each of `count` messages. Errors: overloaded, unavailable, denied ... as the server says it;
+/// protocol.
+[[nodiscard]] std::vector<Result<Published>> redis_published(const redis::Reply& reply, std::size_t count);
 
 /// A question about a channel; limit 0 without a position asks where it stands.
 struct RedisInquiry {
@@ -116,8 +128,17 @@ struct RedisNews {
   std::vector<RedisRow> rows;
 };
 
-/// The streams as a node reads them. The entries of each are numbered without a gap, so it is seen when some
-/// were trimmed away before they were read.
+/// The name of a stream's entry, "stamp-number".
+struct RedisEntryId {
+  std::uint64_t stamp = 0;
+  std::uint64_t number = 0;
+  /// Whether nothing is missing between the two: the entries of an epoch are numbered without a gap, from 0.
+  [[nodiscard]] bool is_next_of(const RedisEntryId& before) const {
+    return stamp == before.stamp ? number == before.number + 1 : number == 0;
+  }
+};
+
+/// The streams as a node reads them. It is seen when some entries were trimmed away before they were read.
 class RedisReader final {
  public:
   /// `most`: entries of one stream in one answer.
@@ -140,20 +161,16 @@ class RedisReader final {
   /// Fewer entries in one answer: it was too large.
   void read_less() { most_ = most_ > 1 ? most_ / 2 : 1; }
 
-  static constexpr std::string_view kVersion = "1";
+  static constexpr std::string_view kVersion = "2";
 
  private:
-  struct Place {
-    std::string id;           ///< of the entry read last
-    std::int64_t number = 0;  ///< of it; 0: none was read, or not in this epoch
-  };
   [[nodiscard]] Result<void> take_stream(const redis::Reply& stream, RedisNews& news);
-  [[nodiscard]] Result<void> take_entry(Place& place, const redis::Reply& entry, RedisNews& news);
+  [[nodiscard]] Result<void> take_entry(RedisEntryId& read, const redis::Reply& entry, RedisNews& news);
 
   RedisLayout layout_;
   std::size_t most_;
   std::vector<std::string> keys_;
-  std::vector<Place> places_;
+  std::vector<RedisEntryId> read_;  ///< of each stream the entry read last
   std::string epoch_;
   std::uint64_t entries_ = 0;
 };

@@ -49,10 +49,9 @@ Reply error(const std::string& message) {
   return reply;
 }
 
-Reply entry(const std::string& id, std::int64_t number, std::int64_t offset, const std::string& epoch) {
-  return array(
-      {text(id), array({text("n"), text(std::to_string(number)), text("c"), text("room"), text("o"),
-                        text(std::to_string(offset)), text("e"), text(epoch), text("d"), text("1")})});
+Reply entry(const std::string& id, std::int64_t offset, const std::string& epoch) {
+  return array({text(id), array({text("c"), text("room"), text("o"), text(std::to_string(offset)), text("e"),
+                                 text(epoch), text("d"), text("1")})});
 }
 
 TEST(RedisNode, AcceptsAServerThatKeepsEverything) {
@@ -98,12 +97,30 @@ TEST(RedisNode, SpreadsChannelsOverAllShardsAndAlwaysTheSameWay) {
 }
 
 TEST(RedisNode, GivesTheServersRefusalsAsErrors) {
-  EXPECT_EQ(redis_published(error("OOM command not allowed")).error().code(), ErrorCode::kOverloaded);
-  EXPECT_EQ(redis_published(error("READONLY replica")).error().code(), ErrorCode::kUnavailable);
-  EXPECT_EQ(redis_published(text("1")).error().code(), ErrorCode::kProtocol);
+  const auto code = [](const Reply& reply) { return redis_published(reply, 1).front().error().code(); };
+  EXPECT_EQ(code(error("OOM command not allowed")), ErrorCode::kOverloaded);
+  EXPECT_EQ(code(error("READONLY replica")), ErrorCode::kUnavailable);
+  EXPECT_EQ(code(array({error("READONLY replica")})), ErrorCode::kUnavailable);
+  EXPECT_EQ(code(text("1")), ErrorCode::kProtocol);
+  EXPECT_EQ(code(array({})), ErrorCode::kProtocol);
   EXPECT_EQ(redis_page({}, array({integer(1)})).error().code(), ErrorCode::kProtocol);
   EXPECT_TRUE(is_no_epoch(error("NOEPOCH no node has begun")));
   EXPECT_FALSE(is_no_epoch(text("NOEPOCH")));
+}
+
+TEST(RedisNode, GivesEachMessageItsAnswer) {
+  const auto published =
+      redis_published(array({array({integer(7), text("e.1"), integer(0)}), error("WRONGTYPE another's key"),
+                             array({integer(3), text("e.2"), integer(1)})}),
+                      3);
+  ASSERT_EQ(published.size(), 3U);
+  EXPECT_EQ(published[0]->position, (Position{7, "e.1"}));
+  EXPECT_FALSE(published[1]);
+  EXPECT_EQ(published[2]->position, (Position{3, "e.2"}));
+  EXPECT_TRUE(published[2]->repeated);
+  const auto refused = redis_published(error("OOM command not allowed"), 2);
+  ASSERT_EQ(refused.size(), 2U);
+  EXPECT_FALSE(refused[1]);
 }
 
 TEST(RedisNode, ReadsAPageAndKnowsWhetherThereIsMore) {
@@ -126,7 +143,7 @@ class Reading : public ::testing::Test {
     RedisLayout layout;
     layout.shards = 1;
     reader_.emplace(layout, 10);
-    EXPECT_TRUE(reader_->joined(array({text("e"), text("5-0"), integer(20)})));
+    EXPECT_TRUE(reader_->joined(array({text("e"), text("5-20")})));
   }
   Result<RedisNews> read(std::vector<Reply> entries, const std::string& epoch = "e") {
     return reader_->read(text(epoch),
@@ -136,33 +153,43 @@ class Reading : public ::testing::Test {
 };
 
 TEST_F(Reading, TellsTheEntriesAndSeesWhenSomeWereTrimmedAway) {
-  const auto first = read({entry("6-0", 21, 1, "e.1"), entry("7-0", 22, 2, "e.1")});
+  const auto first = read({entry("5-21", 1, "e.1"), entry("5-22", 2, "e.1")});
   ASSERT_TRUE(first);
   EXPECT_EQ(first->rows.size(), 2U);
   EXPECT_FALSE(first->compare);
-  const auto gap = read({entry("9-0", 24, 4, "e.1")});
+  const auto gap = read({entry("5-24", 4, "e.1")});
   ASSERT_TRUE(gap);
   EXPECT_EQ(gap->rows.size(), 1U);
   EXPECT_TRUE(gap->compare);
-  EXPECT_FALSE(read({entry("10-0", 25, 5, "e.1")})->compare) << "once";
+  EXPECT_FALSE(read({entry("5-25", 5, "e.1")})->compare) << "once";
 }
 
 TEST_F(Reading, PassesOverEntriesOfAnotherEpoch) {
-  const auto news =
-      read({entry("6-0", 90, 1, "d.1"), entry("7-0", 90, 1, "ee.1"), entry("8-0", 21, 1, "e.2")});
+  const auto news = read({entry("6-90", 1, "d.1"), entry("6-91", 1, "ee.1"), entry("7-0", 1, "e.2")});
   ASSERT_TRUE(news);
   ASSERT_EQ(news->rows.size(), 1U);
   EXPECT_EQ(news->rows[0].epoch, "e.2");
   EXPECT_FALSE(news->compare);
 }
 
+TEST_F(Reading, SeesThatTheFirstEntriesOfAnEpochWereTrimmedAway) {
+  EXPECT_TRUE(read({entry("7-3", 4, "e.1")})->compare);
+}
+
 TEST_F(Reading, ReadsAllThatIsThereWhenAnotherEpochHasBegun) {
   EXPECT_EQ(read({}, "f").error().code(), ErrorCode::kConflict);
-  ASSERT_TRUE(reader_->joined(array({text("f"), text("8-0"), integer(30)})));
+  ASSERT_TRUE(reader_->joined(array({text("f"), text("8-30")})));
   redis::Pipeline pipeline;
   reader_->add_read(pipeline, std::chrono::milliseconds{1});
   EXPECT_THAT(std::string(pipeline.bytes(1)), HasSubstr("0-0"));
-  EXPECT_FALSE(read({entry("8-0", 30, 1, "f.1")}, "f")->compare);
+  EXPECT_FALSE(read({entry("8-0", 1, "f.1")}, "f")->compare);
+}
+
+TEST_F(Reading, ComesBackWithWhatItReadLast) {
+  ASSERT_TRUE(read({entry("5-21", 1, "e.1")}));
+  redis::Pipeline pipeline;
+  reader_->add_join(pipeline, RedisScripts(), fine(), "fresh");
+  EXPECT_THAT(pipeline.bytes(), HasSubstr("5-21"));
 }
 
 TEST_F(Reading, TakesNoHarmFromWhatIsNotOurs) {

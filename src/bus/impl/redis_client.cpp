@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -20,6 +21,7 @@ constexpr milliseconds kLongestWait{1'000};
 constexpr milliseconds kWatchEvery{1'000};
 constexpr std::size_t kMostTogether = 256;
 constexpr std::size_t kMostBytes = 1024 * 1024;           ///< of one round's publications
+constexpr std::size_t kMostInScript = 64;                 ///< while it runs everybody else waits
 constexpr std::size_t kMostPageBytes = 8 * 1024 * 1024;   ///< of one round's histories
 constexpr std::size_t kMostReadBytes = 32 * 1024 * 1024;  ///< of one answer to the reader
 
@@ -232,12 +234,7 @@ void RedisClient::expire(RedisTime now) {
 
 RedisClient::Round RedisClient::next_round() {
   Round round;
-  std::size_t bytes = 0;
-  while (!publishes_.empty() && round.publishes.size() < kMostTogether && bytes < kMostBytes) {
-    bytes += publishes_.front().publication.data.size();
-    round.publishes.push_back(std::move(publishes_.front()));
-    publishes_.pop_front();
-  }
+  take_publishes(round);
   std::size_t page_bytes = 0;
   while (!inquiries_.empty() && round.inquiries.size() < kMostTogether && page_bytes < kMostPageBytes) {
     page_bytes += inquiries_.front().limit == 0 ? 0 : inquiries_.front().bytes;
@@ -247,11 +244,32 @@ RedisClient::Round RedisClient::next_round() {
   return round;
 }
 
+/// By channel, since a script looks at each of its channels once; those of a channel stay in order.
+void RedisClient::take_publishes(Round& round) {
+  std::size_t bytes = 0;
+  while (!publishes_.empty() && round.publishes.size() < kMostTogether && bytes < kMostBytes) {
+    bytes += publishes_.front().publication.data.size();
+    round.publishes.push_back(std::move(publishes_.front()));
+    publishes_.pop_front();
+  }
+  std::stable_sort(round.publishes.begin(), round.publishes.end(),
+                   [](const RedisTicketed& a, const RedisTicketed& b) {
+                     return a.publication.channel < b.publication.channel;
+                   });
+  for (std::size_t left = round.publishes.size(); left > 0; left -= round.scripts.back())
+    round.scripts.push_back(std::min(left, kMostInScript));
+}
+
 void RedisClient::ask_round() {
   Round round = next_round();
   Pipeline pipeline;
-  for (const RedisTicketed& one : round.publishes)
-    add_publish(pipeline, asking_.scripts(), asking_.layout(), one.publication, *one.rule);
+  std::vector<RedisPublication> publications;
+  for (const RedisTicketed& one : round.publishes) publications.push_back({&one.publication, one.rule});
+  std::span<const RedisPublication> left = publications;
+  for (const std::size_t count : round.scripts) {
+    add_publish(pipeline, asking_.scripts(), asking_.layout(), left.first(count));
+    left = left.subspan(count);
+  }
   for (const RedisInquiry& one : round.inquiries)
     add_look(pipeline, asking_.scripts(), asking_.layout(), one);
   const auto replies = asking_.run(pipeline);
@@ -262,34 +280,45 @@ void RedisClient::ask_round() {
 /// Where the bus was deleted by hand nothing was done: it is begun anew, and asked again.
 void RedisClient::take_replies(Round round, const std::vector<Reply>& replies) {
   RedisAnswers answers;
-  Round again;
-  std::size_t at = 0;
-  for (RedisTicketed& one : round.publishes) {
-    const Reply& reply = replies[at++];
-    if (is_no_epoch(reply)) {
-      again.publishes.push_back(std::move(one));
-    } else {
-      answers.published.emplace_back(one.ticket, redis_published(reply));
-    }
-  }
+  take_published(round, replies, answers);
+  std::vector<RedisInquiry> again;
+  std::size_t at = round.scripts.size();
   for (RedisInquiry& one : round.inquiries) {
     const Reply& reply = replies[at++];
     if (is_no_epoch(reply)) {
-      again.inquiries.push_back(std::move(one));
+      again.push_back(std::move(one));
     } else {
       answers.pages.emplace_back(one.number, redis_page(one, reply));
     }
   }
-  const bool is_refused = std::any_of(replies.begin(), replies.end(), [](const Reply& reply) {
-    return is_no_epoch(reply) ||
-           (reply.is_error() && redis::to_error(reply.text).code() == ErrorCode::kUnavailable);
-  });
-  if (is_refused) asking_.doubt();
-  publishes_.insert(publishes_.begin(), std::make_move_iterator(again.publishes.begin()),
-                    std::make_move_iterator(again.publishes.end()));
-  inquiries_.insert(inquiries_.begin(), std::make_move_iterator(again.inquiries.begin()),
-                    std::make_move_iterator(again.inquiries.end()));
+  inquiries_.insert(inquiries_.begin(), std::make_move_iterator(again.begin()),
+                    std::make_move_iterator(again.end()));
+  const auto is_away = [](const auto& answer) {
+    return !answer.second && answer.second.error().code() == ErrorCode::kUnavailable;
+  };
+  if (std::any_of(replies.begin(), replies.end(), is_no_epoch) ||
+      std::any_of(answers.published.begin(), answers.published.end(), is_away) ||
+      std::any_of(answers.pages.begin(), answers.pages.end(), is_away))
+    asking_.doubt();
   tell(std::move(answers));
+}
+
+void RedisClient::take_published(Round& round, const std::vector<Reply>& replies, RedisAnswers& answers) {
+  std::vector<RedisTicketed> again;
+  auto next = round.publishes.begin();
+  for (std::size_t script = 0; script < round.scripts.size(); ++script) {
+    const std::size_t count = round.scripts[script];
+    const auto end = next + static_cast<std::ptrdiff_t>(count);
+    if (is_no_epoch(replies[script])) {
+      std::move(next, end, std::back_inserter(again));
+      next = end;
+      continue;
+    }
+    for (Result<Published>& published : redis_published(replies[script], count))
+      answers.published.emplace_back((next++)->ticket, std::move(published));
+  }
+  publishes_.insert(publishes_.begin(), std::make_move_iterator(again.begin()),
+                    std::make_move_iterator(again.end()));
 }
 
 /// What was under way may have been kept. What has an id can be sent again, and so can questions.

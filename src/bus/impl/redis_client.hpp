@@ -74,7 +74,8 @@ class RedisClient final {
  private:
   /// What travels together.
   struct Round {
-    std::vector<RedisTicketed> publishes;
+    std::vector<RedisTicketed> publishes;  ///< by channel
+    std::vector<std::size_t> scripts;      ///< how many of them each takes
     std::vector<RedisInquiry> inquiries;
   };
 
@@ -89,8 +90,10 @@ class RedisClient final {
   void expire(RedisTime now);
   [[nodiscard]] bool may_ask() const { return began_ && answers_under_way_.has_room(); }
   [[nodiscard]] Round next_round();
+  void take_publishes(Round& round);
   void ask_round();
   void take_replies(Round round, const std::vector<redis::Reply>& replies);
+  void take_published(Round& round, const std::vector<redis::Reply>& replies, RedisAnswers& answers);
   void put_back(Round round, const Error& error);
   void tell(RedisAnswers answers);
   /// A pause between two attempts.
