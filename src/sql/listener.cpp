@@ -1,9 +1,6 @@
 #include "sql/listener.hpp"
 
-#include <poll.h>
-
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include <fmt/format.h>
@@ -24,13 +21,6 @@ constexpr std::chrono::milliseconds kLongestBackoff{1'000};
 struct FreeNotification {
   void operator()(PGnotify* notification) const { PQfreemem(notification); }
 };
-
-/// A name as it stands between the quotes of a statement.
-std::string quoted(const std::string& name) {
-  std::string text = "\"";
-  for (const char character : name) text.append(character == '"' ? 2 : 1, character);
-  return text + '"';
-}
 
 }  // namespace
 
@@ -63,7 +53,7 @@ void PostgresListener::advance(Time now) {
   if (state_ == State::kAway) {
     if (now >= next_) connect(now);
   } else if (state_ == State::kConnecting) {
-    go_on_connecting(now);
+    go_on(now);
   } else {
     receive(now);
   }
@@ -72,55 +62,27 @@ void PostgresListener::advance(Time now) {
 // Connecting
 // ---------------------------------------------------------------------------------------------------------
 
-/// What stands in the URL comes before what is preferred here: the later of two values holds. The first
-/// dbname is read as a URL, a second one never.
 void PostgresListener::connect(Time now) {
-  const char* database = options_.database.empty() ? nullptr : options_.database.c_str();
-  const std::array<const char*, 9> keywords{"keepalives_idle",
-                                            "keepalives_interval",
-                                            "keepalives_count",
-                                            "tcp_user_timeout",
-                                            "dbname",
-                                            "fallback_application_name",
-                                            "client_encoding",
-                                            database == nullptr ? nullptr : "dbname",
-                                            nullptr};
-  const std::array<const char*, 9> values{
-      "10",   "5",      "3",    "15000", options_.url.c_str(), options_.application_name.c_str(),
-      "UTF8", database, nullptr};
-  constexpr int kExpandUrl = 1;
-  connection_.reset(PQconnectStartParams(keywords.data(), values.data(), kExpandUrl));
+  connection_.reset(
+      start_connection({options_.url, options_.database, options_.application_name, ConnectionKind::kPlain}));
   if (connection_ == nullptr) return lose(now, {ErrorCode::kUnavailable, "out of memory"});
   if (PQstatus(connection_.get()) == CONNECTION_BAD) return lose(now, connection_error(connection_.get()));
-  // libpq would print what a server says as it goes away.
-  PQsetNoticeProcessor(
-      connection_.get(), [](void*, const char*) {}, nullptr);
   state_ = State::kConnecting;
   connect_writes_ = true;
   next_ = now + options_.connect_within;
 }
 
-/// PQconnectPoll takes a socket that is not ready for a broken one.
-bool PostgresListener::is_ready_to_poll() const {
-  pollfd descriptor{PQsocket(connection_.get()), static_cast<short>(connect_writes_ ? POLLOUT : POLLIN), 0};
-  return ::poll(&descriptor, 1, 0) > 0;
-}
-
-void PostgresListener::go_on_connecting(Time now) {
-  while (is_ready_to_poll()) {
-    const PostgresPollingStatusType polled = PQconnectPoll(connection_.get());
-    if (polled == PGRES_POLLING_FAILED) return lose(now, connection_error(connection_.get()));
-    if (polled == PGRES_POLLING_OK) return subscribe(now);
-    connect_writes_ = polled == PGRES_POLLING_WRITING;
-  }
+void PostgresListener::go_on(Time now) {
+  const Handshake handshake = go_on_connecting(connection_.get(), connect_writes_);
+  if (handshake == Handshake::kBroken) return lose(now, connection_error(connection_.get()));
+  if (handshake == Handshake::kDone) return subscribe(now);
   if (now >= next_) lose(now, {ErrorCode::kTimedOut, "the database did not answer in time"});
 }
 
 void PostgresListener::subscribe(Time now) {
-  if (PQsetnonblocking(connection_.get(), 1) != 0) return lose(now, connection_error(connection_.get()));
   state_ = State::kSubscribing;
   const std::string statement =
-      options_.channel.empty() ? std::string("SELECT 1") : "LISTEN " + quoted(options_.channel);
+      options_.channel.empty() ? std::string("SELECT 1") : "LISTEN " + quoted_name(options_.channel);
   send(now, Question::kListen, statement, {});
 }
 

@@ -76,7 +76,7 @@ class PostgresListener final {
 
   explicit PostgresListener(PostgresListenerOptions options) : options_(std::move(options)) {}
   void connect(Time now);
-  void go_on_connecting(Time now);
+  void go_on(Time now);
   void subscribe(Time now);
   void send(Time now, Question question, const std::string& statement,
             const std::vector<std::string>& parameters);
@@ -85,7 +85,6 @@ class PostgresListener final {
   void take_results(Time now);
   void finish_question(Time now);
   void lose(Time now, const base::Error& error);
-  [[nodiscard]] bool is_ready_to_poll() const;
 
   PostgresListenerOptions options_;
   std::unique_ptr<pg_conn, Finish> connection_;

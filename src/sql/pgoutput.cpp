@@ -185,6 +185,15 @@ RelationsTruncated read_truncate(Bytes& bytes) {
   return truncated;
 }
 
+LogicalMessage read_logical_message(Bytes& bytes) {
+  LogicalMessage message;
+  message.transactional = (static_cast<unsigned char>(bytes.letter()) & 1U) != 0;
+  message.at = bytes.number<Lsn>();
+  message.prefix = bytes.text();
+  message.content = bytes.take(bytes.count<std::int32_t>(1));
+  return message;
+}
+
 OtherMessage read_other(Bytes& bytes, char kind) {
   (void)bytes.take(bytes.left().size());
   return {kind};
@@ -207,9 +216,10 @@ std::optional<ReplicationMessage> read_message(Bytes& bytes) {
       return read_delete(bytes);
     case 'T':
       return read_truncate(bytes);
+    case 'M':
+      return read_logical_message(bytes);
     case 'O':
     case 'Y':
-    case 'M':
       return read_other(bytes, kind);
     default:
       return std::nullopt;

@@ -116,13 +116,23 @@ struct RelationsTruncated {
   std::vector<std::uint32_t> relations;
 };
 
-/// Origins, types and messages of applications, which say nothing of rows.
+/// What an application wrote into the log with pg_logical_emit_message. One of a transaction stands between
+/// its begin and commit; the others stand alone.
+struct LogicalMessage {
+  bool transactional = false;
+  Lsn at = 0;
+  std::string_view prefix;
+  std::string_view content;
+};
+
+/// Origins and types, which say nothing of rows.
 struct OtherMessage {
   char kind = 0;
 };
 
-using ReplicationMessage = std::variant<TransactionBegin, TransactionCommit, ReplicatedRelation, RowInserted,
-                                        RowUpdated, RowDeleted, RelationsTruncated, OtherMessage>;
+using ReplicationMessage =
+    std::variant<TransactionBegin, TransactionCommit, ReplicatedRelation, RowInserted, RowUpdated, RowDeleted,
+                 RelationsTruncated, LogicalMessage, OtherMessage>;
 
 /// What a WalData carries. Lifetime: the views point into `bytes`.
 /// Errors: protocol: cut, a kind that is unknown, or bytes left over. Cost: O(bytes). Threads: pure.

@@ -33,6 +33,8 @@ void check_message(std::string_view bytes) {
     check(updated->old_row, bytes);
   }
   if (const auto* deleted = std::get_if<RowDeleted>(&*message)) check(deleted->old_row, bytes);
+  if (const auto* said = std::get_if<LogicalMessage>(&*message))
+    require(said->content.size() <= bytes.size() && said->prefix.size() <= bytes.size());
   if (const auto* relation = std::get_if<ReplicatedRelation>(&*message))
     require(relation->columns.size() <= bytes.size());
 }

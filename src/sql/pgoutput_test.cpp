@@ -79,14 +79,26 @@ TEST(Pgoutput, ReadsATruncateOfSeveralRelations) {
 }
 
 TEST(Pgoutput, PassesOverWhatSaysNothingOfRows) {
-  const std::string bytes = "M\0\0\0\0\0\0\0\0\0a\0\0\0\0\1x"s;
-  EXPECT_EQ(read<OtherMessage>(bytes).kind, 'M');
+  const std::string bytes = "O\0\0\0\0\0\0\0\1a\0"s;
+  EXPECT_EQ(read<OtherMessage>(bytes).kind, 'O');
+}
+
+TEST(Pgoutput, ReadsMessagesOfApplications) {
+  const std::string bytes = "M\1\0\0\0\0\0\0\0\7app\0\0\0\0\3x\0y"s;
+  const auto message = read<LogicalMessage>(bytes);
+  EXPECT_TRUE(message.transactional);
+  EXPECT_EQ(message.at, 7U);
+  EXPECT_EQ(message.prefix, "app");
+  EXPECT_EQ(message.content, "x\0y"s);
+  const std::string alone = "M\0\0\0\0\0\0\0\0\7app\0\0\0\0\0"s;
+  EXPECT_FALSE(read<LogicalMessage>(alone).transactional);
 }
 
 TEST(Pgoutput, RefusesEveryCutMessage) {
   for (const std::string& whole :
        {"B\0\0\0\x16\xb3\x74\xd8\x48\0\0\0\0\0\0\0\1\0\0\2\x01"s, "I\0\0\0\1N"s + kRow,
-        "U\0\0\0\1K"s + kRow + "N" + kRow, "D\0\0\0\1O"s + kRow, "T\0\0\0\2\3\0\0\0\1\0\0\0\2"s}) {
+        "U\0\0\0\1K"s + kRow + "N" + kRow, "D\0\0\0\1O"s + kRow, "T\0\0\0\2\3\0\0\0\1\0\0\0\2"s,
+        "M\1\0\0\0\0\0\0\0\7app\0\0\0\0\3xyz"s}) {
     for (std::size_t size = 0; size < whole.size(); ++size) {
       const auto message = parse_replication_message(std::string_view(whole).substr(0, size));
       ASSERT_FALSE(message) << size;

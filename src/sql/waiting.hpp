@@ -26,8 +26,17 @@ class Waker final {
   int descriptor_;
 };
 
+/// What one connection waits for.
+struct Waited {
+  int socket = -1;  ///< none
+  bool reads = false;
+  bool writes = false;
+};
+[[nodiscard]] Waited waited(const PostgresListener& connection);
+
 /// Returns when one of the connections can go on, `waker` was woken, or `until` is reached, which is never
 /// more than a second away. At most 16 connections.
+void wait(std::span<const Waited> connections, const Waker& waker, PostgresListener::Time until);
 void wait(std::span<PostgresListener* const> connections, const Waker& waker, PostgresListener::Time until);
 
 }  // namespace headroom::sql

@@ -1,6 +1,8 @@
 #include "sql/impl/libpq.hpp"
 
-#include <string_view>
+#include <poll.h>
+
+#include <array>
 
 #include <fmt/format.h>
 
@@ -16,6 +18,57 @@ struct FreeOptions {
 };
 
 }  // namespace
+
+/// What stands in the URL comes before what is preferred here: the later of two values holds. The first
+/// dbname is read as a URL, a second one never.
+pg_conn* start_connection(const ConnectionWish& wish) {
+  std::array<const char*, 11> keywords{
+      "keepalives_idle", "keepalives_interval",       "keepalives_count", "tcp_user_timeout",
+      "dbname",          "fallback_application_name", "client_encoding"};
+  std::array<const char*, 11> values{
+      "10", "5", "3", "15000", wish.url.c_str(), wish.application_name.c_str(), "UTF8"};
+  std::size_t count = 7;
+  const auto add = [&](const char* keyword, const char* value) {
+    keywords.at(count) = keyword;
+    values.at(count++) = value;
+  };
+  if (!wish.database.empty()) add("dbname", wish.database.c_str());
+  if (wish.kind == ConnectionKind::kReplication) add("replication", "database");
+  constexpr int kExpandUrl = 1;
+  pg_conn* connection = PQconnectStartParams(keywords.data(), values.data(), kExpandUrl);
+  // libpq would print what a server says as it goes away.
+  if (connection != nullptr)
+    PQsetNoticeProcessor(
+        connection, [](void*, const char*) {}, nullptr);
+  return connection;
+}
+
+namespace {
+
+/// PQconnectPoll takes a socket that is not ready for a broken one.
+bool is_ready_to_poll(pg_conn* connection, bool writes) {
+  pollfd descriptor{PQsocket(connection), static_cast<short>(writes ? POLLOUT : POLLIN), 0};
+  return ::poll(&descriptor, 1, 0) > 0;
+}
+
+}  // namespace
+
+Handshake go_on_connecting(pg_conn* connection, bool& writes) {
+  while (is_ready_to_poll(connection, writes)) {
+    const PostgresPollingStatusType polled = PQconnectPoll(connection);
+    if (polled == PGRES_POLLING_FAILED) return Handshake::kBroken;
+    if (polled == PGRES_POLLING_OK)
+      return PQsetnonblocking(connection, 1) == 0 ? Handshake::kDone : Handshake::kBroken;
+    writes = polled == PGRES_POLLING_WRITING;
+  }
+  return Handshake::kGoesOn;
+}
+
+std::string quoted_name(std::string_view name) {
+  std::string text = "\"";
+  for (const char character : name) text.append(character == '"' ? 2 : 1, character);
+  return text + '"';
+}
 
 std::string one_line(const char* text) {
   std::string line(text == nullptr ? "" : text);
