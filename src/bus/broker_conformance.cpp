@@ -196,6 +196,24 @@ TEST_P(BrokerConformance, GivesTheNewestMessagesOldestFirst) {
   EXPECT_EQ(bare->position, page->position);
 }
 
+TEST_P(BrokerConformance, LeavesTheOldestOutWhenTheNewestDoNotAllFit) {
+  const auto world = GetParam().make();
+  const ChannelRules rules = conformance_rules();
+  Node node(*world, rules);
+  for (std::uint64_t turn = 1; turn <= 9; ++turn) ASSERT_TRUE(node.publish("a", number(turn)));
+  HistoryQuery query;
+  query.bytes = 3 * number(9).size();
+  const auto page = node.history("a", query);
+  ASSERT_TRUE(page) << page.error().message();
+  EXPECT_EQ(offsets_of(*page), counted(7, 9));
+  EXPECT_EQ(page->position.offset, 9U);
+  EXPECT_FALSE(page->more) << "nothing comes after the last one";
+  query.bytes = 0;
+  const auto one = node.history("a", query);
+  ASSERT_TRUE(one);
+  EXPECT_EQ(offsets_of(*one), counted(9, 9)) << "one fits always";
+}
+
 TEST_P(BrokerConformance, GoesOnFromAPositionInPagesWithoutAGap) {
   const auto world = GetParam().make();
   const ChannelRules rules = conformance_rules();

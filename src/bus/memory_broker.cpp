@@ -274,17 +274,33 @@ struct MemoryBroker::Impl {
       if (page.lost) return page;
       from = query.since->offset + 1;
     } else if (stream != nullptr) {
-      from = stream->newest + 1 - std::min<std::uint64_t>(query.limit, stream->size());
+      from = newest_that_fit(*stream, query);
     }
     if (stream != nullptr) fill(page, *stream, from, query);
     return page;
   }
 
+  static const std::shared_ptr<const std::string>& data_at(const Stream& stream, std::uint64_t offset) {
+    return stream.messages[stream.first + static_cast<std::size_t>(offset - stream.oldest())].data;
+  }
+
+  /// The offset of the first of the newest messages that fit into the page: one at least, if any is asked
+  /// for.
+  static std::uint64_t newest_that_fit(const Stream& stream, const HistoryQuery& query) {
+    std::uint64_t from = stream.newest + 1;
+    std::size_t bytes = 0;
+    while (from > stream.oldest() && stream.newest + 1 - from < query.limit) {
+      bytes += data_at(stream, from - 1)->size();
+      if (bytes > query.bytes && from <= stream.newest) break;
+      --from;
+    }
+    return from;
+  }
+
   static void fill(HistoryPage& page, const Stream& stream, std::uint64_t from, const HistoryQuery& query) {
     std::size_t bytes = 0;
     for (std::uint64_t offset = from; offset <= stream.newest; ++offset) {
-      const auto& data =
-          stream.messages[stream.first + static_cast<std::size_t>(offset - stream.oldest())].data;
+      const auto& data = data_at(stream, offset);
       bytes += data->size();
       page.more = page.messages.size() >= query.limit || (bytes > query.bytes && !page.messages.empty());
       if (page.more) return;

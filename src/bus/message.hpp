@@ -64,7 +64,7 @@ struct Published {
 struct HistoryQuery {
   const Position* since = nullptr;  ///< those after it; none: the newest ones
   std::size_t limit = 100;          ///< messages; 0 asks for the position alone
-  std::size_t bytes = 256 * 1024;   ///< of data: what goes beyond is `more`
+  std::size_t bytes = 256 * 1024;   ///< of data: what goes beyond is `more`, or left out of the oldest
 };
 
 /// The answer: messages with consecutive offsets, oldest first.
