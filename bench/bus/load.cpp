@@ -20,14 +20,10 @@
 #include <unistd.h>
 
 #include <array>
-#include <charconv>
 #include <cstdio>
-#include <deque>
-#include <fstream>
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include <fmt/format.h>
@@ -35,6 +31,7 @@
 
 #include "base/clock.hpp"
 #include "client.hpp"
+#include "commands.hpp"
 #include "dialect.hpp"
 #include "publisher.hpp"
 #include "socket.hpp"
@@ -66,43 +63,26 @@ class Load {
 
   /// Until the commands end.
   void run() {
-    while (const auto line = next_line()) obey(*line);
+    while (const auto words = next_command()) obey(*words);
   }
 
  private:
   // ---- commands
 
-  std::optional<std::string> next_line() {
+  std::optional<std::vector<std::string>> next_command() {
     while (true) {
-      const std::size_t end = commands_.find('\n');
-      if (end != std::string::npos) {
-        std::string line = commands_.substr(0, end);
-        commands_.erase(0, end + 1);
-        return line;
-      }
-      if (ended_) return std::nullopt;
+      if (auto words = commands_.next()) return words;
+      if (commands_.ended()) return std::nullopt;
       pump(1000);
     }
   }
-  void obey(std::string_view line) {
-    std::vector<std::string_view> words;
-    while (!line.empty()) {
-      const std::size_t end = line.find(' ');
-      words.push_back(line.substr(0, end));
-      line = end == std::string_view::npos ? std::string_view{} : line.substr(end + 1);
-    }
-    if (words.size() == 2 && words[0] == "open") return open(number(words[1]));
-    if (words.size() == 2 && words[0] == "stall") return stall(number(words[1]));
-    if (words.size() == 3 && words[0] == "publish") return publish(number(words[1]), number(words[2]));
-    if (words.size() == 3 && words[0] == "beat") return beat(number(words[1]), number(words[2]));
+  void obey(const std::vector<std::string>& words) {
+    if (words.size() == 2 && words[0] == "open") return open(whole_number(words[1]));
+    if (words.size() == 2 && words[0] == "stall") return stall(whole_number(words[1]));
+    if (words.size() == 3 && words[0] == "publish")
+      return publish(whole_number(words[1]), whole_number(words[2]));
+    if (words.size() == 3 && words[0] == "beat") return beat(whole_number(words[1]), whole_number(words[2]));
     give_up("unknown command; expected 'open N', 'stall N', 'publish N PACE_US' or 'beat SECONDS EVERY_S'");
-  }
-  static std::size_t number(std::string_view text) {
-    std::size_t value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc() || end != text.data() + text.size())
-      give_up(fmt::format("'{}': expected a whole number", text));
-    return value;
   }
   static void answer(const std::string& text) {
     fmt::print("{}\n", text);
@@ -220,18 +200,13 @@ class Load {
     ++arrived_;
   }
   void read_commands() {
-    std::array<char, 512> space;
-    const auto got = ::read(STDIN_FILENO, space.data(), space.size());
-    if (got > 0) return void(commands_.append(space.data(), static_cast<std::size_t>(got)));
-    ended_ = true;
-    ::epoll_ctl(epoll_, EPOLL_CTL_DEL, STDIN_FILENO, nullptr);
+    if (!commands_.read()) ::epoll_ctl(epoll_, EPOLL_CTL_DEL, STDIN_FILENO, nullptr);
   }
 
   Dialect dialect_;
   Address address_;
   int epoll_;
-  std::string commands_;
-  bool ended_ = false;
+  Commands commands_;
   std::vector<std::unique_ptr<Client>> clients_;
   std::unique_ptr<Publisher> publisher_;  ///< while `publish` runs
   std::size_t subscribed_ = 0;
@@ -242,21 +217,12 @@ class Load {
   std::int64_t progress_ns_ = monotonic_ns();
 };
 
-std::string first_line(const char* path) {
-  std::ifstream file(path);
-  std::string line;
-  if (!std::getline(file, line)) give_up(fmt::format("{}: no secret in it", path));
-  return line;
-}
-
 }  // namespace
 }  // namespace bench
 
 int main(int count, char** arguments) {
   if (count < 3) bench::give_up("expected: bus_load SERVER PORT [SECRET_FILE]");
-  const int port = std::atoi(arguments[2]);
-  if (port <= 0 || port > 65'535) bench::give_up("PORT: expected 1 to 65535");
   const std::string secret = count > 3 ? bench::first_line(arguments[3]) : std::string();
-  bench::Load load(bench::Dialect(arguments[1], secret), {static_cast<std::uint16_t>(port), false});
+  bench::Load load(bench::Dialect(arguments[1], secret), {bench::port_of(arguments[2]), false});
   load.run();
 }

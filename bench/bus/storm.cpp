@@ -7,8 +7,7 @@
 //
 //   open N       opens N subscribers
 //   expect N     waits until every one is subscribed and has the message that is numbered N; "there_ns" is
-//   when
-//                the last one was subscribed again, by CLOCK_MONOTONIC
+//                when the last one was subscribed again, by CLOCK_MONOTONIC
 //   idle         answers at once what was counted so far
 //
 // Messages are {"n":1,...}, {"n":2,...}. 60 s in which nothing comes nearer end it with a line on stderr and
@@ -19,21 +18,19 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstdio>
 #include <deque>
-#include <fstream>
 #include <functional>
 #include <optional>
 #include <queue>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include <fmt/format.h>
 
 #include "base/clock.hpp"
+#include "commands.hpp"
 #include "dialect.hpp"
 #include "returning.hpp"
 #include "socket.hpp"
@@ -58,30 +55,21 @@ class Storm {
 
   /// Until the commands end.
   void run() {
-    while (const auto line = next_line()) obey(*line);
+    while (const auto words = next_command()) obey(*words);
   }
 
  private:
-  std::optional<std::string> next_line() {
+  std::optional<std::vector<std::string>> next_command() {
     while (true) {
-      const std::size_t end = commands_.find('\n');
-      if (end != std::string::npos) {
-        std::string line = commands_.substr(0, end);
-        commands_.erase(0, end + 1);
-        return line;
-      }
-      if (ended_) return std::nullopt;
+      if (auto words = commands_.next()) return words;
+      if (commands_.ended()) return std::nullopt;
       pump(100);
     }
   }
-  void obey(std::string_view line) {
-    const std::size_t blank = std::min(line.find(' '), line.size());
-    const std::string_view word = line.substr(0, blank);
-    std::size_t number = 0;
-    std::from_chars(line.data() + std::min(blank + 1, line.size()), line.data() + line.size(), number);
-    if (word == "open") return open(number);
-    if (word == "expect") return expect(number);
-    if (word == "idle") return answer();
+  void obey(const std::vector<std::string>& words) {
+    if (words.size() == 2 && words[0] == "open") return open(whole_number(words[1]));
+    if (words.size() == 2 && words[0] == "expect") return expect(whole_number(words[1]));
+    if (words.size() == 1 && words[0] == "idle") return answer();
     give_up("unknown command; expected 'open N', 'expect N' or 'idle'");
   }
   void open(std::size_t count) {
@@ -179,11 +167,7 @@ class Storm {
     }
   }
   void read_commands() {
-    std::array<char, 512> space;
-    const auto got = ::read(STDIN_FILENO, space.data(), space.size());
-    if (got > 0) return void(commands_.append(space.data(), static_cast<std::size_t>(got)));
-    ended_ = true;
-    ::epoll_ctl(epoll_, EPOLL_CTL_DEL, STDIN_FILENO, nullptr);
+    if (!commands_.read()) ::epoll_ctl(epoll_, EPOLL_CTL_DEL, STDIN_FILENO, nullptr);
   }
 
   using Due = std::pair<std::int64_t, std::size_t>;
@@ -191,29 +175,19 @@ class Storm {
   Dialect dialect_;
   std::uint16_t port_;
   int epoll_;
-  std::string commands_;
-  bool ended_ = false;
+  Commands commands_;
   Returns returns_;
   std::deque<ReturningClient> clients_;
   std::size_t connecting_ = 0;
   std::priority_queue<Due, std::vector<Due>, std::greater<>> due_;
 };
 
-std::string first_line(const char* path) {
-  std::ifstream file(path);
-  std::string line;
-  if (!std::getline(file, line)) give_up(fmt::format("{}: no secret in it", path));
-  return line;
-}
-
 }  // namespace
 }  // namespace bench
 
 int main(int count, char** arguments) {
   if (count != 3) bench::give_up("expected: bus_storm PORT SECRET_FILE");
-  const int port = std::atoi(arguments[1]);
-  if (port <= 0 || port > 65'535) bench::give_up("PORT: expected 1 to 65535");
   bench::Storm storm(bench::Dialect("headroom", bench::first_line(arguments[2])),
-                     static_cast<std::uint16_t>(port));
+                     bench::port_of(arguments[1]));
   storm.run();
 }
