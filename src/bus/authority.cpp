@@ -23,30 +23,37 @@ void SchemeAuthority::authenticate(std::string_view token, const Now& now, Done<
   (found == schemes_.end() ? otherwise_ : *found->second).authenticate(token, now, std::move(done));
 }
 
-void Revocations::revoke_user(std::string_view user, const Now& now) {
-  revoke("u" + std::string(user), now);
+Revocation Revocations::revoke_user(std::string_view user, const Now& now) {
+  return revoke("u" + std::string(user), now);
 }
 
-void Revocations::revoke_session(std::string_view session, const Now& now) {
-  revoke("s" + std::string(session), now);
+Revocation Revocations::revoke_session(std::string_view session, const Now& now) {
+  return revoke("s" + std::string(session), now);
 }
 
-void Revocations::revoke(std::string key, const Now& now) {
-  const auto at =
-      std::lower_bound(entries_.begin(), entries_.end(), key,
-                       [](const Entry& entry, const std::string& wanted) { return entry.key < wanted; });
+Revocation Revocations::revoke(std::string key, const Now& now) {
   // A token of this very second is one of before.
-  const std::int64_t before = now.unix_s + 1;
-  if (at != entries_.end() && at->key == key) {
-    at->before_unix_s = before;
-    return;
+  Revocation revocation{std::move(key), now.unix_s + 1};
+  add(revocation);
+  return revocation;
+}
+
+bool Revocations::add(const Revocation& revocation) {
+  const auto at =
+      std::lower_bound(entries_.begin(), entries_.end(), revocation.key,
+                       [](const Revocation& entry, const std::string& wanted) { return entry.key < wanted; });
+  if (at != entries_.end() && at->key == revocation.key) {
+    if (at->before_unix_s >= revocation.before_unix_s) return false;
+    at->before_unix_s = revocation.before_unix_s;
+    return true;
   }
-  entries_.insert(at, {std::move(key), before});
-  if (entries_.size() <= limits_.most) return;
-  entries_.erase(std::min_element(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) {
-    return a.before_unix_s < b.before_unix_s;
-  }));
+  entries_.insert(at, revocation);
+  if (entries_.size() <= limits_.most) return true;
+  entries_.erase(std::min_element(
+      entries_.begin(), entries_.end(),
+      [](const Revocation& a, const Revocation& b) { return a.before_unix_s < b.before_unix_s; }));
   ++forgotten_early_;
+  return true;
 }
 
 bool Revocations::covers(std::string_view kind, std::string_view name, std::int64_t issued_unix_s) const {
@@ -54,7 +61,7 @@ bool Revocations::covers(std::string_view kind, std::string_view name, std::int6
   const std::string key = std::string(kind).append(name);
   const auto at =
       std::lower_bound(entries_.begin(), entries_.end(), key,
-                       [](const Entry& entry, const std::string& wanted) { return entry.key < wanted; });
+                       [](const Revocation& entry, const std::string& wanted) { return entry.key < wanted; });
   return at != entries_.end() && at->key == key && issued_unix_s < at->before_unix_s;
 }
 
@@ -64,7 +71,7 @@ bool Revocations::is_revoked(const Grant& grant) const {
 
 void Revocations::forget_old(const Now& now) {
   std::erase_if(entries_,
-                [&](const Entry& entry) { return now.unix_s - entry.before_unix_s > limits_.keep_s; });
+                [&](const Revocation& entry) { return now.unix_s - entry.before_unix_s > limits_.keep_s; });
 }
 
 }  // namespace headroom::bus

@@ -68,6 +68,21 @@ class SchemeAuthority final : public Authority {
   std::vector<std::pair<std::string, Authority*>> schemes_;
 };
 
+/// Tokens of a user or session that were issued before a moment are not accepted.
+struct Revocation {
+  std::string key;  ///< 'u' or 's' and the name
+  std::int64_t before_unix_s = 0;
+};
+
+/// Carries what is revoked to the other nodes, and keeps it for those that come later. A bus of one node has
+/// none.
+class RevocationExchange {
+ public:
+  virtual ~RevocationExchange() = default;
+  /// Gives it to `Hub::revoke` of the other nodes. Never waits.
+  virtual void announce(const Revocation& revocation) = 0;
+};
+
 /// Tells a hub's revocations apart: tokens of a user or session issued before a moment are not accepted.
 /// Bounded: entries end after the longest life of a token; when full the oldest goes and is counted.
 class Revocations {
@@ -78,23 +93,22 @@ class Revocations {
   };
   explicit Revocations(const Limits& limits) : limits_(limits) {}
 
-  void revoke_user(std::string_view user, const Now& now);
-  void revoke_session(std::string_view session, const Now& now);
+  Revocation revoke_user(std::string_view user, const Now& now);
+  Revocation revoke_session(std::string_view session, const Now& now);
+  /// False when it was known already.
+  bool add(const Revocation& revocation);
   [[nodiscard]] bool is_revoked(const Grant& grant) const;
   void forget_old(const Now& now);
+  [[nodiscard]] const std::vector<Revocation>& all() const { return entries_; }
   [[nodiscard]] std::size_t size() const { return entries_.size(); }
   [[nodiscard]] std::uint64_t forgotten_early() const { return forgotten_early_; }
 
  private:
-  struct Entry {
-    std::string key;  ///< 'u' or 's' and the name
-    std::int64_t before_unix_s = 0;
-  };
-  void revoke(std::string key, const Now& now);
+  Revocation revoke(std::string key, const Now& now);
   [[nodiscard]] bool covers(std::string_view kind, std::string_view name, std::int64_t issued_unix_s) const;
 
   Limits limits_;
-  std::vector<Entry> entries_;  ///< by key
+  std::vector<Revocation> entries_;  ///< by key
   std::uint64_t forgotten_early_ = 0;
 };
 

@@ -71,6 +71,7 @@ void Hub::Impl::tick(const Now& now) {
   leave_lost_broker(now);
   revocations.forget_old(now);
   presence.tick(now, [this](const std::vector<NodePresence>& changes) { tell_presence(changes); });
+  members.tick(now, [this](const std::vector<NodePresence>& changes) { tell_members(changes); });
   if (now.monotonic_ns - looked_ns >= kNsPerS) {
     looked_ns = now.monotonic_ns;
     fill_again(now);
@@ -146,6 +147,10 @@ bool Hub::drained() const {
 
 PresenceTable& Hub::presence() {
   return impl_->presence;
+}
+
+PresenceTable& Hub::members() {
+  return impl_->members;
 }
 
 }  // namespace headroom::bus

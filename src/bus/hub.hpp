@@ -139,6 +139,11 @@ struct ConnectionPage {
   bool more = false;      ///< with larger numbers than the last one's; kOldest only
 };
 
+/// Of a user in a channel: "room:1" and "ann", apart by a control character, which no name holds.
+[[nodiscard]] std::string member_name(std::string_view channel, std::string_view user);
+/// Errors: invalid_argument, when it is none.
+[[nodiscard]] Result<void> check_member(std::string_view name);
+
 /// Threads: one; every call of the broker's and the authority's answers too.
 class Hub final : public BrokerListener {
  public:
@@ -168,6 +173,13 @@ class Hub final : public BrokerListener {
   void history(std::string_view channel, const HistoryQuery& query, const Now& now, Done<HistoryPage> done);
   /// Ends the connections of a user or session; tokens issued until now are not accepted any more.
   std::size_t disconnect_user(std::string_view user, const Now& now);
+  /// The exchange is told of what is revoked here, and outlives the hub's calls.
+  void use(RevocationExchange& exchange);
+  /// What other nodes revoked, all of it known here or not: ends the connections whose tokens were issued
+  /// before. Cost: O(connections) when something of it is new.
+  std::size_t revoke(const std::vector<Revocation>& revocations, const Now& now);
+  /// All that holds now.
+  [[nodiscard]] const std::vector<Revocation>& revocations() const;
   /// The empty name is no session's: it ends nobody.
   std::size_t disconnect_session(std::string_view session, const Now& now);
   /// Ends the connections of a session that its authority does not hold any more: nothing is remembered of
@@ -193,6 +205,9 @@ class Hub final : public BrokerListener {
   /// Cost: O(connections), and memory for `limit` of them.
   [[nodiscard]] ConnectionPage connections(const ConnectionQuery& query, const Now& now) const;
   [[nodiscard]] PresenceTable& presence();
+  /// Who is in which channel, where the channel's rule tells joins, once an exchange uses it: then joins,
+  /// leaves and `who` are those of all nodes. Its names are those of member_name.
+  [[nodiscard]] PresenceTable& members();
 
   void message(std::string_view channel, std::string_view epoch, const Message& message,
                const Now& now) override;

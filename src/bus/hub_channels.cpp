@@ -69,15 +69,14 @@ void Hub::Impl::begin(HubChannel& channel, const Result<Position>& position, con
   for (auto& one : waiting) one(position ? Result<void>() : Result<void>(fail(position.error())));
 }
 
-void Hub::Impl::attach(HubSession& session, std::uint32_t slot, bool joins) {
+void Hub::Impl::attach(HubSession& session, std::uint32_t slot, bool joins, const Now& now) {
   HubChannel& channel = channels[slot];
   session.subscriptions.push_back({slot, static_cast<std::uint32_t>(channel.subscribers.size()), joins});
   channel.subscribers.push_back(session.slot);
   ++subscriptions;
   ++subscriptions_of[session.grant.user];
   if (joins) ++channel.joiners;
-  if (channel.rule->joins && ++channel.users[session.grant.user] == 1)
-    tell_joins(channel, "join", session.grant.user, session.slot);
+  if (channel.rule->joins) join(channel, session, now);
 }
 
 void Hub::Impl::detach(HubSession& session, const HubSubscription& subscription, const Now& now) {
@@ -89,7 +88,7 @@ void Hub::Impl::detach(HubSession& session, const HubSubscription& subscription,
   --subscriptions;
   release_room(session.grant.user, 1);
   if (subscription.joins) --channel.joiners;
-  if (channel.rule->joins) leave(channel, session);
+  if (channel.rule->joins) leave(channel, session, now);
   release_if_unused(channel.slot, now);
 }
 

@@ -1,6 +1,7 @@
 // Presence as clients see it: users they watch, and who is in a channel.
 
 #include <algorithm>
+#include <limits>
 #include <unordered_set>
 #include <utility>
 
@@ -13,6 +14,7 @@ namespace headroom::bus {
 namespace {
 
 constexpr std::uint64_t kMostTabs = 10'000;
+constexpr char kMemberMark = '\t';
 
 /// How many tabs a report names; 0 where it says nothing.
 std::optional<std::uint32_t> tabs_of(const JsonParts& body, std::string_view key) {
@@ -126,44 +128,101 @@ void Hub::Impl::who(const HubCommand& command) {
     const std::string why = fmt::format("channel '{}' does not tell who is in it", name);
     return answer_error(command.session, command.id, Error(ErrorCode::kDenied, why));
   }
+  const std::set<std::string_view> found = users_in(name);
   std::string users;
   std::size_t listed = 0;
-  std::size_t connections_in = 0;
-  bool more = false;
-  if (const auto found = by_name.find(name); found != by_name.end()) {
-    const HubChannel& channel = channels[found->second];
-    connections_in = channel.subscribers.size();
-    more = channel.users.size() > limits.who;
-    for (const auto& [user, unused] : channel.users) {
-      if (listed++ == limits.who) break;
-      users += (users.empty() ? "" : ",") + quoted(user);
-    }
+  for (const std::string_view user : found) {
+    if (listed++ == limits.who) break;
+    users += (users.empty() ? "" : ",") + quoted(user);
   }
+  const auto here = by_name.find(name);
+  const std::size_t connections_in = here == by_name.end() ? 0 : channels[here->second].subscribers.size();
   answer(command.session, command.id,
          fmt::format(R"("who":{{"users":[{}],"connections":{}{}}})", users, connections_in,
-                     more ? R"(,"more":true)" : ""));
+                     found.size() > limits.who ? R"(,"more":true)" : ""));
 }
 
-void Hub::Impl::leave(HubChannel& channel, const HubSession& session) {
+std::set<std::string_view> Hub::Impl::users_in(const std::string& channel) const {
+  std::set<std::string_view> users;
+  const auto take = [&](const auto& some, const auto& name_of) {
+    std::size_t left = limits.who + 1;
+    for (auto one = some.begin(); one != some.end() && left > 0; ++one, --left) users.insert(name_of(*one));
+  };
+  if (const auto here = by_name.find(channel); here != by_name.end())
+    take(channels[here->second].users, [](const auto& one) -> std::string_view { return one.first; });
+  if (const auto all = members_of.find(channel); all != members_of.end())
+    take(all->second, [](const std::string& one) -> std::string_view { return one; });
+  return users;
+}
+
+void Hub::Impl::join(HubChannel& channel, const HubSession& session, const Now& now) {
+  if (++channel.users[session.grant.user] > 1) return;
+  if (members.is_shared()) return members.connected(member_name(channel.name, session.grant.user), now);
+  tell_joins(channel, "join", session.grant.user);
+}
+
+void Hub::Impl::leave(HubChannel& channel, const HubSession& session, const Now& now) {
   const auto user = channel.users.find(session.grant.user);
   if (--user->second > 0) return;
   channel.users.erase(user);
-  tell_joins(channel, "leave", session.grant.user, session.slot);
+  if (members.is_shared())
+    return members.disconnected(member_name(channel.name, session.grant.user), {}, now);
+  tell_joins(channel, "leave", session.grant.user);
 }
 
-void Hub::Impl::tell_joins(const HubChannel& channel, std::string_view what, const std::string& user,
-                           std::uint32_t but) {
-  if (channel.joiners == 0 || channel.users.size() > limits.who) return;
+bool Hub::Impl::is_crowd(const HubChannel& channel) const {
+  const auto all = members_of.find(channel.name);
+  return channel.users.size() > limits.who || (all != members_of.end() && all->second.size() > limits.who);
+}
+
+void Hub::Impl::tell_joins(const HubChannel& channel, std::string_view what, std::string_view user) {
+  if (channel.joiners == 0 || is_crowd(channel)) return;
   wire::Frame frame;
   for (const std::uint32_t slot : channel.subscribers) {
-    if (slot == but) continue;
     HubSession& session = sessions[slot];
+    if (session.grant.user == user) continue;
     const HubSubscription* subscription = subscription_of(session, channel.slot);
     if (subscription == nullptr || !subscription->joins) continue;
     if (frame == nullptr)
       frame = text_frame(fmt::format(R"({{"{}":{{"channel":"{}","user":"{}"}}}})", what, channel.name, user));
     send_frame(session, frame);
   }
+}
+
+/// Of all nodes, this one too.
+void Hub::Impl::tell_members(const std::vector<NodePresence>& changes) {
+  for (const NodePresence& change : changes) {
+    const std::size_t end = change.user.find(kMemberMark);
+    const std::string name = change.user.substr(0, end);
+    const std::string user = change.user.substr(end + 1);
+    const bool is_there = change.state != PresenceState::kOffline;
+    auto& users = members_of[name];
+    if (is_there) users.insert(user);
+    if (!is_there) users.erase(user);
+    if (users.empty()) members_of.erase(name);
+    const auto here = by_name.find(name);
+    if (here != by_name.end()) tell_joins(channels[here->second], is_there ? "join" : "leave", user);
+  }
+}
+
+PresenceLimits Hub::Impl::member_limits(const PresenceLimits& of_users) {
+  PresenceLimits of_members = of_users;
+  of_members.check = check_member;
+  of_members.away_after_ns = std::numeric_limits<std::int64_t>::max();
+  of_members.offline_after_ns = 0;
+  return of_members;
+}
+
+std::string member_name(std::string_view channel, std::string_view user) {
+  return fmt::format("{}{}{}", channel, kMemberMark, user);
+}
+
+Result<void> check_member(std::string_view name) {
+  const std::size_t end = name.find(kMemberMark);
+  if (end == std::string_view::npos)
+    return base::fail(ErrorCode::kInvalidArgument, "a member is a channel and a user");
+  if (auto checked = check_channel(name.substr(0, end)); !checked) return checked;
+  return check_user(name.substr(end + 1));
 }
 
 }  // namespace headroom::bus

@@ -178,32 +178,50 @@ Result<void> Hub::Impl::may_write(const HubSession& session, const std::string& 
               fmt::format("user '{}' may not publish to channel '{}'", session.grant.user, channel));
 }
 
-std::size_t Hub::disconnect_user(std::string_view user, const Now& now) {
-  impl_->revocations.revoke_user(user, now);
+void Hub::Impl::announce(const Revocation& revocation) {
+  if (revocation_exchange != nullptr) revocation_exchange->announce(revocation);
+}
+
+template <typename Which>
+std::size_t Hub::Impl::end_each(Which which, const Now& now) {
   std::size_t ended = 0;
-  for (HubSession& session : impl_->sessions) {
-    if (session.stage != HubStage::kOpen || session.grant.user != user) continue;
-    impl_->end(session, {DisconnectCode::kTokenRevoked, {}, {}}, now);
+  for (HubSession& session : sessions) {
+    if (session.stage != HubStage::kOpen || !which(session.grant)) continue;
+    end(session, {DisconnectCode::kTokenRevoked, {}, {}}, now);
     ++ended;
   }
   return ended;
 }
 
+std::size_t Hub::disconnect_user(std::string_view user, const Now& now) {
+  impl_->announce(impl_->revocations.revoke_user(user, now));
+  return impl_->end_each([user](const Grant& grant) { return grant.user == user; }, now);
+}
+
 std::size_t Hub::disconnect_session(std::string_view name, const Now& now) {
   if (name.empty()) return 0;
-  impl_->revocations.revoke_session(name, now);
+  impl_->announce(impl_->revocations.revoke_session(name, now));
   return end_session(name, now);
 }
 
 std::size_t Hub::end_session(std::string_view name, const Now& now) {
   if (name.empty()) return 0;
-  std::size_t ended = 0;
-  for (HubSession& session : impl_->sessions) {
-    if (session.stage != HubStage::kOpen || session.grant.session != name) continue;
-    impl_->end(session, {DisconnectCode::kTokenRevoked, {}, {}}, now);
-    ++ended;
-  }
-  return ended;
+  return impl_->end_each([name](const Grant& grant) { return grant.session == name; }, now);
+}
+
+void Hub::use(RevocationExchange& exchange) {
+  impl_->revocation_exchange = &exchange;
+}
+
+std::size_t Hub::revoke(const std::vector<Revocation>& revocations, const Now& now) {
+  bool is_new = false;
+  for (const Revocation& one : revocations) is_new = impl_->revocations.add(one) || is_new;
+  if (!is_new) return 0;
+  return impl_->end_each([this](const Grant& grant) { return is_revoked(grant); }, now);
+}
+
+const std::vector<Revocation>& Hub::revocations() const {
+  return impl_->revocations.all();
 }
 
 bool Hub::is_revoked(const Grant& grant) const {

@@ -195,7 +195,7 @@ void Hub::Impl::finish_subscribing(const std::shared_ptr<Subscribing>& work, con
   if (session != nullptr) {
     session->pending -= work->counted;
     for (const SubscribeEntry& entry : work->entries) session->gathered -= entry.bytes;
-    attach_all(*session, *work);
+    attach_all(*session, *work, now);
   }
   for (const SubscribeEntry& entry : work->entries) {
     if (entry.slot != kNoSlot) unpin(entry.slot, now);
@@ -221,12 +221,12 @@ void Hub::Impl::drop_ahead(Subscribing& work) const {
   }
 }
 
-void Hub::Impl::attach_all(HubSession& session, Subscribing& work) {
+void Hub::Impl::attach_all(HubSession& session, Subscribing& work, const Now& now) {
   drop_ahead(work);
   std::string text = R"("subscribe":{"channels":[)";
   for (SubscribeEntry& entry : work.entries) {
     if (text.back() != '[') text.push_back(',');
-    text += attach_entry(session, entry);
+    text += attach_entry(session, entry, now);
   }
   answer(session, work.id, text + "]}");
   for (const SubscribeEntry& entry : work.entries) {
@@ -238,7 +238,7 @@ void Hub::Impl::attach_all(HubSession& session, Subscribing& work) {
   }
 }
 
-std::string Hub::Impl::attach_entry(HubSession& session, SubscribeEntry& entry) {
+std::string Hub::Impl::attach_entry(HubSession& session, SubscribeEntry& entry, const Now& now) {
   if (entry.withdrawn && !entry.error) entry.error = Error(ErrorCode::kConflict, "unsubscribed meanwhile");
   if (entry.error)
     return fmt::format(R"({{"channel":{},{}}})", quoted(entry.channel), error_json(*entry.error));
@@ -247,7 +247,7 @@ std::string Hub::Impl::attach_entry(HubSession& session, SubscribeEntry& entry) 
   HubSubscription* known = subscription_of(session, entry.slot);
   if (known == nullptr) {
     entry.lost = entry.lost || entry.known;  // it was subscribed when this came, so nothing was gathered
-    attach(session, entry.slot, joins);
+    attach(session, entry.slot, joins, now);
     return entry_answer(entry, channel, entry.since.has_value());
   }
   if (joins && !std::exchange(known->joins, true)) ++channel.joiners;

@@ -136,6 +136,20 @@ TEST(Hub, ASessionIsDisconnectedAlone) {
   EXPECT_FALSE(second->closed);
 }
 
+TEST(Hub, WhatAnotherNodeRevokedEndsTheTokensOfBeforeAlone) {
+  HubWorld world;
+  const auto before = world.connect("alice");
+  const auto other = world.connect("bob");
+  const std::int64_t revoked = world.now().unix_s + 1;
+  world.pass(std::chrono::seconds{2});
+  const auto after = world.connect("alice");
+  EXPECT_EQ(world.hub().revoke({{"ualice", revoked}}, world.now()), 1U);
+  EXPECT_TRUE(before->closed);
+  EXPECT_FALSE(after->closed);
+  EXPECT_FALSE(other->closed);
+  EXPECT_EQ(world.hub().revoke({{"ualice", revoked}}, world.now()), 0U) << "told again";
+}
+
 TEST(Hub, WhoTakesNothingIsDisconnectedAndResumesWithoutLoss) {
   HubLimits limits;
   limits.queue_bytes = 4'000;

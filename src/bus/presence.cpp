@@ -199,7 +199,7 @@ struct PresenceTable::Impl {
     std::unordered_set<const User*> named;
     for (const NodePresence& one : word.states) {
       const bool gone = one.state == PresenceState::kOffline;
-      if (!check_user(one.user)) continue;
+      if (!limits.check(one.user)) continue;
       User* user = gone ? find(one.user) : find_or_add(one.user);
       if (user == nullptr) continue;
       named.insert(user);
@@ -252,6 +252,10 @@ PresenceTable::~PresenceTable() = default;
 void PresenceTable::use(PresenceExchange& exchange) {
   impl_->exchange = &exchange;
   impl_->whole_due = true;
+}
+
+bool PresenceTable::is_shared() const {
+  return impl_->exchange != nullptr;
 }
 
 void PresenceTable::announce_whole() {

@@ -40,6 +40,7 @@ struct PresenceLimits {
   std::int64_t offline_after_ns = 5'000'000'000;  ///< a user who comes back before was never gone
   std::size_t users = 200'000;  ///< beyond it a new user is not tracked and seems offline; counted
   std::size_t nodes = 256;      ///< beyond it a new node is not heard; its words are counted
+  Result<void> (*check)(std::string_view name) = check_user;  ///< what other nodes may name
 };
 
 /// What one node knows of a user.
@@ -106,6 +107,7 @@ class PresenceTable {
 
   /// The exchange outlives the table. The first word that it is told is a whole one.
   void use(PresenceExchange& exchange);
+  [[nodiscard]] bool is_shared() const;
   /// The next word, with the next tick, is a whole one: nobody can know what was said before.
   void announce_whole();
 

@@ -33,13 +33,6 @@ constexpr std::size_t kMostWords = 64;    ///< that wait to be said
 constexpr std::size_t kMostEntries = 64;  ///< of one answer
 constexpr int kMostUnderway = 8;
 constexpr std::string_view kStreamLength = "1000";
-constexpr std::string_view kStream = "headroom:bus:presence";
-constexpr std::string_view kNodes = "headroom:bus:presence:nodes";
-constexpr std::string_view kNumber = "headroom:bus:presence.number";
-
-std::string users_key(std::string_view node) {
-  return fmt::format("headroom:bus:presence:{}", node);
-}
 
 char letter(PresenceState state) {
   switch (state) {
@@ -149,7 +142,13 @@ struct RedisPresence::Impl {
     post_while_there(post, self, std::move(function));
   }
 
+  [[nodiscard]] std::string users_key(std::string_view of_node) const {
+    return fmt::format("{}:{}", options.key, of_node);
+  }
+
   const RedisPresenceOptions options;
+  const std::string nodes_key = options.key + ":nodes";
+  const std::string number_key = options.key + ".number";
   Post post;
   PresenceTable* table = nullptr;
 
@@ -274,7 +273,7 @@ Result<void> RedisPresence::Impl::say(const PresenceWord& word) {
 void RedisPresence::Impl::add_say(Pipeline& pipeline, std::string_view kind, std::uint64_t number,
                                   std::string_view text) const {
   const std::string users = users_key(options.node);
-  const std::vector<std::string_view> keys{kStream, kNodes, users, kNumber};
+  const std::vector<std::string_view> keys{options.key, nodes_key, users, number_key};
   const std::string lease = std::to_string(std::max<std::int64_t>(options.lease_ns / kNsPerMs, 1));
   const std::string word = std::to_string(number);
   const std::vector<std::string_view> arguments{options.node, kind, lease, kStreamLength, word, text};
@@ -289,7 +288,7 @@ Result<void> RedisPresence::Impl::look() {
       if (auto read = read_all(); !read) return read;
     }
     const auto reply =
-        connection.run({"XREAD", "COUNT", std::to_string(kMostEntries), "STREAMS", kStream, read_id});
+        connection.run({"XREAD", "COUNT", std::to_string(kMostEntries), "STREAMS", options.key, read_id});
     if (!reply) return fail(reply.error());
     std::vector<Heard> heard;
     std::size_t entries = 0;
@@ -325,9 +324,9 @@ void RedisPresence::Impl::take_entry(const Reply& entry, std::vector<Heard>& hea
 /// What the nodes keep; what they say from now on is read after it.
 Result<void> RedisPresence::Impl::read_all() {
   Pipeline first;
-  first.add({"GET", kNumber});
-  first.add({"XREVRANGE", kStream, "+", "-", "COUNT", "1"});
-  first.add({"SMEMBERS", kNodes});
+  first.add({"GET", number_key});
+  first.add({"XREVRANGE", options.key, "+", "-", "COUNT", "1"});
+  first.add({"SMEMBERS", nodes_key});
   const auto known = connection.run(first);
   if (!known) return fail(known.error());
   for (const Reply& reply : *known) {
@@ -343,7 +342,7 @@ Result<void> RedisPresence::Impl::read_all() {
     if (!kept) return fail(kept.error());
     const std::int64_t left_ns = (*kept)[0].integer * kNsPerMs;
     if (left_ns <= 0) {
-      if (const auto removed = connection.run({"SREM", kNodes, node.text}); !removed)
+      if (const auto removed = connection.run({"SREM", nodes_key, node.text}); !removed)
         return fail(removed.error());
       continue;
     }

@@ -1,13 +1,14 @@
 #pragma once
 
-// Presence of several nodes, through Redis. Each node tells the others its changes, and keeps what it says in
-// a hash that ends with its lease; a node that comes later reads those. A heartbeat of a client reaches
-// nothing of it.
+// Presence of several nodes, and who is in which channel, through Redis. Each node tells the others its
+// changes, and keeps what it says in a hash that ends with its lease; a node that comes later reads those. A
+// heartbeat of a client reaches nothing of it.
 //
 //   headroom:bus:presence         stream: what the nodes said
 //   headroom:bus:presence:nodes   set: the nodes
 //   headroom:bus:presence:NODE    hash: its users who are online or away, and the number of its last word
 //   headroom:bus:presence.number  of the stream's last entry, so that it is seen when one was missed
+//   headroom:bus:members ...      likewise, of users in channels
 
 #include <cstdint>
 #include <functional>
@@ -20,10 +21,14 @@
 
 namespace headroom::bus {
 
+constexpr std::string_view kRedisPresence = "headroom:bus:presence";
+constexpr std::string_view kRedisMembers = "headroom:bus:members";
+
 struct RedisPresenceOptions {
   std::string url;   ///< as redis::parse_url reads it
   std::string node;  ///< another for every process that ever ran
   std::int64_t lease_ns = PresenceLimits().lease_ns;
+  std::string key = std::string(kRedisPresence);  ///< with which all of its keys begin
 };
 
 /// Counts since the start.

@@ -296,6 +296,16 @@ TEST(Revocations, TokensOfBeforeAreRefusedAndTheTableIsBounded) {
   EXPECT_EQ(revocations.size(), 0U);
 }
 
+TEST(Revocations, OfSeveralOfOneUserTheLatestHolds) {
+  Revocations revocations({});
+  EXPECT_TRUE(revocations.add({"ualice", kTime + 5}));
+  EXPECT_FALSE(revocations.add({"ualice", kTime + 5}));
+  EXPECT_FALSE(revocations.add({"ualice", kTime + 1})) << "told late";
+  EXPECT_TRUE(revocations.add({"ualice", kTime + 9}));
+  ASSERT_EQ(revocations.all().size(), 1U);
+  EXPECT_EQ(revocations.all()[0].before_unix_s, kTime + 9);
+}
+
 TEST(Disconnect, AReasonFitsAndIsUtf8) {
   for (std::size_t size = 0; size < 300; ++size) {
     std::string message(size, 'x');

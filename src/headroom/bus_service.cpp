@@ -127,14 +127,26 @@ Result<void> BusService::open_redis() {
   if (!broker) return fail(std::move(broker.error()).within("[bus] url"));
   redis_ = broker->get();
   broker_ = std::move(*broker);
+  return open_exchanges();
+}
+
+/// What services tell each other beside messages.
+Result<void> BusService::open_exchanges() {
+  const auto posted = [this](std::function<void()> work) { post(std::move(work)); };
   bus::RedisPresenceOptions said;
   said.url = section_.url;
   said.node = fmt::format("{}:{}", node_name(), bus::random_epoch());
   said.lease_ns = presence_limits(section_).lease_ns;
-  auto presence =
-      bus::RedisPresence::make(said, [this](std::function<void()> work) { post(std::move(work)); });
+  auto presence = bus::RedisPresence::make(said, posted);
   if (!presence) return fail(std::move(presence.error()).within("[bus] url"));
   presence_ = std::move(*presence);
+  said.key = bus::kRedisMembers;
+  auto members = bus::RedisPresence::make(said, posted);
+  if (!members) return fail(std::move(members.error()).within("[bus] url"));
+  members_ = std::move(*members);
+  auto revocations = bus::RedisRevocations::make(section_.url, posted);
+  if (!revocations) return fail(std::move(revocations.error()).within("[bus] url"));
+  revocations_ = std::move(*revocations);
   return {};
 }
 
@@ -183,6 +195,8 @@ void BusService::start(net::Server& server) {
   server.post([this] {
     broker_->start(*hub_, bus::read_clocks());
     if (presence_) presence_->start(hub_->presence());
+    if (members_) members_->start(hub_->members());
+    if (revocations_) revocations_->start(*hub_);
   });
   server.repeat(kTickEvery, [this] {
     const bus::Now now = bus::read_clocks();
@@ -211,6 +225,7 @@ void BusService::drain(net::Server& server, std::chrono::milliseconds patience) 
   std::unique_lock lock(mutex_);
   drained_changed_.wait_for(lock, patience, [this] { return drained_; });
   if (presence_) presence_->leave();
+  if (members_) members_->leave();
 }
 
 std::optional<net::Response> BusService::check_origin(const net::Request& request) const {

@@ -20,6 +20,7 @@
 #include "bus/postgres_broker.hpp"
 #include "bus/redis_broker.hpp"
 #include "bus/redis_presence.hpp"
+#include "bus/redis_revocations.hpp"
 #include "headroom/bus_rates.hpp"
 #include "headroom/bus_section.hpp"
 #include "headroom/bus_tail.hpp"
@@ -104,6 +105,7 @@ class BusService {
   [[nodiscard]] base::Result<void> open_broker();
   [[nodiscard]] base::Result<void> open_postgres();
   [[nodiscard]] base::Result<void> open_redis();
+  [[nodiscard]] base::Result<void> open_exchanges();
 
   BusSection section_;
   std::vector<bus::SigningKey> keys_;
@@ -114,7 +116,10 @@ class BusService {
   const bus::MemoryBroker* memory_ = nullptr;      ///< the broker, if it is one
   const bus::PostgresBroker* postgres_ = nullptr;  ///< likewise
   const bus::RedisBroker* redis_ = nullptr;        ///< likewise
-  std::unique_ptr<bus::RedisPresence> presence_;   ///< of several services; outlives the hub's table
+  // Of several services; they outlive the hub.
+  std::unique_ptr<bus::RedisPresence> presence_;
+  std::unique_ptr<bus::RedisPresence> members_;
+  std::unique_ptr<bus::RedisRevocations> revocations_;
   std::unique_ptr<bus::Hub> hub_;
   std::optional<BusTail> tail_;
   BusRates rates_;

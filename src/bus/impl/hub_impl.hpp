@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -123,7 +124,8 @@ struct Hub::Impl {
         keys(std::move(given_keys)),
         admission(given.admission),
         revocations({}),
-        presence(given_presence) {}
+        presence(given_presence),
+        members(member_limits(given_presence)) {}
 
   // ---- sessions: hub.cpp
 
@@ -166,6 +168,10 @@ struct Hub::Impl {
   static Result<void> may_read_by_rights(const HubSession& session, const std::string& channel,
                                          const Now& now);
   Result<void> may_write(const HubSession& session, const std::string& channel, const Now& now);
+  void announce(const Revocation& revocation);
+  /// Those whose grant it picks; how many there were.
+  template <typename Which>
+  std::size_t end_each(Which which, const Now& now);
 
   // ---- channels and their subscribers: hub_channels.cpp
 
@@ -175,7 +181,7 @@ struct Hub::Impl {
   /// Calls back when the channel's messages come in.
   void make_live(HubChannel& channel, const Now& now, std::function<void(Result<void>)> then);
   void begin(HubChannel& channel, const Result<Position>& position, const Now& now);
-  void attach(HubSession& session, std::uint32_t slot, bool joins);
+  void attach(HubSession& session, std::uint32_t slot, bool joins, const Now& now);
   /// `subscription` is no longer among the session's. The last subscriber takes its place.
   void detach(HubSession& session, const HubSubscription& subscription, const Now& now);
   void take_away(HubSession& session, std::uint32_t slot, const Now& now);
@@ -202,8 +208,8 @@ struct Hub::Impl {
   /// The first entry whose channel has moved on meanwhile.
   [[nodiscard]] std::optional<std::size_t> find_behind(const Subscribing& work) const;
   void drop_ahead(Subscribing& work) const;
-  void attach_all(HubSession& session, Subscribing& work);
-  std::string attach_entry(HubSession& session, SubscribeEntry& entry);
+  void attach_all(HubSession& session, Subscribing& work, const Now& now);
+  std::string attach_entry(HubSession& session, SubscribeEntry& entry, const Now& now);
   std::string entry_answer(const SubscribeEntry& entry, const HubChannel& channel, bool goes_on);
   void unsubscribe(const HubCommand& command);
   /// Takes a subscription back that still waits for the broker.
@@ -246,10 +252,16 @@ struct Hub::Impl {
   void tell_presence(const std::vector<NodePresence>& changes);
   void report_activity(const HubCommand& command);
   void who(const HubCommand& command);
-  void leave(HubChannel& channel, const HubSession& session);
+  /// A session's user has a subscription more, or less.
+  void join(HubChannel& channel, const HubSession& session, const Now& now);
+  void leave(HubChannel& channel, const HubSession& session, const Now& now);
   /// In a crowd it is not told who comes and goes: each of n would be told n times.
-  void tell_joins(const HubChannel& channel, std::string_view what, const std::string& user,
-                  std::uint32_t but);
+  void tell_joins(const HubChannel& channel, std::string_view what, std::string_view user);
+  [[nodiscard]] bool is_crowd(const HubChannel& channel) const;
+  void tell_members(const std::vector<NodePresence>& changes);
+  /// By name, those of other nodes too; at most one more than are listed.
+  [[nodiscard]] std::set<std::string_view> users_in(const std::string& channel) const;
+  static PresenceLimits member_limits(const PresenceLimits& of_users);
 
   // ---- what operators see: hub_listing.cpp
 
@@ -271,7 +283,11 @@ struct Hub::Impl {
   const std::vector<SigningKey> keys;
   Admission admission;
   Revocations revocations;
+  RevocationExchange* revocation_exchange = nullptr;
   PresenceTable presence;
+  PresenceTable members;
+  /// Users by channel, as the members told it last; of this node too.
+  std::unordered_map<std::string, std::set<std::string, std::less<>>> members_of;
   std::deque<HubSession> sessions;  ///< they stay where they are, and no half of it is spare
   std::vector<std::uint32_t> free_slots;
   std::deque<HubChannel> channels;
