@@ -8,7 +8,6 @@ import contextlib
 import json
 import random
 import re
-import shutil
 import subprocess
 import threading
 import time
@@ -16,7 +15,8 @@ import time
 import psycopg2
 from recorder import figures
 from servers import Servers, paths
-from servers.bus import Bus, admin, token
+from servers.bus import Bus, admin
+from servers.kept import Kept
 from servers.process import wait_until
 
 RULE = 'subscribe=users publish=users history=100000 history_size=64MiB history_age=1h'
@@ -175,45 +175,9 @@ class Publisher(threading.Thread):
             time.sleep(0.05)
 
 
-class Kept:
-    """Clients of the browser's package in Node."""
-
-    def __init__(self, nodes, folder, clients, channels):
-        package = folder / 'package'
-        shutil.copytree(paths.build() / 'web' / 'pages' / 'bus', package)
-        (package / 'package.json').write_text('{"type": "module"}\n')
-        command = ['node', paths.project_root / 'bench' / 'bus' / 'kept.mjs', package, paths.project_root / 'web' / 'node_modules',
-            str(clients), str(channels), token('ann', seconds=86400), *[node.url for node in nodes.all]]
-        self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.read()
-
-    def read(self):
-        line = self._child.stdout.readline()
-        if not line:
-            raise RuntimeError('the clients ended with status %s' % self._child.wait(10))
-        return json.loads(line)
-
-    def check(self, acknowledged):
-        self._child.stdin.write(json.dumps({'acknowledged': acknowledged}) + '\n')
-        self._child.stdin.flush()
-        return self.read()
-
-    def wait_for(self, acknowledged):
-        deadline = time.monotonic() + PATIENCE_S
-        while True:
-            found = self.check(acknowledged)
-            if not found['missing'] or time.monotonic() > deadline:
-                return found
-            time.sleep(0.5)
-
-    def close(self):
-        self._child.kill()
-        self._child.communicate()
-
-
 def kill_rows(sizes):
     kills, clients, channels = (100, 50, 4) if sizes.judge else (3, 10, 2)
-    with Nodes(2) as nodes, Servers() as servers, contextlib.closing(Kept(nodes, servers.folder, clients, channels)) as kept:
+    with Nodes(2) as nodes, Servers() as servers, contextlib.closing(Kept(nodes.all, servers.folder, clients, channels)) as kept:
         publisher = Publisher(nodes, channels)
         publisher.start()
         for number in range(kills):
@@ -221,7 +185,7 @@ def kill_rows(sizes):
         publisher.ending = True
         publisher.join(PATIENCE_S + 10)
         assert publisher.failed is None and not publisher.is_alive(), publisher.failed
-        found = kept.wait_for(publisher.acknowledged)
+        found = kept.wait_for(publisher.acknowledged, PATIENCE_S)
     wrong = (found['missing'], found['twice'], found['lost'])
     assert wrong == (0, 0, 0), '%d missing, %d twice, %d told lost of %d messages: %s' % (
         *wrong, len(publisher.acknowledged), found['lacking'])
