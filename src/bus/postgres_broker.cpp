@@ -46,8 +46,9 @@ Result<void> check(const Publication& publication, const ChannelRule& rule) {
 }  // namespace
 
 std::string postgres_schema() {
-  return fmt::format("BEGIN;\n{}\n{}\n{}\n{}\n{}\n{}\nCOMMIT;\n", sql_scripts::kRoles, sql_scripts::kTables,
-                     sql_scripts::kPublish, sql_scripts::kRead, sql_scripts::kSequence, sql_scripts::kRights);
+  return fmt::format("BEGIN;\n{}\n{}\n{}\n{}\n{}\n{}\n{}\nCOMMIT;\n", sql_scripts::kRoles,
+                     sql_scripts::kTables, sql_scripts::kPublish, sql_scripts::kRead, sql_scripts::kSequence,
+                     sql_scripts::kLog, sql_scripts::kRights);
 }
 
 /// Lives on the hub's thread. What the client's thread tells is posted, and finds it through `alive`.

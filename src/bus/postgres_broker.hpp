@@ -8,9 +8,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "bus/broker.hpp"
+#include "bus/postgres_node.hpp"
 #include "bus/rules.hpp"
 
 namespace headroom::bus {
@@ -18,6 +21,8 @@ namespace headroom::bus {
 struct PostgresBrokerOptions {
   std::string url;   ///< of a login with the role headroom_node
   std::string node;  ///< its name, for whoever looks at headroom.leader
+  /// The log takes a login with the attribute REPLICATION, and wal_level = logical.
+  PostgresSource source = PostgresSource::kOutbox;
   /// How long the stream is kept for those who come back; never less than the window of repeats and the
   /// longest history of the rules.
   std::chrono::seconds retention{300};
@@ -37,8 +42,11 @@ struct PostgresBrokerCounts {
   std::uint64_t sequenced = 0;
   std::uint64_t emptied_slots = 0;
   std::uint64_t forgotten_channels = 0;
-  std::uint64_t losses = 0;  ///< of connections
-  std::string problem;       ///< why it can't read or lead; empty
+  std::uint64_t losses = 0;     ///< of connections
+  bool reads_log = false;       ///< this node reads the slot
+  std::uint64_t malformed = 0;  ///< messages of the log that could not be read
+  std::optional<LogState> log;  ///< a few seconds ago; nothing: the outbox is the source
+  std::string problem;          ///< why it can't read or lead, or not read the log; empty
 };
 
 /// Threads: one of its own does all that concerns the database; answers and news are posted.
@@ -69,6 +77,19 @@ class PostgresBroker final : public Broker {
   explicit PostgresBroker(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
+
+/// What a database lacks for a source, or may come to lack.
+struct PostgresFinding {
+  enum class Severity : std::uint8_t { kFine, kWarning, kError };
+  Severity severity = Severity::kFine;
+  std::string text;  ///< one line, with the statement to run
+};
+
+/// Asks the database. Blocks, a few seconds at most. No text holds the URL.
+[[nodiscard]] std::vector<PostgresFinding> check_postgres_broker(const std::string& url,
+                                                                 PostgresSource source);
+/// What a state of the log says to whoever wants it as the source. Threads: pure.
+[[nodiscard]] std::vector<PostgresFinding> judge_log(const LogState& state, PostgresSource source);
 
 /// The schema headroom as one transaction for psql or PQexec: makes it, or brings an older one up to date.
 [[nodiscard]] std::string postgres_schema();

@@ -18,6 +18,7 @@ constexpr std::chrono::milliseconds kCampaignEvery{250};
 constexpr std::chrono::milliseconds kRetryAfter{250};
 constexpr std::chrono::seconds kKeepEvery{10};
 constexpr std::chrono::seconds kCleanEvery{2};
+constexpr std::chrono::seconds kLogEvery{5};
 
 std::int64_t number_in(const Cell& cell) {
   std::int64_t value = 0;
@@ -62,11 +63,38 @@ void PollPace::wake(PostgresTime now) {
 std::optional<Question> Sequencer::next(PostgresTime now) {
   if (must_leave_ || now < wake_at()) return std::nullopt;
   asked_at_ = now;
-  if (term_ == 0) return Question{"SELECT headroom.campaign($1, $2)", {node_, std::to_string(retention_s_)}};
+  if (term_ != 0) return step(now);
+  if (source_ == PostgresSource::kOutbox)
+    return Question{"SELECT headroom.campaign($1, $2)", {node_, std::to_string(retention_s_)}};
+  return Question{"SELECT headroom.campaign($1, $2, true)", {node_, std::to_string(retention_s_)}};
+}
+
+Question Sequencer::step(PostgresTime now) {
+  asked_at_ = now;
   const bool keep = now >= keep_at_;
   if (keep) keep_at_ = now + kKeepEvery;
   return Question{"SELECT headroom.sequence($1, $2, $3)",
                   {std::to_string(term_), std::to_string(kMost), keep ? "t" : "f"}};
+}
+
+Question Sequencer::step(PostgresTime now, const LogPart& part) {
+  Question question = step(now);
+  question.statement = "SELECT headroom.sequence($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+  for (const auto* values : {&part.channels, &part.ids, &part.tickets, &part.datas})
+    question.parameters.push_back(array_literal(*values));
+  question.parameters.push_back(sql::lsn_text(part.position.commit));
+  question.parameters.push_back(std::to_string(part.position.read));
+  return question;
+}
+
+void Sequencer::wake(PostgresTime now) {
+  if (!reads_log_) pace_.wake(now);
+}
+
+void Sequencer::read_log(bool reads, PostgresTime now) {
+  if (reads == reads_log_) return;
+  reads_log_ = reads;
+  pace_.wake(now);
 }
 
 void Sequencer::answered(PostgresTime now, const Result<PostgresRows>& rows) {
@@ -81,6 +109,7 @@ void Sequencer::answered(PostgresTime now, const Result<PostgresRows>& rows) {
   const auto found = static_cast<std::size_t>(number_in(rows->front().front()));
   sequenced_ += found;
   pace_.looked(asked_at_, now, found, found >= kMost);
+  if (reads_log_ && found < kMost) pace_.rest(now);
 }
 
 void Sequencer::campaigned(PostgresTime now, const PostgresRows& rows) {
@@ -93,6 +122,7 @@ void Sequencer::campaigned(PostgresTime now, const PostgresRows& rows) {
 
 void Sequencer::lost() {
   term_ = 0;
+  reads_log_ = false;
   must_leave_ = false;
 }
 
@@ -109,6 +139,11 @@ std::optional<Question> Keeper::next(PostgresTime now, std::int64_t term) {
     look_at_ = now + std::chrono::milliseconds(times_.object_within) / kLooks;
     asked_ = Work::kLook;
     return Question{"SELECT headroom.doomed_channels()", {}};
+  }
+  if (times_.source == PostgresSource::kLog && now >= log_at_) {
+    log_at_ = now + kLogEvery;
+    asked_ = Work::kLog;
+    return Question{"SELECT * FROM headroom.log_state()", {}};
   }
   if (term == 0 || now < at_) return std::nullopt;
   at_ = now + kCleanEvery;
@@ -129,6 +164,11 @@ Question Keeper::clean(std::int64_t term) const {
 std::vector<std::string> Keeper::answered(PostgresTime now, const Result<PostgresRows>& rows) {
   std::vector<std::string> doomed;
   if (asked_ == Work::kObject) return doomed;
+  if (asked_ == Work::kLog) {
+    if (!rows) return doomed;
+    if (auto state = log_state(*rows)) log_ = std::move(*state);
+    return doomed;
+  }
   if (asked_ == Work::kLook) {
     if (!rows || !is_shape(*rows, 1)) return doomed;
     for (const auto& row : *rows) doomed.push_back(row.front().value_or(""));
@@ -151,7 +191,8 @@ void Keeper::keep(const std::vector<std::string>& channels) {
 
 PostgresTime Keeper::wake_at(std::int64_t term) const {
   if (!kept_.empty()) return {};
-  return term == 0 ? look_at_ : std::min(look_at_, at_);
+  const PostgresTime at = times_.source == PostgresSource::kLog ? std::min(look_at_, log_at_) : look_at_;
+  return term == 0 ? at : std::min(at, at_);
 }
 
 // Reader

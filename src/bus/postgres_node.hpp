@@ -4,6 +4,7 @@
 // its own, gives the next statement that is due there and is given its answer.
 //
 //   Sequencer   campaigns; while it leads, gives offsets to what became visible
+//   LogQueue    what the sequencer read of the write-ahead log: postgres_log.hpp
 //   Keeper      while the node leads, empties slots and forgets channels that nobody needs
 //   Reader      reads the stream once for the node, and proves after each loss that it is the same
 //   Writer      publishes what the node's clients publish, in groups
@@ -22,6 +23,7 @@
 #include <vector>
 
 #include "bus/message.hpp"
+#include "bus/postgres_log.hpp"
 #include "bus/rules.hpp"
 #include "sql/rows.hpp"
 
@@ -51,23 +53,36 @@ class PollPace final {
   void looked(PostgresTime asked, PostgresTime now, std::size_t found, bool more);
   /// Something is known to be there.
   void wake(PostgresTime now);
+  /// Next to nothing is expected here.
+  void rest(PostgresTime now) { next_ = now + kResting; }
+
+  static constexpr std::chrono::milliseconds kResting{1'000};
 
  private:
   PostgresTime next_{};
   PostgresTime busy_until_{};
 };
 
+/// Where publications come from: a table, or the write-ahead log (and the table until there is a slot).
+enum class PostgresSource : std::uint8_t { kOutbox, kLog };
+
 class Sequencer final {
  public:
   /// `retention_s`: how long the stream is kept, at least.
-  Sequencer(std::string node, std::int64_t retention_s) : node_(std::move(node)), retention_s_(retention_s) {}
+  Sequencer(std::string node, std::int64_t retention_s, PostgresSource source = PostgresSource::kOutbox)
+      : node_(std::move(node)), retention_s_(retention_s), source_(source) {}
 
   [[nodiscard]] std::optional<Question> next(PostgresTime now);
   void answered(PostgresTime now, const Result<sql::PostgresRows>& rows);
   /// The session ended, and with it the lock.
   void lost();
-  void wake(PostgresTime now) { pace_.wake(now); }
+  /// The outbox has something; when it is the source.
+  void wake(PostgresTime now);
   [[nodiscard]] PostgresTime wake_at() const { return term_ == 0 ? campaign_at_ : pace_.next(); }
+  /// The log is read from now on, and the outbox seldom; or no more.
+  void read_log(bool reads, PostgresTime now);
+  /// A step with publications of the log, at once; while it leads and none other is under way.
+  [[nodiscard]] Question step(PostgresTime now, const LogPart& part);
 
   /// 0 while another node leads.
   [[nodiscard]] std::int64_t term() const { return term_; }
@@ -81,8 +96,12 @@ class Sequencer final {
  private:
   void campaigned(PostgresTime now, const sql::PostgresRows& rows);
 
+  [[nodiscard]] Question step(PostgresTime now);
+
   std::string node_;
   std::int64_t retention_s_;
+  PostgresSource source_;
+  bool reads_log_ = false;
   std::int64_t term_ = 0;
   PostgresTime asked_at_{};
   PostgresTime campaign_at_{};
@@ -93,13 +112,14 @@ class Sequencer final {
   std::string problem_;
 };
 
-/// How long what is kept in the database.
+/// How long what is kept in the database, and what else is looked after.
 struct KeeperTimes {
   std::chrono::seconds retention{300};  ///< of the stream, at least
   /// A channel without messages is forgotten when none came for so long and no node uses it.
   std::chrono::seconds forget_after{86'400};
   /// In which every node may say that it does.
   std::chrono::seconds object_within{300};
+  PostgresSource source = PostgresSource::kOutbox;
 };
 
 class Keeper final {
@@ -113,15 +133,19 @@ class Keeper final {
   [[nodiscard]] PostgresTime wake_at(std::int64_t term) const;
   [[nodiscard]] std::uint64_t emptied() const { return emptied_; }
   [[nodiscard]] std::uint64_t forgotten() const { return forgotten_; }
+  /// How the log stood a few seconds ago; nothing when it is no source.
+  [[nodiscard]] const std::optional<LogState>& log() const { return log_; }
 
  private:
   /// What is done in turn while the node leads, and what every node does.
-  enum class Work : std::uint8_t { kOutbox, kStream, kChannels, kLook, kObject };
+  enum class Work : std::uint8_t { kOutbox, kStream, kChannels, kLook, kObject, kLog };
   [[nodiscard]] Question clean(std::int64_t term) const;
 
   KeeperTimes times_;
   PostgresTime at_{};
   PostgresTime look_at_{};
+  PostgresTime log_at_{};
+  std::optional<LogState> log_;
   Work turn_ = Work::kOutbox;
   Work asked_ = Work::kOutbox;
   std::vector<std::string> kept_;

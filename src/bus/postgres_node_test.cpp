@@ -81,8 +81,49 @@ TEST(Sequencer, CampaignsUntilItLeadsAndLeavesWhenItIsFenced) {
   EXPECT_THAT(sequencer.next(kStart + 1s)->statement, HasSubstr("campaign"));
 }
 
+TEST(Sequencer, TakesPartsOfTheLogAtOnceAndLooksIntoTheOutboxSeldom) {
+  Sequencer sequencer("one", 300, PostgresSource::kLog);
+  EXPECT_THAT(sequencer.next(kStart)->statement, HasSubstr("campaign($1, $2, true)"));
+  sequencer.answered(kStart, one("7"));
+  ASSERT_TRUE(sequencer.next(kStart)) << "until the log is read, the outbox is the source";
+  sequencer.answered(kStart, one("0"));
+  sequencer.read_log(true, kStart);
+  ASSERT_TRUE(sequencer.next(kStart + 1ms)) << "what is left there";
+  sequencer.answered(kStart + 1ms, one("2"));
+  sequencer.wake(kStart + 2ms);
+  EXPECT_FALSE(sequencer.next(kStart + 1'000ms));
+  LogPart part;
+  part.channels = {"a", "b"};
+  part.ids = {"", "k"};
+  part.tickets = {"0", "12"};
+  part.datas = {"1", "{\"x\":2}"};
+  part.position = {20, 2};
+  const Question question = sequencer.step(kStart + 3ms, part);
+  EXPECT_THAT(question.parameters, ElementsAre("7", "1000", "f", R"({"a","b"})", R"({"","k"})",
+                                               R"({"0","12"})", R"({"1","{\"x\":2}"})", "0/14", "2"));
+  sequencer.answered(kStart + 4ms, one("2"));
+  EXPECT_EQ(sequencer.sequenced(), 4U);
+  EXPECT_FALSE(sequencer.next(kStart + 1'003ms));
+  EXPECT_TRUE(sequencer.next(kStart + 1'004ms)) << "once a second";
+}
+
+TEST(Keeper, LooksHowTheLogStands) {
+  KeeperTimes times{300s, 86'400s, 300s, PostgresSource::kLog};
+  Keeper keeper(times);
+  ASSERT_TRUE(keeper.next(kStart, 0));
+  (void)keeper.answered(kStart, PostgresRows{});
+  EXPECT_THAT(keeper.next(kStart, 0)->statement, HasSubstr("log_state"));
+  EXPECT_THAT(keeper.answered(kStart, broken()), IsEmpty());
+  EXPECT_FALSE(keeper.log());
+  EXPECT_EQ(keeper.wake_at(0), kStart + 5s);
+  ASSERT_TRUE(keeper.next(kStart + 5s, 0));
+  (void)keeper.answered(kStart + 5s, PostgresRows{{"slot", "reserved", "12", "4096", std::nullopt, "logical",
+                                                   "t", "t", "ours", "t", "f", "0/14", "3"}});
+  EXPECT_EQ(keeper.log()->retained_bytes, 4096U);
+}
+
 TEST(Keeper, CleansOnlyWhileItsNodeLeads) {
-  Keeper keeper({300s, 86'400s, 300s});
+  Keeper keeper({300s, 86'400s, 300s, PostgresSource::kOutbox});
   EXPECT_THAT(keeper.next(kStart, 0)->statement, HasSubstr("doomed_channels")) << "every node looks";
   EXPECT_THAT(keeper.answered(kStart, PostgresRows{}), IsEmpty());
   EXPECT_FALSE(keeper.next(kStart, 0));
@@ -103,7 +144,7 @@ TEST(Keeper, CleansOnlyWhileItsNodeLeads) {
 }
 
 TEST(Keeper, ObjectsInTimeForWhatItsNodeUses) {
-  Keeper keeper({300s, 86'400s, 300s});
+  Keeper keeper({300s, 86'400s, 300s, PostgresSource::kOutbox});
   ASSERT_TRUE(keeper.next(kStart, 0));
   EXPECT_THAT(keeper.answered(kStart, PostgresRows{{"a"}, {"b"}}), ElementsAre("a", "b"));
   EXPECT_EQ(keeper.wake_at(0), kStart + 60s) << "five times until they are forgotten";

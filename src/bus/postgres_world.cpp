@@ -17,6 +17,13 @@ testing::PostgresServer& shared_server() {
   return server;
 }
 
+/// Every database has a slot of its own, and they stay.
+testing::PostgresServer& logical_server() {
+  static testing::PostgresServer server({"fsync = off", "full_page_writes = off", "wal_level = logical",
+                                         "max_replication_slots = 100", "max_wal_senders = 100"});
+  return server;
+}
+
 }  // namespace
 
 SqlSession::SqlSession(const std::string& url) : connection_(PQconnectdb(url.c_str())) {
@@ -60,13 +67,23 @@ int SqlSession::notifications() {
   return count;
 }
 
-PostgresDatabase::PostgresDatabase() : PostgresDatabase(shared_server()) {}
+PostgresDatabase::PostgresDatabase(PostgresSource source)
+    : PostgresDatabase(source == PostgresSource::kLog ? logical_server() : shared_server()) {}
 
 PostgresDatabase::PostgresDatabase(testing::PostgresServer& server) : server_(server) {
   static std::atomic<int> number{0};
   name_ = fmt::format("test{}", ++number);
   SqlSession(server.url()).run("CREATE DATABASE " + name_ + " TEMPLATE template0");
   SqlSession(url()).run("SET client_min_messages = warning;" + postgres_schema());
+}
+
+void begin_log(const PostgresDatabase& database, const ChannelRules& rules) {
+  PostgresBrokerOptions options;
+  options.source = PostgresSource::kLog;
+  PostgresNode node(database.url(), "first", rules, options);
+  node.start();
+  if (!node.run_until([&] { return node.broker().counts().reads_log; }))
+    throw std::runtime_error("the log is not read: " + node.broker().counts().problem);
 }
 
 PostgresNode::PostgresNode(const std::string& url, const std::string& name, const ChannelRules& rules,

@@ -35,8 +35,8 @@ class SqlSession final {
 /// A database of its own with the schema headroom.
 class PostgresDatabase final {
  public:
-  /// On a server that all tests of the process share.
-  PostgresDatabase();
+  /// On a server that all tests of the process share. The log takes one with wal_level = logical.
+  explicit PostgresDatabase(PostgresSource source = PostgresSource::kOutbox);
   explicit PostgresDatabase(testing::PostgresServer& server);
   [[nodiscard]] std::string url(const std::string& user = "postgres") const {
     return server_.url(name_, user);
@@ -47,6 +47,9 @@ class PostgresDatabase final {
   testing::PostgresServer& server_;
   std::string name_;
 };
+
+/// Until publications go into the log of a database, as they do from then on.
+void begin_log(const PostgresDatabase& database, const ChannelRules& rules);
 
 /// A node on a database.
 class PostgresNode final : public BrokerNode {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <span>
 #include <utility>
 
 namespace headroom::bus {
@@ -54,8 +55,10 @@ PostgresClient::PostgresClient(const PostgresBrokerOptions& options, Connections
       connections_(std::move(connections)),
       all_{&connections_.sequencer, &connections_.keeper, &connections_.reader, &connections_.writer,
            &connections_.inquirer},
-      sequencer_(options.node, options.retention.count()),
-      keeper_({options.retention, options.forget_after, options.object_within}),
+      source_(options.source),
+      sequencer_(options.node, options.retention.count(), options.source),
+      log_(options.url),
+      keeper_({options.retention, options.forget_after, options.object_within, options.source}),
       writer_([this](std::int64_t ticket, Error error) { events_.refused(ticket, std::move(error)); }),
       inquirer_([this](std::int64_t number, Result<HistoryPage> page) {
         events_.inquired(number, std::move(page));
@@ -109,8 +112,15 @@ void PostgresClient::run() {
     const PostgresTime now = std::chrono::steady_clock::now();
     advance(now);
     remember();
-    sql::wait(all_, waker_, wake_at(now));
+    wait(now);
   }
+}
+
+void PostgresClient::wait(PostgresTime now) {
+  std::array<sql::Waited, 6> waited;
+  for (std::size_t i = 0; i < all_.size(); ++i) waited.at(i) = sql::waited(*all_.at(i));
+  waited.back() = log_.waited();
+  sql::wait(std::span<const sql::Waited>(waited), waker_, wake_at(now));
 }
 
 void PostgresClient::take_orders() {
@@ -134,15 +144,38 @@ void PostgresClient::advance(PostgresTime now) {
 
 void PostgresClient::advance_sequencer(PostgresTime now) {
   PostgresListener& connection = connections_.sequencer;
-  if (const auto answer = connection.take_answer()) {
-    const std::uint64_t before = sequencer_.sequenced();
-    sequencer_.answered(now, *answer);
-    if (sequencer_.sequenced() > before) reader_.wake(now);
-  }
+  if (const auto answer = connection.take_answer()) take_step(now, *answer);
   if (!connection.take_payloads().empty()) sequencer_.wake(now);
   if (sequencer_.must_leave()) connection.leave(now);
-  if (!connection.is_listening()) return sequencer_.lost();
-  if (connection.is_free()) ask(connection, now, sequencer_.next(now));
+  if (!connection.is_listening()) sequencer_.lost();
+  if (source_ == PostgresSource::kLog) advance_log(now);
+  if (connection.is_free()) ask(connection, now, next_step(now));
+}
+
+void PostgresClient::take_step(PostgresTime now, const Result<sql::PostgresRows>& answer) {
+  if (asked_ == Asked::kLog) return log_.answered(now, answer);
+  const std::uint64_t before = sequencer_.sequenced();
+  sequencer_.answered(now, answer);
+  if (sequencer_.sequenced() > before) reader_.wake(now);
+  if (asked_ == Asked::kLogStep && answer) log_.queue().stored();
+}
+
+/// A step that failed ends the session, and with it what waits for the slot: it comes again.
+void PostgresClient::advance_log(PostgresTime now) {
+  log_.lead(sequencer_.must_leave() ? 0 : sequencer_.term());
+  log_.advance(now);
+  sequencer_.read_log(log_.is_streaming(), now);
+}
+
+std::optional<Question> PostgresClient::next_step(PostgresTime now) {
+  if (sequencer_.term() != 0 && !sequencer_.must_leave()) {
+    asked_ = Asked::kLog;
+    if (auto question = log_.next(now)) return question;
+    asked_ = Asked::kLogStep;
+    if (const auto part = log_.queue().next()) return sequencer_.step(now, *part);
+  }
+  asked_ = Asked::kStep;
+  return sequencer_.next(now);
 }
 
 void PostgresClient::advance_keeper(PostgresTime now) {
@@ -213,16 +246,20 @@ void PostgresClient::remember() {
   counts_.emptied_slots = keeper_.emptied();
   counts_.forgotten_channels = keeper_.forgotten();
   counts_.losses = connections_.reader.losses();
+  counts_.reads_log = log_.is_streaming();
+  counts_.malformed = log_.queue().malformed();
+  counts_.log = keeper_.log();
   counts_.problem = !connections_.reader.problem().empty() ? connections_.reader.problem()
                     : !reader_.problem().empty()           ? reader_.problem()
-                                                           : sequencer_.problem();
+                    : !sequencer_.problem().empty()        ? sequencer_.problem()
+                                                           : log_.problem();
 }
 
 /// A connection that was asked tells by its socket when it has the answer; one that is free goes on by time.
 PostgresTime PostgresClient::wake_at(PostgresTime now) const {
-  PostgresTime at = now + std::chrono::seconds{1};
+  PostgresTime at = std::min(now + std::chrono::seconds{1}, log_.wake_at());
   for (const PostgresListener* connection : all_) at = std::min(at, connection->wake_at());
-  if (connections_.sequencer.is_free()) at = std::min(at, sequencer_.wake_at());
+  if (connections_.sequencer.is_free()) at = std::min({at, sequencer_.wake_at(), log_.ask_at()});
   if (may_read()) at = std::min(at, reader_.wake_at());
   if (connections_.keeper.is_free()) at = std::min(at, keeper_.wake_at(sequencer_.term()));
   return at;

@@ -1,15 +1,18 @@
 #pragma once
 
-// The thread of a PostgreSQL broker: five connections, each driven by its state machine.
+// The thread of a PostgreSQL broker: five connections, each driven by its state machine, and while the node
+// leads and reads the log one more for its slot.
 
 #include <array>
 #include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
+#include "bus/impl/log_follower.hpp"
 #include "bus/postgres_broker.hpp"
 #include "bus/postgres_node.hpp"
 #include "sql/listener.hpp"
@@ -59,6 +62,10 @@ class PostgresClient final {
   void take_orders();
   void advance(PostgresTime now);
   void advance_sequencer(PostgresTime now);
+  void take_step(PostgresTime now, const Result<sql::PostgresRows>& answer);
+  [[nodiscard]] std::optional<Question> next_step(PostgresTime now);
+  void advance_log(PostgresTime now);
+  void wait(PostgresTime now);
   void advance_keeper(PostgresTime now);
   void advance_reader(PostgresTime now);
   void take_news(PostgresTime now, const Result<sql::PostgresRows>& answer);
@@ -71,7 +78,12 @@ class PostgresClient final {
   PostgresEvents events_;
   Connections connections_;
   std::array<sql::PostgresListener*, 5> all_;
+  PostgresSource source_;
+  /// What was asked on the sequencer's session.
+  enum class Asked : std::uint8_t { kStep, kLogStep, kLog };
+  Asked asked_ = Asked::kStep;
   Sequencer sequencer_;
+  LogFollower log_;
   Keeper keeper_;
   Reader reader_;
   Writer writer_;

@@ -23,14 +23,17 @@ BEGIN
   END IF;
 END $$;
 
--- Publishes when the caller's transaction commits, and only then. Inserts one row; takes no lock that another
--- publisher waits for, in any isolation level. Repeats of an id on a channel within 5 minutes are dropped
+-- Publishes when the caller's transaction commits, and only then. Inserts one row, or, where a slot keeps them,
+-- writes one message into the write-ahead log; takes no lock that another publisher waits for, in any isolation
+-- level. Repeats of an id on a channel within 5 minutes are dropped
 -- afterwards. With the setting headroom.notify = on it also wakes the sequencer: see docs/bus-postgresql.md
 -- for what that costs.
 CREATE OR REPLACE FUNCTION headroom.publish(channel text, payload text, id text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
+DECLARE
+  log_prefix text;
 BEGIN
   -- One condition for what is fine, since each condition costs, and one that holds a query costs most.
   IF (octet_length(channel) BETWEEN 1 AND 255 AND channel !~ '[\x01-\x1f\x7f"\\]' AND octet_length(payload) <= 32768
@@ -41,10 +44,21 @@ BEGIN
     RAISE EXCEPTION 'the message for channel % is NULL; JSON''s null is ''null''', channel
       USING ERRCODE = 'null_value_not_allowed';
   END IF;
+  IF strpos(payload, chr(10)) > 0 OR strpos(payload, chr(13)) > 0 THEN
+    payload := translate(payload, E'\r\n', '  ');
+  END IF;
+  -- The table comes with the first slot. Its row is asked for in the transaction's snapshot: nothing in it is the
+  -- outbox, which is read as well.
+  IF to_regclass('headroom.log') IS NOT NULL THEN
+    SELECT l.prefix INTO log_prefix FROM headroom.log l;
+    IF log_prefix IS NOT NULL THEN
+      PERFORM pg_logical_emit_message(true, log_prefix,
+                                      concat(channel, E'\n\n', octet_length(id), E'\n', id, payload));
+      RETURN;
+    END IF;
+  END IF;
   INSERT INTO headroom.outbox (slot, channel, id, data)
-  VALUES (((date_part('second', clock_timestamp())::int / 15) % 4)::smallint, channel, id,
-          CASE WHEN strpos(payload, chr(10)) > 0 OR strpos(payload, chr(13)) > 0 THEN translate(payload, E'\r\n', '  ')
-          ELSE payload END);
+  VALUES (((date_part('second', clock_timestamp())::int / 15) % 4)::smallint, channel, id, payload);
   IF current_setting('headroom.notify', true) = 'on' THEN
     PERFORM pg_notify('headroom_outbox', '');
   END IF;
@@ -58,11 +72,26 @@ CREATE OR REPLACE FUNCTION headroom.accept(channels text[], ids text[], tickets 
 RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+  log_prefix text;
 BEGIN
   IF current_setting('synchronous_commit') = 'off' THEN
     PERFORM set_config('synchronous_commit', 'on', true);
   END IF;
+  IF to_regclass('headroom.log') IS NOT NULL THEN
+    SELECT l.prefix INTO log_prefix FROM headroom.log l;
+    IF log_prefix IS NOT NULL THEN
+      PERFORM pg_logical_emit_message(true, log_prefix,
+                                      concat(m.channel, E'\n', m.ticket, E'\n', octet_length(m.id), E'\n', m.id, m.data))
+      FROM (SELECT * FROM unnest(channels, ids, tickets, datas) WITH ORDINALITY AS u (channel, id, ticket, data, n)
+            ORDER BY n) m;
+      RETURN;
+    END IF;
+  END IF;
   INSERT INTO headroom.outbox (slot, channel, id, ticket, data)
   SELECT headroom.outbox_slot(), m.channel, nullif(m.id, ''), m.ticket, m.data
   FROM unnest(channels, ids, tickets, datas) WITH ORDINALITY AS m (channel, id, ticket, data, n) ORDER BY n;
+  IF current_setting('headroom.notify', true) = 'on' THEN
+    PERFORM pg_notify('headroom_outbox', '');
+  END IF;
 END $$;

@@ -12,5 +12,14 @@ BEGIN
   EXECUTE pg_catalog.format('GRANT headroom_owner TO %I', current_user);
 END $$;
 
+-- pgoutput wants one, also of no table. It takes the right CREATE in the database.
+DO $$
+BEGIN
+  IF current_setting('wal_level') = 'logical'
+     AND NOT EXISTS (SELECT FROM pg_catalog.pg_publication WHERE pubname = 'headroom_bus') THEN
+    CREATE PUBLICATION headroom_bus;
+  END IF;
+END $$;
+
 CREATE SCHEMA IF NOT EXISTS headroom AUTHORIZATION headroom_owner;
 SET LOCAL ROLE headroom_owner;

@@ -4,14 +4,23 @@ AS 'SELECT ((pg_catalog.date_part(''epoch'', pg_catalog.clock_timestamp())::bigi
 
 -- Makes the caller's session the sequencer while it lasts, if none is, and answers its term. The lock ends
 -- with the session; the term stops one that still believes in itself. A dump that was restored elsewhere
--- begins another history: its transaction numbers are of another server.
-CREATE OR REPLACE FUNCTION headroom.campaign(own_node text, retention_s integer) RETURNS bigint
+-- begins another history: its transaction numbers are of another server. A node that does not read the write-ahead
+-- log can't lead while publications go there.
+DROP FUNCTION IF EXISTS headroom.campaign(text, integer);
+CREATE OR REPLACE FUNCTION headroom.campaign(own_node text, retention_s integer, reads_log boolean DEFAULT false)
+RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   won bigint;
   here bigint := (pg_control_system()).system_identifier;
 BEGIN
+  IF NOT reads_log AND to_regclass('headroom.log') IS NOT NULL THEN
+    IF EXISTS (SELECT FROM headroom.log) THEN
+      RAISE EXCEPTION 'publications go into the write-ahead log: set [bus] source = "logical", or run SELECT headroom.leave_log()'
+        USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+  END IF;
   IF NOT pg_try_advisory_lock(7521983763894330732) THEN
     RETURN NULL;
   END IF;
@@ -19,6 +28,7 @@ BEGIN
   PERFORM set_config('idle_session_timeout', '5s', false);
   IF EXISTS (SELECT FROM headroom.leader l WHERE l.system <> here) THEN
     TRUNCATE headroom.outbox;
+    PERFORM headroom.leave_log();
     INSERT INTO headroom.batch (slot, batch, term, seq, since, until)
     SELECT b.slot, b.batch + 1, b.term, b.seq, pg_current_snapshot(), pg_current_snapshot()
     FROM headroom.batch b ORDER BY b.batch DESC LIMIT 1;
@@ -29,14 +39,19 @@ BEGIN
   RETURN won;
 END $$;
 
--- Gives offsets to at most `most` messages that have become visible, and answers how many it read. With
--- `keep` it also writes down how far it has read when there was nothing.
+-- Gives offsets to at most `most` messages that have become visible in the outbox, and behind them to those that
+-- were read from the write-ahead log up to a commit; answers to how many. With `keep` it also writes down how
+-- far it has read when there was nothing.
 --
 -- A message is read when its transaction is visible, whenever that is: rows are found by the transactions
 -- that the last snapshot did not show (those that ran then, by number, and those that came after), so that one
 -- which stays open costs one look into an index. Order: within a window that became visible at once, that of
 -- publishing; a window of more than `most` rows is cut by transaction number.
-CREATE OR REPLACE FUNCTION headroom.sequence(own_term bigint, most integer, keep boolean) RETURNS integer
+DROP FUNCTION IF EXISTS headroom.sequence(bigint, integer, boolean);
+CREATE OR REPLACE FUNCTION headroom.sequence(own_term bigint, most integer, keep boolean, log_channels text[] DEFAULT '{}',
+                                             log_ids text[] DEFAULT '{}', log_tickets bigint[] DEFAULT '{}',
+                                             log_datas text[] DEFAULT '{}', log_lsn pg_lsn DEFAULT NULL,
+                                             log_read bigint DEFAULT NULL) RETURNS integer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
 -- It would be planned anew each time, for longer than the step takes.
@@ -47,6 +62,7 @@ DECLARE
   here headroom.leader;
   waited xid8[];
   got integer;
+  got_visible integer;
   end_tx xid8;
   end_source bigint;
   instant timestamptz := clock_timestamp();
@@ -60,7 +76,7 @@ BEGIN
       last.read_source := 0;
     END IF;
     waited := ARRAY(SELECT pg_snapshot_xip(last.since));
-    WITH fresh AS MATERIALIZED (
+    WITH visible AS MATERIALIZED (
       (SELECT o.tx, o.source, o.ticket, o.channel, o.id, o.data FROM headroom.outbox o
        WHERE o.tx = ANY (waited) AND (o.tx, o.source) > (coalesce(last.read_tx, '0'), last.read_source)
          AND pg_visible_in_snapshot(o.tx, last.until))
@@ -70,6 +86,12 @@ BEGIN
          AND (o.tx, o.source) > (coalesce(last.read_tx, '0'), last.read_source)
          AND pg_visible_in_snapshot(o.tx, last.until))
       ORDER BY 1, 2 LIMIT most),
+    fresh AS MATERIALIZED (
+      SELECT * FROM visible
+      UNION ALL
+      SELECT NULL::xid8, nextval('headroom.source'), nullif(m.ticket, 0), m.channel, nullif(m.id, ''), m.data
+      FROM (SELECT * FROM unnest(log_channels, log_ids, log_tickets, log_datas) WITH ORDINALITY
+              AS u (channel, id, ticket, data, n) ORDER BY n) m),
     judged AS (
       SELECT f.*, k.channel_offset AS known,
              f.id IS NOT NULL AND row_number() OVER (PARTITION BY f.channel, f.id ORDER BY f.source) > 1 AS again
@@ -91,9 +113,9 @@ BEGIN
              coalesce(n.given, n.known, first_value(n.given) OVER (PARTITION BY n.channel, n.id ORDER BY n.source)),
              n.id, octet_length(n.data), CASE WHEN n.given IS NOT NULL THEN n.data END
       FROM numbered n)
-    SELECT count(*), (SELECT f.tx FROM fresh f ORDER BY f.tx DESC, f.source DESC LIMIT 1),
-           (SELECT f.source FROM fresh f ORDER BY f.tx DESC, f.source DESC LIMIT 1)
-    INTO got, end_tx, end_source FROM fresh;
+    SELECT count(*), (SELECT count(*) FROM visible), (SELECT v.tx FROM visible v ORDER BY v.tx DESC, v.source DESC LIMIT 1),
+           (SELECT v.source FROM visible v ORDER BY v.tx DESC, v.source DESC LIMIT 1)
+    INTO got, got_visible, end_tx, end_source FROM fresh;
     -- The rest of a window may be empty.
     EXIT WHEN got > 0 OR last.read_tx IS NULL;
     last.read_tx := NULL;
@@ -104,9 +126,10 @@ BEGIN
   IF current_setting('synchronous_commit') = 'off' THEN
     PERFORM set_config('synchronous_commit', 'on', true);
   END IF;
-  INSERT INTO headroom.batch (slot, batch, term, seq, since, until, read_tx, read_source)
+  INSERT INTO headroom.batch (slot, batch, term, seq, since, until, read_tx, read_source, lsn, lsn_read)
   VALUES (headroom.stream_slot(here.period_s), last.batch + 1, own_term, last.seq + got, last.since, last.until,
-          CASE WHEN got = most THEN end_tx END, CASE WHEN got = most THEN end_source END);
+          CASE WHEN got_visible = most THEN end_tx END, CASE WHEN got_visible = most THEN end_source END,
+          coalesce(log_lsn, last.lsn), coalesce(log_read, last.lsn_read));
   -- Held until the commit: who campaigns waits for it, and what it begins with is complete.
   PERFORM FROM headroom.leader l WHERE l.term = own_term FOR SHARE;
   IF NOT FOUND THEN

@@ -23,6 +23,11 @@ BEGIN
 END $$;
 INSERT INTO headroom.about (version) VALUES (1) ON CONFLICT (only_one) DO UPDATE SET version = 1;
 
+-- What marks messages in the write-ahead log as ours; who can't read this can't forge one.
+ALTER TABLE headroom.about ADD COLUMN IF NOT EXISTS prefix text NOT NULL DEFAULT 'headroom ' || gen_random_uuid();
+-- A slot was lost with what it kept, and no other one has begun.
+ALTER TABLE headroom.about ADD COLUMN IF NOT EXISTS log_lost boolean NOT NULL DEFAULT false;
+
 CREATE SEQUENCE IF NOT EXISTS headroom.source;
 
 CREATE TABLE IF NOT EXISTS headroom.outbox (
@@ -64,6 +69,9 @@ CREATE TABLE IF NOT EXISTS headroom.batch (
   read_tx xid8,
   read_source bigint
 ) PARTITION BY LIST (slot);
+-- Of the write-ahead log: the commit of the newest transaction that was read, and how many of its messages.
+ALTER TABLE headroom.batch ADD COLUMN IF NOT EXISTS lsn pg_lsn NOT NULL DEFAULT '0/0';
+ALTER TABLE headroom.batch ADD COLUMN IF NOT EXISTS lsn_read bigint NOT NULL DEFAULT 0;
 CREATE UNIQUE INDEX IF NOT EXISTS batch_number ON headroom.batch (batch, slot);
 
 CREATE TABLE IF NOT EXISTS headroom.channel (
