@@ -25,6 +25,9 @@ class Rights {
 
   /// Whether the connection may read this channel; asked when it subscribes and when it asks for history.
   [[nodiscard]] virtual bool may_read(std::string_view channel, const Now& now) = 0;
+  /// Whether the connection may know whether this user is there. Who may not is told `offline`, as of a user
+  /// who is nowhere.
+  [[nodiscard]] virtual bool may_see(std::string_view user) = 0;
 };
 
 /// What a token proves.

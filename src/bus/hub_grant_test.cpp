@@ -16,6 +16,7 @@ using testing::HasSubstr;
 /// The authority's books: who may read what, and which connections live by a grant of it.
 struct Books {
   std::set<std::string, std::less<>> readable;
+  std::set<std::string, std::less<>> visible;
   int lives = 0;
 };
 
@@ -28,6 +29,7 @@ class BookRights final : public Rights {
   bool may_read(std::string_view channel, const Now& /*now*/) override {
     return books_.readable.contains(channel);
   }
+  bool may_see(std::string_view user) override { return books_.visible.contains(user); }
 
  private:
   Books& books_;
@@ -92,6 +94,24 @@ TEST_F(HubGrantTest, RightsDecideWhatIsReadWhateverTheRulesSay) {
   EXPECT_THAT(ask(*peer, R"({"id":4,"history":{"channel":"news"}})"), HasSubstr("\"messages\":[]"));
   EXPECT_THAT(ask(*peer, R"({"id":5,"publish":{"channel":"room:1","data":1}})"), HasSubstr("\"denied\""));
   EXPECT_THAT(ask(*peer, R"({"id":6,"who":{"channel":"room:1"}})"), HasSubstr("\"denied\""));
+}
+
+TEST_F(HubGrantTest, WhoMayNotBeSeenIsOfflineWhateverHeDoes) {
+  book_.books.visible = {"8"};
+  const auto peer = connect("Book 7");
+  const auto seen = connect("Book 8");
+  const auto unseen = connect("Book 9");
+  EXPECT_EQ(ask(*peer, R"({"id":2,"presence":{"users":["8","9","nobody"]}})"),
+            R"({"id":2,"presence":{"users":{"8":"online","9":"offline","nobody":"offline"}}})");
+  EXPECT_EQ(ask(*peer, R"({"id":3,"watch":{"users":["8","9"]}})"),
+            R"({"id":3,"watch":{"users":{"8":"online","9":"offline"}}})");
+  for (const auto& one : {&seen, &unseen}) hub_.closed((*one)->session, now_);
+  for (int step = 0; step < 100; ++step) {
+    now_.monotonic_ns += 100'000'000;
+    hub_.tick(now_);
+  }
+  EXPECT_EQ(peer->next(), R"({"presence":{"users":{"8":"offline"}}})");
+  EXPECT_TRUE(peer->sent.empty());
 }
 
 TEST_F(HubGrantTest, RightsEndWithTheConnectionThatUsesThem) {

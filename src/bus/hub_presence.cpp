@@ -42,7 +42,8 @@ Result<std::vector<std::string>> users_of(const JsonParts& body, std::size_t mos
 void Hub::Impl::show_presence(const HubCommand& command) {
   const auto users = users_of(command.body, limits.watched);
   if (!users) return answer_error(command.session, command.id, users.error());
-  answer(command.session, command.id, fmt::format(R"("presence":{{"users":{{{}}}}})", states_json(*users)));
+  answer(command.session, command.id,
+         fmt::format(R"("presence":{{"users":{{{}}}}})", states_json(command.session, *users)));
 }
 
 void Hub::Impl::watch(const HubCommand& command) {
@@ -56,10 +57,11 @@ void Hub::Impl::watch(const HubCommand& command) {
     return answer_error(session, command.id, Error(ErrorCode::kOverloaded, why));
   }
   for (const std::string& user : *users) {
+    if (!may_see(session, user)) continue;
     if (watchers[user].insert_or_assign(session.slot, presence.state(user)).second)
       session.watched.push_back(user);
   }
-  answer(session, command.id, fmt::format(R"("watch":{{"users":{{{}}}}})", states_json(*users)));
+  answer(session, command.id, fmt::format(R"("watch":{{"users":{{{}}}}})", states_json(session, *users)));
 }
 
 void Hub::Impl::unwatch(const HubCommand& command) {
@@ -83,10 +85,16 @@ bool Hub::Impl::is_watching(const HubSession& session, const std::string& user) 
   return found != watchers.end() && found->second.contains(session.slot);
 }
 
-std::string Hub::Impl::states_json(const std::vector<std::string>& users) const {
+bool Hub::Impl::may_see(const HubSession& session, std::string_view user) {
+  return session.grant.rights == nullptr || session.grant.rights->may_see(user);
+}
+
+std::string Hub::Impl::states_json(const HubSession& session, const std::vector<std::string>& users) const {
   std::string text;
-  for (const std::string& user : users)
-    text += fmt::format(R"({}{}:"{}")", text.empty() ? "" : ",", quoted(user), name(presence.state(user)));
+  for (const std::string& user : users) {
+    const PresenceState state = may_see(session, user) ? presence.state(user) : PresenceState::kOffline;
+    text += fmt::format(R"({}{}:"{}")", text.empty() ? "" : ",", quoted(user), name(state));
+  }
   return text;
 }
 

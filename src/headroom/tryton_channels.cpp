@@ -69,6 +69,10 @@ class TrytonChannels::SessionRights final : public bus::Rights {
     if (owner == nullptr || at == std::string_view::npos || channel.substr(at + 1) != database_) return false;
     return (*owner)->door_.may_hold(time_of(now), database_, session_, std::string(channel.substr(0, at)));
   }
+  bool may_see(std::string_view user) override {
+    const std::size_t at = user.rfind(kAt);
+    return at != std::string_view::npos && user.substr(at + 1) == database_;
+  }
 
  private:
   std::weak_ptr<TrytonChannels*> owner_;

@@ -7,7 +7,8 @@
 // database shop is `1@shop`; what trytond notifies on a channel C stands in `C@shop`. A session reads
 // `user:<its user>@<its database>`, each `client:<uuid>@<its database>` that nobody of another user read
 // before, and the channels of its database that are nobody's own. It reads nothing else, whatever the rules
-// of channels say, and publishes nothing.
+// of channels say, and publishes nothing. It sees the presence of users of its database; others are offline
+// to it.
 //
 // A message is told once all sessions by which connections live were seen within five seconds; meanwhile it
 // waits. So nobody hears anything more than five seconds after his logout.

@@ -25,6 +25,7 @@ using testing::IsEmpty;
 // admin:1:abc, admin:1:xyz (the same user elsewhere), bob:2:abc
 constexpr const char* kAdmin = "Session shop YWRtaW46MTphYmM=";
 constexpr const char* kAdminElsewhere = "Session shop YWRtaW46MTp4eXo=";
+constexpr const char* kAdminOfOther = "Session other YWRtaW46MTphYmM=";
 constexpr const char* kBob = "Session shop Ym9iOjI6YWJj";
 
 /// A database that answers when the test says so: it has the sessions that stand in `valid`.
@@ -206,6 +207,26 @@ TEST_F(TrytonChannelsTest, NobodyReadsAChannelOfAnotherUserOrDatabase) {
   EXPECT_THAT(bob->next(), HasSubstr("\"denied\""));
   say(*bob, R"({"id":5,"publish":{"channel":"room:1","data":1}})");
   EXPECT_THAT(bob->next(), HasSubstr("\"denied\""));
+}
+
+TEST_F(TrytonChannelsTest, UsersOfTwoDatabasesAreTwoUsersAndDoNotSeeEachOther) {
+  const auto bob = connect(kBob);
+  const auto elsewhere = connect(kAdminOfOther);
+  const auto watching = [this](bus::TestPeer& peer) {
+    say(peer, R"({"id":2,"watch":{"users":["1@shop","1@other","1"]}})");
+    return peer.next();
+  };
+  EXPECT_EQ(watching(*bob),
+            R"({"id":2,"watch":{"users":{"1@shop":"offline","1@other":"offline","1":"offline"}}})")
+      << "the user 1 who is there is another one";
+  EXPECT_EQ(watching(*elsewhere),
+            R"({"id":2,"watch":{"users":{"1@shop":"offline","1@other":"online","1":"offline"}}})");
+  const auto admin = connect(kAdmin);
+  hub_.closed(elsewhere->session, now_);
+  pass(10s);
+  EXPECT_THAT(messages(*bob), ElementsAre(R"({"presence":{"users":{"1@shop":"online"}}})"));
+  say(*bob, R"({"id":3,"presence":{"users":["1@shop","1@other"]}})");
+  EXPECT_EQ(bob->next(), R"({"id":3,"presence":{"users":{"1@shop":"online","1@other":"offline"}}})");
 }
 
 TEST_F(TrytonChannelsTest, ATokenOfOursReadsNoChannelOfTryton) {

@@ -248,7 +248,10 @@ struct Hub::Impl {
   void unwatch(const HubCommand& command);
   void stop_watching(const HubSession& session, const std::string& user);
   [[nodiscard]] bool is_watching(const HubSession& session, const std::string& user) const;
-  [[nodiscard]] std::string states_json(const std::vector<std::string>& users) const;
+  [[nodiscard]] static bool may_see(const HubSession& session, std::string_view user);
+  /// As the session may know them.
+  [[nodiscard]] std::string states_json(const HubSession& session,
+                                        const std::vector<std::string>& users) const;
   void tell_presence(const std::vector<NodePresence>& changes);
   void report_activity(const HubCommand& command);
   void who(const HubCommand& command);
