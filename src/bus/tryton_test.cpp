@@ -481,6 +481,22 @@ TEST_F(TrytonPollsTest, AClientChannelThatNobodyPollsIsFreeAgain) {
   EXPECT_THAT(answers(), ElementsAre("1:m1", "2:m2"));
 }
 
+TEST_F(TrytonPollsTest, AfterARestartWhoComesFirstOwnsAClientChannelAndReadsNothingOfBefore) {
+  open(kAnn, {"client:a"});
+  check();
+  notify("client:a", "m1");
+  polls_ = TrytonPolls(limits_);  // what a start has
+  now_ += 1s;
+  open(kBob, {"client:a"});
+  check();
+  open(kAnn, {"client:a"});
+  pass(1s);
+  EXPECT_THAT(answers(), IsEmpty());
+  notify("client:a", "m2");
+  EXPECT_THAT(answers(), ElementsAre("1:m2")) << "who knows the name, until its owner comes to know it";
+  EXPECT_EQ(polls_.counts().foreign, 1U);
+}
+
 TEST_F(TrytonPollsTest, EverythingIsBounded) {
   limits_.polls = 3;
   limits_.claims = 2;

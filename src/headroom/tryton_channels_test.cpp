@@ -72,7 +72,9 @@ class FailingBroker final : public bus::Broker {
 
 class TrytonChannelsTest : public testing::Test {
  protected:
-  TrytonChannelsTest() {
+  /// Over a broker of its own, or one that outlived the service of before.
+  explicit TrytonChannelsTest(FailingBroker* kept = nullptr)
+      : broker_(kept == nullptr ? own_broker_ : *kept) {
     authorities_.add(TrytonChannels::kScheme, channels_);
     door_.join(channels_);
     door_.start(time());
@@ -152,7 +154,8 @@ class TrytonChannelsTest : public testing::Test {
   std::set<bus::TrytonSession> valid_;
   Source source_;
   bus::ChannelRules rules_ = bus::ChannelRules::make({bus::HubWorld::room_rule()}).value();
-  FailingBroker broker_{rules_};
+  FailingBroker own_broker_{rules_};
+  FailingBroker& broker_;
   bus::TokenAuthority tokens_{{bus::HubWorld::key()}};
   bus::SchemeAuthority authorities_{tokens_};
   bus::Hub hub_{bus::HubLimits{},     rules_, broker_, authorities_, {bus::HubWorld::key()},
@@ -227,6 +230,45 @@ TEST_F(TrytonChannelsTest, UsersOfTwoDatabasesAreTwoUsersAndDoNotSeeEachOther) {
   EXPECT_THAT(messages(*bob), ElementsAre(R"({"presence":{"users":{"1@shop":"online"}}})"));
   say(*bob, R"({"id":3,"presence":{"users":["1@shop","1@other"]}})");
   EXPECT_EQ(bob->next(), R"({"id":3,"presence":{"users":{"1@shop":"online","1@other":"offline"}}})");
+}
+
+/// The service when it was started anew.
+class Restarted final : public TrytonChannelsTest {
+ public:
+  Restarted(FailingBroker& kept, const bus::Now& now) : TrytonChannelsTest(&kept) { now_ = now; }
+  std::unique_ptr<bus::TestPeer> come(const std::string& token) { return connect(token); }
+  /// What it is told that goes on from the beginning of a channel.
+  std::vector<std::string> read(bus::TestPeer& peer, const std::string& channel) {
+    say(peer, R"({"id":2,"subscribe":{"channels":[{"channel":")" + channel +
+                  R"(","since":{"offset":0,"epoch":"epoch"}}]}})");
+    return messages(peer);
+  }
+  std::uint64_t foreign() { return figures().counts.foreign; }
+
+ private:
+  void TestBody() override {}
+};
+
+TEST_F(TrytonChannelsTest, AfterARestartAClientChannelIsOfTheUserWhoReadsItFirst) {
+  const auto owner = connect(kAdmin);
+  (void)subscribe(*owner, "client:x@shop");
+  notify("client:x", "m1");
+  pass(200ms);
+  Restarted once(broker_, now_);
+  const auto back = once.come(kAdmin);
+  const auto late = once.come(kBob);
+  EXPECT_THAT(once.read(*back, "client:x@shop"),
+              ElementsAre(HasSubstr("\"recovered\":true"), HasSubstr("\"m1\"")));
+  EXPECT_THAT(once.read(*late, "client:x@shop"), ElementsAre(HasSubstr("\"denied\"")));
+  Restarted again(broker_, now_);
+  const auto first = again.come(kBob);
+  const auto second = again.come(kAdmin);
+  EXPECT_THAT(again.read(*first, "client:x@shop"),
+              ElementsAre(HasSubstr("\"recovered\":true"), HasSubstr("\"m1\"")))
+      << "who knows the name and comes before its owner reads what is kept";
+  EXPECT_THAT(again.read(*second, "client:x@shop"), ElementsAre(HasSubstr("\"denied\"")))
+      << "and its owner is told so";
+  EXPECT_EQ(again.foreign(), 1U) << "and it is counted";
 }
 
 TEST_F(TrytonChannelsTest, ATokenOfOursReadsNoChannelOfTryton) {
