@@ -386,13 +386,4 @@ std::string random_epoch() {
   return epoch;
 }
 
-Result<void> check_workers(std::string_view broker, std::int64_t workers) {
-  if (broker != "memory" || workers <= 1) return {};
-  return base::fail(
-      ErrorCode::kInvalidArgument,
-      fmt::format("broker \"memory\" with {} workers: each would have messages of its own; use redis or "
-                  "postgresql",
-                  workers));
-}
-
 }  // namespace headroom::bus

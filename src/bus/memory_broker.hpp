@@ -45,7 +45,4 @@ class MemoryBroker final : public Broker {
 /// 12 random characters.
 [[nodiscard]] std::string random_epoch();
 
-/// Errors: invalid_argument when more than one worker process would each have a memory of its own.
-[[nodiscard]] Result<void> check_workers(std::string_view broker, std::int64_t workers);
-
 }  // namespace headroom::bus

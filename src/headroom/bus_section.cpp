@@ -8,6 +8,7 @@
 
 #include "base/units.hpp"
 #include "bus/redis_broker.hpp"
+#include "net/endpoint.hpp"
 #include "redis/url.hpp"
 
 namespace headroom::cli {
@@ -114,6 +115,7 @@ void BusSection::read(base::ConfigSection& section) {
   section.read("database", database);
   section.read("url", url);
   section.read("shards", shards, 1, static_cast<std::int64_t>(bus::kMostRedisShards));
+  section.read("listen", listen);
   section.read("secret_files", secret_files);
   section.read("origins", origins);
   section.read("connections", connections, 1, 1'000'000);
@@ -124,6 +126,7 @@ void BusSection::read(base::ConfigSection& section) {
   section.read("away_after", away_after);
   section.read("reconnect_window", reconnect_window);
   check_broker(section);
+  check_listen(section);
   if (queue_size < (64U << 10U)) section.reject("queue_size", "expected 64KiB at least");
   for (const std::string& origin : origins) {
     if (!is_origin(origin))
@@ -149,6 +152,22 @@ void BusSection::check_broker(base::ConfigSection& section) const {
                    "[bus] url: expected redis://user:password@host:port/db, where the messages are kept");
   if (const auto parsed = redis::parse_url(url); !url.empty() && !parsed)
     section.reject("url", parsed.error().message());
+}
+
+void BusSection::check_listen(base::ConfigSection& section) const {
+  if (listen.empty()) return;
+  const auto endpoint = net::parse_endpoint(listen);
+  if (!endpoint) {
+    section.reject("listen", endpoint.error().message());
+  } else if (endpoint->is_unix() || endpoint->port == 0) {
+    section.reject("listen",
+                   fmt::format("'{:.60}': expected ADDRESS:PORT, the same for all services", listen));
+  } else if (broker == "memory") {
+    section.reject(
+        "listen",
+        "several services share it, and with broker \"memory\" each would have messages of its own; use "
+        "redis or postgresql");
+  }
 }
 
 void BusSection::read_channels(base::ConfigSection& section) {

@@ -23,6 +23,9 @@ struct BusSection {
   std::string url;
   /// Streams of the Redis server over which channels are spread; the same for all services.
   std::int64_t shards = 16;
+  /// "address:port" for clients, beside [serve] listen: several services of this machine that share a broker
+  /// listen there together. Empty is none.
+  std::string listen;
   /// Files of secrets that sign tokens and channels; the first signs what `headroom bus` makes. Others must
   /// not be able to read them.
   std::vector<std::string> secret_files;
@@ -50,6 +53,7 @@ struct BusSection {
 
  private:
   void check_broker(base::ConfigSection& section) const;
+  void check_listen(base::ConfigSection& section) const;
 };
 
 /// One rule from words: "subscribe=users publish=granted joins=yes message=32KiB history=100

@@ -220,6 +220,7 @@ void BusService::leave_server() {
 }
 
 void BusService::drain(net::Server& server, std::chrono::milliseconds patience) {
+  server.leave_shared();  // or those who come back would come here again
   const auto window = std::chrono::duration_cast<std::chrono::milliseconds>(section_.reconnect_window);
   server.post([this, window] { hub_->stop(window.count(), bus::read_clocks()); });
   std::unique_lock lock(mutex_);

@@ -213,6 +213,7 @@ TEST(Configuration, TakesTheExampleWhoseValuesAreTheDefaults) {
   EXPECT_EQ(example->bus.database, defaults->bus.database);
   EXPECT_EQ(example->bus.url, defaults->bus.url);
   EXPECT_EQ(example->bus.shards, defaults->bus.shards);
+  EXPECT_EQ(example->bus.listen, defaults->bus.listen);
   EXPECT_EQ(example->bus.secret_files, defaults->bus.secret_files);
   EXPECT_EQ(example->bus.origins, defaults->bus.origins);
   EXPECT_EQ(example->bus.connections, defaults->bus.connections);
@@ -266,6 +267,12 @@ TEST(BusSection, NamesFileLineAndKeyOfWhatIsWrong) {
               HasSubstr("bus.toml:2: bus.broker: [bus] url: expected redis://"));
   EXPECT_THAT(error("[bus]\nbroker = 'redis'\nurl = 'redis://u:secret@h:port'\n"),
               AllOf(HasSubstr("bus.toml:3: bus.url: "), Not(HasSubstr("secret"))));
+  EXPECT_THAT(
+      error("[bus]\nlisten = '127.0.0.1:7410'\n"),
+      AllOf(HasSubstr("bus.toml:2: bus.listen: "), HasSubstr("memory"), HasSubstr("redis or postgresql")));
+  EXPECT_THAT(error("[bus]\nbroker = 'redis'\nurl = 'redis://h'\nlisten = '127.0.0.1:0'\n"),
+              HasSubstr("bus.toml:4: bus.listen: '127.0.0.1:0': expected ADDRESS:PORT"));
+  EXPECT_THAT(error("[bus]\nlisten = 'nowhere'\n"), HasSubstr("bus.listen: 'nowhere'"));
   EXPECT_THAT(error("[bus]\nshards = 0\n"), HasSubstr("bus.toml:2: bus.shards: "));
   EXPECT_THAT(error("[bus]\norigins = ['example.org']\n"),
               HasSubstr("bus.origins: 'example.org': expected scheme"));

@@ -121,6 +121,7 @@ class Service {
       if (!bus) return fail(std::move(bus.error()));
       bus_ = std::move(*bus);
       options->limits.lasting += static_cast<std::size_t>(configuration_.bus.connections);
+      listen_for_bus(configuration_.bus, *options);
     }
     options->observe = [this](const net::Observation& seen) {
       metrics_.observe(seen);
@@ -366,6 +367,13 @@ Result<net::ServerOptions> server_options(const ServeSection& section) {
   options.access.proxies = section.proxies;
   options.limits.workers = static_cast<std::size_t>(section.workers);
   return options;
+}
+
+void listen_for_bus(const BusSection& section, net::ServerOptions& options) {
+  if (section.listen.empty()) return;
+  net::Endpoint endpoint = net::parse_endpoint(section.listen).value();  // checked when it was read
+  endpoint.shared = true;
+  options.listen.push_back(std::move(endpoint));
 }
 
 Result<Exit> serve(const Invocation& invocation) {

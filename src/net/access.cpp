@@ -197,6 +197,14 @@ std::optional<Response> Gate::check_host(const Claim& claim) const {
                         "the Host header must be localhost, a loopback address, or one of [serve] hosts");
 }
 
+std::optional<Response> Gate::check_shared(const Request& request, const Route* route) {
+  if (!request.remote.shared) return std::nullopt;
+  const bool is_public = route != nullptr && route->access == Access::kPublic && is_safe(request.method);
+  if (is_public || (route != nullptr && route->access == Access::kOwn)) return std::nullopt;
+  return error_response(404, "not_found",
+                        "this is not served where several services listen; ask one of them alone");
+}
+
 bool Gate::is_proxy(std::string_view address) const {
   return std::ranges::find(options_.proxies, address) != options_.proxies.end();
 }

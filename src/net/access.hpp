@@ -98,6 +98,8 @@ class Gate {
 
   /// The refusal of a request whose Host does not name this machine, whatever its route.
   [[nodiscard]] std::optional<Response> check_host(const Claim& claim) const;
+  /// The refusal of a request that came to a shared address and asks for what depends on the process.
+  [[nodiscard]] static std::optional<Response> check_shared(const Request& request, const Route* route);
   /// Puts the client in place of the proxy that brought the request. One that no trusted proxy brought, but
   /// some proxy, is not local whatever its address: it could come from anywhere.
   void see_through_proxy(Request& request) const;

@@ -211,6 +211,7 @@ std::optional<Response> Connection::admit(Exchange& exchange, Match match) {
   const Claim claim{request, exchange.authority, over_unix_};
   core_.gate.see_through_proxy(request);
   if (auto refusal = core_.gate.check_host(claim)) return refusal;
+  if (auto refusal = Gate::check_shared(request, match.route)) return refusal;
   const bool own = match.route != nullptr && match.route->access == Access::kOwn;
   if (!own) {
     if (auto refusal = core_.gate.authenticate(request, exchange.started_ns)) return refusal;

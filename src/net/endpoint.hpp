@@ -13,6 +13,10 @@ struct Endpoint {
   std::string address;  ///< numeric, without brackets; empty for a unix socket
   std::uint16_t port = 0;
   std::string path;  ///< absolute; empty for TCP
+  /// Several processes of one user listen there, and the kernel spreads new connections over them
+  /// (SO_REUSEPORT). Which one a client gets is chance, so only what does not depend on it is served: routes
+  /// of Access::kOwn, and what is public to read.
+  bool shared = false;
 
   [[nodiscard]] bool is_unix() const { return !path.empty(); }
   /// A unix socket, 127.0.0.0/8 or ::1: nobody from another machine gets there.

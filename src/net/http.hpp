@@ -49,6 +49,8 @@ struct Remote {
   bool local = false;
   /// A proxy that is trusted says that the client came by https.
   bool https = false;
+  /// It came to an address where several processes listen: Endpoint::shared.
+  bool shared = false;
 };
 
 /// What a caller may do; each includes those before it.

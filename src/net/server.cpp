@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <cerrno>
 #include <list>
 #include <utility>
 
@@ -52,6 +54,13 @@ tl::unexpected<base::Error> cannot_listen(const Endpoint& endpoint, const error_
   return fail(ErrorCode::kIo, what);
 }
 
+/// All who listen there have to say so, and be of one user: nobody else takes connections away.
+error_code share_port(tcp::acceptor& acceptor) {
+  const int on = 1;
+  if (::setsockopt(acceptor.native_handle(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0) return {};
+  return {errno, boost::system::system_category()};
+}
+
 /// Opens, binds and listens; the first error ends it.
 template <typename Protocol>
 error_code listen_on(typename Protocol::acceptor& acceptor, const typename Protocol::endpoint& where) {
@@ -70,6 +79,8 @@ Result<tcp::acceptor> listen_tcp(asio::io_context& context, Endpoint& endpoint) 
   if (error) return cannot_listen(endpoint, error);
   acceptor.set_option(tcp::acceptor::reuse_address(true), error);
   if (where.address().is_v6()) acceptor.set_option(asio::ip::v6_only(true), error);
+  if (endpoint.shared) error = share_port(acceptor);
+  if (error) return cannot_listen(endpoint, error);
   error = listen_on<tcp>(acceptor, where);
   if (error) return cannot_listen(endpoint, error);
   endpoint.port = acceptor.local_endpoint(error).port();
@@ -107,7 +118,8 @@ Result<local::acceptor> listen_unix(asio::io_context& context, const Endpoint& e
 Remote remote_of(const tcp::socket& socket, const Endpoint& listener) {
   error_code error;
   const tcp::endpoint peer = socket.remote_endpoint(error);
-  return {error ? std::string("unknown") : peer.address().to_string(), listener.is_local()};
+  return {error ? std::string("unknown") : peer.address().to_string(), listener.is_local(), false,
+          listener.shared};
 }
 
 Remote remote_of(const local::socket& /*socket*/, const Endpoint& /*listener*/) {
@@ -270,8 +282,10 @@ bool can_prove(const AccessOptions& access) {
 
 Result<void> check(const ServerOptions& options) {
   if (options.listen.empty()) return fail(ErrorCode::kInvalidArgument, "no address to listen on");
-  const auto open_to_all = std::find_if(options.listen.begin(), options.listen.end(),
-                                        [](const Endpoint& endpoint) { return !endpoint.is_local(); });
+  // Where it is shared nothing is served that asks for them.
+  const auto open_to_all =
+      std::find_if(options.listen.begin(), options.listen.end(),
+                   [](const Endpoint& endpoint) { return !endpoint.is_local() && !endpoint.shared; });
   if (open_to_all != options.listen.end() && !can_prove(options.access)) {
     return fail(
         ErrorCode::kInvalidArgument,
@@ -372,6 +386,15 @@ bool Server::run() {
 
 void Server::stop() {
   asio::post(impl_->core.context, [impl = impl_.get()] { impl->begin_stop(); });
+}
+
+void Server::leave_shared() {
+  asio::post(impl_->core.context, [impl = impl_.get()] {
+    error_code ignored;
+    for (auto& [acceptor, endpoint] : impl->tcp_acceptors) {
+      if (endpoint->shared) acceptor.close(ignored);
+    }
+  });
 }
 
 void Server::post(std::function<void()> work) {

@@ -101,6 +101,9 @@ class Server {
   /// Threads: any; may be called before `run`, and more than once.
   void stop();
 
+  /// Listens no more where others listen too: new clients go to those. Threads: any.
+  void leave_shared();
+
   /// Runs `work` on the I/O thread, soon; that is how other threads reach WebSockets. Never runs after `run`
   /// has returned. Threads: any. `work` must neither block nor throw.
   void post(std::function<void()> work);

@@ -100,6 +100,16 @@ class ServerTest : public testing::Test {
         route("POST", "/change", [](const Request&) { return make_response(200, "text/plain", "changed"); });
     change.access = Access::kWrite;
     made.add(std::move(change));
+    Route own = route("GET", "/own", [](const Request&) { return make_response(200, "text/plain", "own"); });
+    own.access = Access::kOwn;
+    own.check = [](Request&) { return std::nullopt; };
+    made.add(std::move(own));
+    for (const char* method : {"GET", "POST"}) {
+      Route open =
+          route(method, "/public", [](const Request&) { return make_response(200, "text/plain", "public"); });
+      open.access = Access::kPublic;
+      made.add(std::move(open));
+    }
     Route inline_route =
         route("GET", "/inline", [](const Request&) { return make_response(200, "text/plain", "inline"); });
     inline_route.run_on = RunOn::kEventLoop;
@@ -559,6 +569,66 @@ TEST_F(ServerTest, NamesTheAddressThatIsInUse) {
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code(), base::ErrorCode::kConflict);
   EXPECT_THAT(second.error().message(), HasSubstr(endpoint().text()));
+}
+
+TEST_F(ServerTest, SharesAnAddressWithOthersThatSayTheSame) {
+  options_.listen.front().shared = true;
+  options_.listen.push_back({"127.0.0.1", 0, ""});
+  start();
+  ServerOptions other = options_;
+  other.listen = {endpoint()};
+  auto second = Server::create(std::move(other), router());
+  ASSERT_TRUE(second) << second.error().message();
+  bool finished = false;
+  std::thread thread([&] { finished = (*second)->run(); });
+  std::vector<std::unique_ptr<Client>> clients;
+  // The kernel spreads them by their ports.
+  const bool both = eventually([&] {
+    clients.push_back(std::make_unique<Client>(endpoint()));
+    EXPECT_THAT(clients.back()->get("/own"), HasSubstr("200 OK"));
+    return stats().requests > 0 && (*second)->stats().requests > 0;
+  });
+  EXPECT_TRUE(both) << clients.size() << " connections to one of both";
+  ServerOptions alone_there = options_;
+  alone_there.listen = {endpoint()};
+  alone_there.listen.front().shared = false;
+  const auto third = Server::create(std::move(alone_there), router());
+  ASSERT_FALSE(third) << "who does not say so does not share";
+  EXPECT_EQ(third.error().code(), base::ErrorCode::kConflict);
+  server_->leave_shared();
+  Client alone(server_->endpoints().back());
+  EXPECT_THAT(alone.get("/own"), HasSubstr("200 OK")) << "it stays where it listens alone";
+  // By now it has left.
+  const std::size_t all = clients.size() + 1;
+  EXPECT_TRUE(eventually([&] { return stats().requests + (*second)->stats().requests == all; }));
+  const std::uint64_t of_first = stats().requests;
+  for (int i = 0; i < 20; ++i) EXPECT_THAT(Client(endpoint()).get("/own"), HasSubstr("200 OK"));
+  EXPECT_TRUE(eventually([&] { return of_first + (*second)->stats().requests == all + 20; }));
+  EXPECT_EQ(stats().requests, of_first);
+  (*second)->stop();
+  thread.join();
+  EXPECT_TRUE(finished);
+}
+
+TEST_F(ServerTest, ServesNothingThatDependsOnTheProcessWhereSeveralListen) {
+  options_.listen = {{"127.0.0.1", 0, "", true}, {"127.0.0.1", 0, ""}};
+  start();
+  const std::string proof = "Authorization: Bearer " + std::string(kSecret) + "\r\n";
+  Client client(endpoint());
+  EXPECT_THAT(client.get("/hello", proof), StartsWith("HTTP/1.1 404"));
+  EXPECT_THAT(client.get("/none", proof), StartsWith("HTTP/1.1 404"));
+  EXPECT_THAT(client.get("/own"), HasSubstr("200 OK"));
+  EXPECT_THAT(client.get("/public"), HasSubstr("200 OK"));
+  client.send("POST /public HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
+  EXPECT_THAT(client.read_responses(1), StartsWith("HTTP/1.1 404"));
+  Client alone(server_->endpoints().back());
+  EXPECT_THAT(alone.get("/hello", proof), HasSubstr("200 OK"));
+}
+
+TEST_F(ServerTest, NeedsNoTokenOnAnOpenAddressThatIsShared) {
+  options_.listen = {{"0.0.0.0", 0, "", true}};
+  options_.access.sign_in.reset();
+  EXPECT_TRUE(Server::create(options_, router()));
 }
 
 TEST_F(ServerTest, TellsTheObserverWhatWasAnswered) {
