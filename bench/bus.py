@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """What a connection and a delivery of the bus cost, and how fast the last subscriber has a message, beside nchan, ws and Socket.IO.
 
-    bin/bench bus [--quick] [--json FILE] [--only PART...]
+    bin/bench bus [--quick] [--json FILE] [--only PART...] [--hold SECONDS]
 
-Parts: memory, delivery, slow, presence, restart, kills, tryton. Every server runs on this machine with a load generator of its own (bench/bus/load.cpp); what is
+Parts: memory, delivery, slow, presence, restart, kills, connections, tryton. Every server runs on this machine with a load generator of its own (bench/bus/load.cpp); what is
 compared runs in turn, in another order each round, and a figure comes with its 95 % bootstrap interval over the rounds. No figure
 counts unless every subscriber got every message once and in order. Memory is what is private to the process; CPU is that of the
 process that holds the connections, its sending through the kernel included. Headroom and nchan keep 100 messages; a client
@@ -27,6 +27,7 @@ from bus_presence import presence_rows  # noqa: E402
 from bus_sides import Headroom, Nchan, NchanMeta, SocketIo, Ws, install_peers  # noqa: E402
 from bus_tryton import tryton_rows  # noqa: E402
 from comeback import kill_rows, restart_rows  # noqa: E402
+from one_port import connection_rows  # noqa: E402
 from recorder import figures  # noqa: E402
 from servers import nchan  # noqa: E402
 
@@ -36,8 +37,10 @@ SETTLE_S = 1.5  # what a server does a moment after clients came
 
 class Sizes:
 
-    def __init__(self, quick):
+    def __init__(self, quick, hold_s=600):
         self.judge = not quick
+        self.services, self.crowd = (2, 400) if quick else (4, 60_000)
+        self.hold_s, self.beat_s = (3, 1) if quick else (hold_s, 10)
         self.few, self.many = (50, 200) if quick else (2_000, 18_000)
         self.subscribers, self.stalled = (200, 10) if quick else (4_000, 40)
         self.messages, self.pace_us = (5, 20_000) if quick else (25, 150_000)
@@ -178,8 +181,8 @@ def slow_rows(sizes):
             figures.shown(ratio(found['slowed'], found['calm'], p50_ms), 2)))
 
 
-PARTS = {'memory': memory_rows, 'delivery': delivery_rows, 'slow': slow_rows, 'presence': presence_rows, 'restart': restart_rows, 'kills': kill_rows,
-    'tryton': tryton_rows}
+PARTS = {'memory': memory_rows, 'delivery': delivery_rows, 'slow': slow_rows, 'presence': presence_rows, 'restart': restart_rows,
+    'kills': kill_rows, 'connections': connection_rows, 'tryton': tryton_rows}
 
 
 def main():
@@ -189,13 +192,15 @@ def main():
     parser.add_argument('--json', metavar='FILE', help='also write the rows to FILE')
     parser.add_argument('--only', nargs='+', choices=PARTS, default=list(PARTS), metavar='PART',
         help='measure only these: ' + ', '.join(PARTS))
+    parser.add_argument('--hold', type=int, default=600, metavar='SECONDS',
+        help='how long `connections` looks at the memory; the goal is told for 600')
     options = parser.parse_args()
     if not options.quick:
         install_peers()
     figures.heading()
     found = []
     for name in options.only:
-        for one in PARTS[name](Sizes(options.quick)):
+        for one in PARTS[name](Sizes(options.quick, options.hold)):
             figures.show(one)
             found.append(one)
     if options.json:

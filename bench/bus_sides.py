@@ -21,6 +21,16 @@ def install_peers():
         shutil.copy(lock, done)
 
 
+def private_bytes(pid):
+    lines = Path('/proc/%d/smaps_rollup' % pid).read_text().splitlines()
+    return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith('Private_'))
+
+
+def cpu_ns(pid):
+    """Of all its threads since the start."""
+    return sum(int(task.read_text().split()[0]) for task in Path('/proc/%d/task' % pid).glob('*/schedstat'))
+
+
 class Load:
     """A running bus_load. Whatever is wrong in what a subscriber gets ends it, and so the benchmark."""
 
@@ -67,12 +77,10 @@ class Side:
         return self.process.pid
 
     def cpu_ns(self):
-        """Of all its threads since the start."""
-        return sum(int(task.read_text().split()[0]) for task in Path('/proc/%d/task' % self.pid).glob('*/schedstat'))
+        return cpu_ns(self.pid)
 
     def private_bytes(self):
-        lines = Path('/proc/%d/smaps_rollup' % self.pid).read_text().splitlines()
-        return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith('Private_'))
+        return private_bytes(self.pid)
 
 
 class Headroom(Side):
