@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / 'tests'), str(ROOT / 'bench'), str(ROOT / 'bench' / 'bus')]
 
 from bus_presence import presence_rows  # noqa: E402
-from bus_sides import Headroom, Nchan, NchanMeta, SocketIo, Ws, install_peers  # noqa: E402
+from bus_sides import Headroom, Nchan, NchanMeta, SocketIo, ThroughNginx, Ws, install_peers  # noqa: E402
 from bus_tryton import tryton_rows  # noqa: E402
 from comeback import kill_rows, restart_rows  # noqa: E402
 from one_port import connection_rows  # noqa: E402
@@ -129,11 +129,16 @@ def ratio(ours, theirs, statistic):
 
 def delivery_rows(sizes):
     with contextlib.ExitStack() as stack:
-        sides = [(kind.name, stack.enter_context(kind()), sizes.subscribers) for kind in [Headroom, *sizes.peers]]
+        sides = [(kind.name, stack.enter_context(kind()), sizes.subscribers) for kind in [Headroom, ThroughNginx, *sizes.peers]]
         for _, side, readers in sides:
             side.load.ask('open', readers)
+        proxied = sides[1][1]
+        both, nginx = proxied.cpu_ns(), proxied.nginx_cpu_ns()
         found = interleaved(sides, sizes.rounds, sizes)
+        of_nginx = (proxied.nginx_cpu_ns() - nginx) / (proxied.cpu_ns() - both)
     load = 'to %d subscribers' % sizes.subscribers
+    yield figures.row('CPU of a delivery %s through nginx' % load, 'us',
+        figures.shown(figures.interval(found[ThroughNginx.name], cpu), 2), peer='%.0f %% of it nginx' % (100 * of_nginx))
     for what, unit, statistic, digits in (('CPU of a delivery ' + load, 'us', cpu, 2),
             ('publish to last delivery ' + load + ', median', 'ms', p50_ms, 1),
             ('publish to last delivery ' + load + ', p99', 'ms', p99_ms, 1)):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from servers import Servers, free_port, nchan, paths
 from servers.bus import Bus
+from servers.nginx import BusProxy
 from servers.process import Process, listening
 
 PEERS = paths.project_root / 'bench' / 'bus' / 'peers'
@@ -90,6 +91,22 @@ class Headroom(Side):
         self.bus = Bus(self.servers, {'room:': RULE}, connections=19_000, connections_per_second=1_000_000, **keys)
         self.port, self.process, self.status = self.bus.port, self.bus.daemon, self.bus.status
         self.secret = [self.servers.folder / 'bus-secret']
+
+
+class ThroughNginx(Headroom):
+    """The same service behind nginx, as docs/bus.md tells it. CPU is that of both."""
+    name = 'headroom through nginx'
+
+    def serve(self):
+        super().serve(proxies=['127.0.0.1'])
+        self.nginx = BusProxy(self.servers, self.port)
+        self.port = self.nginx.port
+
+    def nginx_cpu_ns(self):
+        return cpu_ns(self.nginx.worker)
+
+    def cpu_ns(self):
+        return super().cpu_ns() + self.nginx_cpu_ns()
 
 
 class Nchan(Side):

@@ -31,9 +31,10 @@ def admin():
 
 
 class Bus:
-    """`headroom serve` with [bus]; more keys of the section as `keys`, rules of channels as `channels`. Several have names."""
+    """`headroom serve` with [bus]; more keys of the section as `keys`, rules of channels as `channels`, proxies whose word holds.
+    Several have names."""
 
-    def __init__(self, servers, channels=None, name='bus', **keys):
+    def __init__(self, servers, channels=None, name='bus', proxies=(), **keys):
         self.servers = servers
         self.tabs = []
         self.port = free_port()
@@ -42,7 +43,7 @@ class Bus:
         secret.chmod(0o600)
         self.configuration = servers.folder / (name + '.toml')
         lines = ['[perf]', 'store = "%s"' % servers.store_url(name), 'state = "%s"' % (servers.folder / 'state'),
-            '[serve]', 'listen = "127.0.0.1:%d"' % self.port,
+            '[serve]', 'listen = "127.0.0.1:%d"' % self.port, 'proxies = %s' % json.dumps(proxies),
             '[bus]', 'enabled = true', 'secret_files = ["%s"]' % secret]
         lines += ['%s = %s' % (key, json.dumps(value)) for key, value in keys.items()]
         lines.append('[bus.channels]')

@@ -1,10 +1,11 @@
-"""nginx with the example's configuration, its addresses replaced by those of a test."""
+"""nginx with the configurations of the example and of the guide, their addresses replaced by those of a test."""
 import signal
 import subprocess
 
 from . import paths
 from .process import Process, free_port, listening
 
+GUIDE = paths.project_root / 'docs' / 'bus.md'
 EXAMPLE = paths.project_root / 'examples' / 'nginx' / 'tryton.conf'
 MAIN = """
 daemon off;
@@ -21,9 +22,48 @@ http {
   fastcgi_temp_path %(folder)s/fastcgi;
   uwsgi_temp_path %(folder)s/uwsgi;
   scgi_temp_path %(folder)s/scgi;
-  include %(folder)s/tryton.conf;
+  include %(folder)s/%(site)s;
 }
 """
+BUS_SITE = """
+access_log off;
+map $http_upgrade $connection_upgrade { default upgrade; '' close; }
+server {
+  listen 127.0.0.1:%d backlog=4096;
+  %s
+}
+"""
+
+
+def start_file(folder, site):
+    """Writes nginx.conf, which includes that file of the folder; its path."""
+    made = folder / 'nginx.conf'
+    made.write_text(MAIN % {'folder': folder, 'site': site})
+    return made
+
+
+def command(configuration):
+    return ['/usr/sbin/nginx', '-e', 'stderr', '-c', configuration]
+
+
+class BusProxy:
+    """nginx before the bus as docs/bus.md tells it, with its very lines."""
+
+    def __init__(self, servers, headroom_port):
+        self.port = free_port()
+        folder = servers.folder / ('nginx-%d' % self.port)
+        folder.mkdir()
+        location = GUIDE.read_text().split('```nginx\n')[1].split('```')[0]
+        assert '127.0.0.1:7400' in location, location
+        (folder / 'bus.conf').write_text(BUS_SITE % (self.port, location.replace('127.0.0.1:7400', '127.0.0.1:%d' % headroom_port)))
+        self.process = servers.start(Process('nginx-%d' % self.port, command(start_file(folder, 'bus.conf')), folder,
+                ready=lambda: listening(self.port), stop_signal=signal.SIGTERM))
+
+    @property
+    def worker(self):
+        """The process that holds the connections."""
+        worker, = self.process.children()
+        return worker
 
 
 class Nginx:
@@ -42,8 +82,7 @@ class Nginx:
             assert old in text, old
             text = text.replace(old, new)
         (self.folder / 'tryton.conf').write_text(text)
-        (self.folder / 'nginx.conf').write_text(MAIN % {'folder': self.folder})
-        self.process = Process('nginx', ['/usr/sbin/nginx', '-e', 'stderr', '-c', self.folder / 'nginx.conf'], self.folder,
+        self.process = Process('nginx', command(start_file(self.folder, 'tryton.conf')), self.folder,
             ready=lambda: listening(self.port) and listening(self.tls_port), stop_signal=signal.SIGTERM)
 
     def _make_certificate(self):
