@@ -1,5 +1,6 @@
 #include "sql/reader.hpp"
 
+#include <unordered_map>
 #include <utility>
 
 #include <fmt/format.h>
@@ -93,6 +94,21 @@ std::optional<std::string> text_of(sqlite3_stmt* statement, int column) {
   return std::string(text, static_cast<std::size_t>(sqlite3_column_bytes(statement, column)));
 }
 
+/// A statement goes back to where it can be run again, on whatever path.
+class Rewound {
+ public:
+  explicit Rewound(sqlite3_stmt* statement) : statement_(statement) {}
+  ~Rewound() {
+    sqlite3_reset(statement_);
+    sqlite3_clear_bindings(statement_);
+  }
+  Rewound(const Rewound&) = delete;
+  Rewound& operator=(const Rewound&) = delete;
+
+ private:
+  sqlite3_stmt* statement_;
+};
+
 class SqliteReader final : public Reader {
  public:
   SqliteReader(SqliteOwner database, std::chrono::milliseconds timeout)
@@ -105,19 +121,32 @@ class SqliteReader final : public Reader {
   Result<PostgresRows> query(const std::string& statement,
                              const std::vector<Parameter>& parameters) override {
     deadline_ = Clock::now() + timeout_;
-    sqlite3_stmt* handle = nullptr;
-    const char* tail = nullptr;
-    const int prepared = sqlite3_prepare_v2(database_.get(), statement.data(),
-                                            static_cast<int>(statement.size()), &handle, &tail);
-    const SqliteStatementOwner owner(handle);
-    if (prepared != SQLITE_OK) return fail(sqlite_error(database_.get()));
-    if (handle == nullptr || tail != statement.data() + statement.size())
-      return fail(ErrorCode::kInvalidArgument, "SQLite: expected a single statement");
-    for (std::size_t i = 0; i < parameters.size(); ++i) bind(handle, static_cast<int>(i) + 1, parameters[i]);
-    return read_rows(handle);
+    const auto handle = prepared(statement);
+    if (!handle) return fail(handle.error());
+    const Rewound rewound(*handle);
+    for (std::size_t i = 0; i < parameters.size(); ++i) bind(*handle, static_cast<int>(i) + 1, parameters[i]);
+    return read_rows(*handle);
   }
 
  private:
+  /// Texts that were asked before need not be read and planned again; beyond so many all are forgotten.
+  static constexpr std::size_t kMostPrepared = 200;
+
+  Result<sqlite3_stmt*> prepared(const std::string& statement) {
+    if (const auto found = prepared_.find(statement); found != prepared_.end()) return found->second.get();
+    sqlite3_stmt* handle = nullptr;
+    const char* tail = nullptr;
+    const int done = sqlite3_prepare_v2(database_.get(), statement.data(), static_cast<int>(statement.size()),
+                                        &handle, &tail);
+    SqliteStatementOwner owner(handle);
+    if (done != SQLITE_OK) return fail(sqlite_error(database_.get()));
+    if (handle == nullptr || tail != statement.data() + statement.size())
+      return fail(ErrorCode::kInvalidArgument, "SQLite: expected a single statement");
+    if (prepared_.size() >= kMostPrepared) prepared_.clear();
+    prepared_.emplace(statement, std::move(owner));
+    return handle;
+  }
+
   Result<PostgresRows> read_rows(sqlite3_stmt* statement) {
     PostgresRows rows;
     int stepped = SQLITE_ROW;
@@ -134,6 +163,7 @@ class SqliteReader final : public Reader {
   std::chrono::milliseconds timeout_;
   Clock::time_point deadline_;
   SqliteOwner database_;
+  std::unordered_map<std::string, SqliteStatementOwner> prepared_;
 };
 
 Result<std::unique_ptr<Reader>> open_sqlite(const std::string& path, const ReaderOptions& options) {

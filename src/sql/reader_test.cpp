@@ -121,6 +121,20 @@ TEST_P(ReaderConformance, BindsValuesOfEveryKind) {
   EXPECT_THAT((*rows)[2], ElementsAre(Optional(std::string("it's")), std::nullopt));
 }
 
+TEST_P(ReaderConformance, RunsAStatementAgainWithOtherValues) {
+  const auto reader = open();
+  const std::string statement = fmt::format("SELECT name FROM item WHERE id = {}", world_->place(1));
+  EXPECT_THAT(reader->query(statement, {std::int64_t{1}}).value()[0],
+              ElementsAre(Optional(std::string("a"))));
+  EXPECT_THAT(reader->query(statement, {std::int64_t{3}}).value()[0],
+              ElementsAre(Optional(std::string("it's"))));
+  EXPECT_THAT(reader->query(statement, {std::int64_t{9}}).value(), SizeIs(0));
+  for (int i = 0; i < 500; ++i)
+    EXPECT_THAT(reader->query(fmt::format("SELECT {} FROM item", i), {}).value(), SizeIs(3));
+  EXPECT_THAT(reader->query(statement, {std::int64_t{1}}).value()[0],
+              ElementsAre(Optional(std::string("a"))));
+}
+
 TEST_P(ReaderConformance, SeesOneSnapshot) {
   const auto reader = open();
   ASSERT_TRUE(reader->query("SELECT count(*) FROM item", {}));
