@@ -198,6 +198,15 @@ void LiveCounters::clear() {
   recount();
 }
 
+std::optional<std::vector<Value>> LiveCounters::row(const Value& key) const {
+  const auto found = slots_.find(key);
+  if (found == slots_.end()) return std::nullopt;
+  std::vector<Value> values;
+  for (std::size_t i = 0; i < columns_.size(); ++i)
+    values.push_back(is_held(i) ? columns_[i].values[columns_[i].code_of_slot[found->second]] : key);
+  return values;
+}
+
 LiveCounters::Code LiveCounters::code_at(const Level& level, Slot slot) const {
   return columns_[catalog_.security[level.security].column].code_of_slot[slot];
 }

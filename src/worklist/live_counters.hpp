@@ -59,6 +59,8 @@ class LiveCounters final {
   bool remove(const Value& key);
   /// All documents.
   void clear();
+  /// A document as it was put; nothing when there is none. Cost: O(columns).
+  [[nodiscard]] std::optional<std::vector<Value>> row(const Value& key) const;
 
   /// The user's count of each list; guards are not asked. Errors: as scope_of.
   /// Cost: O(classes x uids of the user + documents' classes of his own ones), for each different set of
