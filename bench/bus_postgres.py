@@ -11,6 +11,8 @@ publish   headroom.publish and a plain INSERT of the same row (the outbox's colu
 cost      CPU of the server for one of either, with one client and without the service. On a busy machine only the ratio says something.
 latency   From the call of headroom.publish, so with its commit, until the message has reached a subscriber's socket, at half of the
           rate that is the goal, or of the rate that was reached. The clock is that of this machine.
+logical   Publishes a second through the write-ahead log (source = "logical") and through the table, each on a server of its own, in turn; and
+          the latency, as above, of both at the same rate.
 bloat     Dead and free space in the tables after N messages of 1,000 channels (--messages 10000000 is the size of the goal), when all
           that can be cleaned was.
 
@@ -71,22 +73,24 @@ class Sizes:
 class World:
     """The database, and the service on it when it is asked for."""
 
-    def __init__(self, serves=True):
+    def __init__(self, serves=True, source='outbox'):
         self.servers = Servers()
         self.bus = None
         try:
             self.database = PostgreSQL(self.servers.folder).initialize()
             with open(self.database.data / 'postgresql.conf', 'a') as configuration:
-                configuration.write('\n'.join([*SETTINGS, '']))
+                configuration.write('\n'.join([*SETTINGS, *(['wal_level = logical'] if source == 'logical' else []), '']))
             self.servers.start(self.database.process)
             self.connection = psycopg2.connect(self.database.uri + 'postgres')
             self.connection.autocommit = True
             self.ask(subprocess.run([executable(), 'bus', 'sql'], check=True, capture_output=True, text=True).stdout + ';SELECT 1')
             self.ask(PLAIN + ';SELECT 1')
             if serves:
-                self.bus = Bus(self.servers, broker='postgresql', database=self.database.uri + 'postgres',
+                self.bus = Bus(self.servers, broker='postgresql', database=self.database.uri + 'postgres', source=source,
                     channels={'*': 'subscribe=users publish=users'})
                 wait_until(lambda: self.one('SELECT term FROM headroom.leader') > 0, 20, 'the service orders')
+            if serves and source == 'logical':
+                wait_until(lambda: self.one('SELECT logged FROM headroom.log_state()'), 20, 'publications go into the log')
         except BaseException:
             self.servers.close()
             raise
@@ -222,22 +226,57 @@ class Subscriber(threading.Thread):
                 self.send(10)
 
 
+def latencies_ms(world, sizes, rate, before):
+    """Of all messages published at the rate, ascending; `before` were published already."""
+    subscriber = Subscriber(world.bus, 'orders')
+    subscriber.start()
+    _, count = world.pgbench('timed', '-T', sizes.latency_s, '-R', int(rate))
+    wait_until(lambda: len(subscriber.latencies_ms) >= count, 60, '%d messages at the subscriber' % count)
+    assert len(subscriber.latencies_ms) == count, 'a message came twice'
+    world.check(before + count)
+    return sorted(subscriber.latencies_ms)
+
+
+def share(times, part):
+    return times[int(part * (len(times) - 1))]
+
+
 def latency_rows(sizes):
     with World() as world:
         reached, warm = world.pgbench('publish', '-T', sizes.seconds)
         world.wait_for(warm)
         rate = min(GOAL_PER_S, reached) / 2
-        subscriber = Subscriber(world.bus, 'orders')
-        subscriber.start()
-        _, count = world.pgbench('timed', '-T', sizes.latency_s, '-R', int(rate))
-        wait_until(lambda: len(subscriber.latencies_ms) >= count, 60, '%d messages at the subscriber' % count)
-        assert len(subscriber.latencies_ms) == count, 'a message came twice'
-        world.check(warm + count)
-    times = sorted(subscriber.latencies_ms)
-    p99 = times[int(0.99 * (len(times) - 1))]
+        times = latencies_ms(world, sizes, rate, warm)
+    p99 = share(times, 0.99)
     yield figures.row('publish and commit to a client at %.0f a second, median' % rate, 'ms', '%.1f' % statistics.median(times))
     yield figures.row('the same, p99', 'ms', '%.1f' % p99, '<= %d' % GOAL_P99_MS, p99 <= GOAL_P99_MS if sizes.judge else None,
         'longest %.1f' % times[-1])
+
+
+def logical_rows(sizes):
+    """Both servers run all the time; one is idle while the other is measured."""
+    with World() as table, World(source='logical') as log:
+        worlds = {'table': table, 'log': log}
+        rates, published, lags, times = ({name: start() for name in worlds} for start in (list, int, float, list))
+        for _ in range(sizes.rounds):
+            for name, world in worlds.items():
+                rate, count = world.pgbench('publish', '-T', sizes.seconds)
+                rates[name].append(rate)
+                published[name] += count
+                lags[name] = world.wait_for(published[name])
+                world.check(published[name])
+        assert log.one('SELECT count(*) FROM headroom.outbox') == 0, 'all of it went through the log'
+        rate = min(GOAL_PER_S, *(statistics.median(each) for each in rates.values())) / 2
+        for name, world in worlds.items():
+            times[name] = latencies_ms(world, sizes, rate, published[name])
+    ratios = [of_log / of_table for of_table, of_log in zip(rates['table'], rates['log'])]
+    yield figures.row('publishes through the log, ordered and read beside it', '1/s', '%.0f' % statistics.median(rates['log']),
+        peer='table %.0f' % statistics.median(rates['table']))
+    yield figures.row('the same over the table', 'ratio', figures.shown(figures.interval(ratios, statistics.median), 2))
+    yield figures.row('all messages of a round have their offsets after its last commit', 's', '%.2f' % lags['log'], peer='table %.2f' % lags['table'])
+    for what, value in (('median', statistics.median), ('p99', lambda each: share(each, 0.99))):
+        yield figures.row('publish and commit to a client through the log at %.0f a second, %s' % (rate, what), 'ms', '%.1f' % value(times['log']),
+            peer='table %.1f' % value(times['table']))
 
 
 # Bloat
@@ -275,7 +314,7 @@ def bloat_rows(sizes):
     yield figures.row('the schema with indexes: at most, and when the outbox was emptied', 'MB', '%.0f, %.0f' % (largest / 1e6, left / 1e6))
 
 
-PARTS = {'publish': publish_rows, 'cost': cost_rows, 'latency': latency_rows, 'bloat': bloat_rows}
+PARTS = {'publish': publish_rows, 'cost': cost_rows, 'latency': latency_rows, 'logical': logical_rows, 'bloat': bloat_rows}
 
 
 def main():

@@ -354,6 +354,20 @@ BusFinding check_redis(const BusSection& section) {
   return {"[bus] url", "fine", "the Redis server can keep the bus"};
 }
 
+std::vector<BusFinding> check_postgres(const BusSection& section) {
+  std::vector<BusFinding> found;
+  for (bus::PostgresFinding& one : bus::check_postgres_broker(section.database, postgres_source(section))) {
+    const bool is_fine = one.severity == bus::PostgresFinding::Severity::kFine;
+    const bool is_error = one.severity == bus::PostgresFinding::Severity::kError;
+    found.push_back({"[bus] database",
+                     is_fine    ? "fine"
+                     : is_error ? "error"
+                                : "warning",
+                     std::move(one.text)});
+  }
+  return found;
+}
+
 BusFinding check_service(const Invocation& run, const BusOptions& options) {
   const auto status = ask(run, options, "GET", "/bus/status");
   if (!status) return {"service", "error", status.error().message()};
@@ -412,6 +426,9 @@ Result<std::vector<BusFinding>> check_site(const Invocation& run, const BusOptio
 Result<Exit> check(const Invocation& run, const BusOptions& options) {
   std::vector<BusFinding> found = check_configuration(run.configuration.bus);
   if (run.configuration.bus.broker == "redis") found.push_back(check_redis(run.configuration.bus));
+  if (run.configuration.bus.broker == "postgresql") {
+    for (BusFinding& one : check_postgres(run.configuration.bus)) found.push_back(std::move(one));
+  }
   if (run.configuration.bus.enabled) found.push_back(check_service(run, options));
   auto site = check_site(run, options);
   if (!site) return fail(std::move(site.error()));

@@ -68,6 +68,17 @@ std::string bus_metrics(const bus::HubCounts& counts, const bus::MemoryCounts& m
                  postgres->forgotten_channels);
     text.counter("database_losses_total", "Connections to PostgreSQL that were lost.", postgres->losses);
   }
+  if (postgres && postgres->log) {
+    const bus::LogState& log = *postgres->log;
+    text.gauge("log_reading", "1 while this node reads the write-ahead log.", postgres->reads_log ? 1 : 0);
+    text.gauge("log_in_use", "1 while publications go into the log, 0 while into the outbox.",
+               log.logged ? 1 : 0);
+    text.gauge("log_slot_lost", "1 while the slot is lost or missing.", log.is_gone() ? 1 : 0);
+    text.gauge("log_retained_bytes", "Bytes of the log that the slot keeps.", log.retained_bytes);
+    text.gauge("log_bound_bytes", "What it may keep at most (max_slot_wal_keep_size); 0 is the disk.",
+               log.bound_bytes.value_or(0));
+    text.counter("log_malformed_total", "Messages of the log that could not be read.", postgres->malformed);
+  }
   if (redis) {
     text.gauge("redis_reading", "1 while this node reads the streams of the Redis server.",
                redis->reading ? 1 : 0);

@@ -113,6 +113,7 @@ void BusSection::read(base::ConfigSection& section) {
   section.read("enabled", enabled);
   section.read("broker", broker);
   section.read("database", database);
+  section.read("source", source);
   section.read("url", url);
   section.read("shards", shards, 1, static_cast<std::int64_t>(bus::kMostRedisShards));
   section.read("listen", listen);
@@ -143,6 +144,8 @@ void BusSection::read(base::ConfigSection& section) {
 void BusSection::check_broker(base::ConfigSection& section) const {
   if (broker != "memory" && broker != "postgresql" && broker != "redis")
     section.reject("broker", fmt::format("'{:.40}' is none; expected memory, postgresql or redis", broker));
+  if (source != "outbox" && source != "logical")
+    section.reject("source", fmt::format("'{:.40}' is none; expected outbox or logical", source));
   const bool has_database = database.starts_with("postgresql://") || database.starts_with("postgres://");
   if (broker == "postgresql" && !has_database)
     section.reject(database.empty() ? "broker" : "database",

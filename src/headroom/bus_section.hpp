@@ -19,6 +19,9 @@ struct BusSection {
   std::string broker = "memory";
   /// "postgresql://...": of a login with the role headroom_node. Holds a password, and is never shown.
   std::string database;
+  /// How publications of transactions reach the service there: "outbox" is a table, "logical" the write-ahead
+  /// log.
+  std::string source = "outbox";
   /// "redis://...", as redis::parse_url reads it. Holds a password, and is never shown.
   std::string url;
   /// Streams of the Redis server over which channels are spread; the same for all services.

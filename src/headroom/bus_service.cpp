@@ -87,6 +87,10 @@ BusService::BusService(const BusSection& section, bus::ChannelRules rules, std::
       authority_(keys_),
       authorities_(authority_) {}
 
+bus::PostgresSource postgres_source(const BusSection& section) {
+  return section.source == "logical" ? bus::PostgresSource::kLog : bus::PostgresSource::kOutbox;
+}
+
 Result<void> BusService::open_broker() {
   Result<void> opened;
   if (section_.broker == "postgresql") {
@@ -109,6 +113,7 @@ Result<void> BusService::open_postgres() {
   bus::PostgresBrokerOptions options;
   options.url = section_.database;
   options.node = node_name();
+  options.source = postgres_source(section_);
   auto broker = bus::PostgresBroker::make(std::move(options), rules_,
                                           [this](std::function<void()> work) { post(std::move(work)); });
   if (!broker) return fail(std::move(broker.error()).within("[bus] database"));

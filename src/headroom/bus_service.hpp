@@ -36,6 +36,9 @@ namespace headroom::cli {
 /// What `[bus]` says about the Redis server of broker = "redis".
 [[nodiscard]] bus::RedisBrokerOptions redis_options(const BusSection& section);
 
+/// What `[bus]` source means.
+[[nodiscard]] bus::PostgresSource postgres_source(const BusSection& section);
+
 /// How many clients came in by each door, now.
 struct BusDoors {
   std::size_t websockets = 0;

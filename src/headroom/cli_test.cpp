@@ -211,6 +211,7 @@ TEST(Configuration, TakesTheExampleWhoseValuesAreTheDefaults) {
   EXPECT_EQ(example->bus.enabled, defaults->bus.enabled);
   EXPECT_EQ(example->bus.broker, defaults->bus.broker);
   EXPECT_EQ(example->bus.database, defaults->bus.database);
+  EXPECT_EQ(example->bus.source, defaults->bus.source);
   EXPECT_EQ(example->bus.url, defaults->bus.url);
   EXPECT_EQ(example->bus.shards, defaults->bus.shards);
   EXPECT_EQ(example->bus.listen, defaults->bus.listen);
@@ -261,6 +262,8 @@ TEST(BusSection, NamesFileLineAndKeyOfWhatIsWrong) {
   EXPECT_THAT(error("[bus]\nbroker = 'postgresql'\ndatabase = 'mysql://u:secret@h/x'\n"),
               AllOf(HasSubstr("bus.toml:3: bus.database: [bus] database: expected postgresql://"),
                     Not(HasSubstr("secret"))));
+  EXPECT_THAT(error("[bus]\nsource = 'notify'\n"),
+              HasSubstr("bus.source: 'notify' is none; expected outbox or logical"));
   EXPECT_THAT(error("[bus]\nbroker = 'postgresql'\n"),
               HasSubstr("bus.broker: [bus] database: expected postgresql"));
   EXPECT_THAT(error("[bus]\nbroker = 'redis'\n"),

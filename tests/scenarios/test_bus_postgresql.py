@@ -2,6 +2,7 @@
 import asyncio
 import contextlib
 import http.client
+import json
 import os
 import subprocess
 import threading
@@ -18,10 +19,19 @@ from servers.process import wait_until
 OPEN_S = float(os.environ.get('HEADROOM_OPEN_SECONDS', '17'))  # more than the outbox fills one slot; 600 is the site's ten minutes
 
 
+@pytest.fixture(params=['outbox', 'logical'])
+def source(request):
+    return request.param
+
+
 @pytest.fixture
-def database(servers):
+def database(servers, source):
     """A database with the schema, a login for the service, and one for the application."""
     server = servers.postgresql()
+    if source == 'logical':
+        server.execute('ALTER SYSTEM SET wal_level = logical')
+        server.stop()
+        server.start()
     server.execute('CREATE DATABASE shop')
     schema = subprocess.run([executable(), 'bus', 'sql'], capture_output=True, text=True, check=True).stdout
     with contextlib.closing(psycopg2.connect(server.uri + 'shop')) as connection:
@@ -30,7 +40,23 @@ def database(servers):
     for login, role in (('node', 'headroom_node'), ('application', 'headroom_publisher')):
         server.execute('CREATE ROLE %s LOGIN' % login)
         server.execute('GRANT %s TO %s' % (role, login))
+    server.execute('ALTER ROLE node REPLICATION')
     return server.uri.replace('postgres@', '%s@') + 'shop'
+
+
+def nodes_on(servers, database, source, *names):
+    """Services that are ready: publications go the way that they are to go."""
+    nodes = [Bus(servers, name=name, broker='postgresql', database=database % 'node', source=source) for name in names]
+    if source == 'logical':
+        wait_until(lambda: any('headroom_bus_log_reading 1\n' in node.request('GET', '/metrics')[1] for node in nodes), 20, 'the log is read')
+    return nodes
+
+
+def left_in_outbox(database):
+    with contextlib.closing(psycopg2.connect(database % 'postgres')) as connection:
+        cursor = connection.cursor()
+        cursor.execute('SELECT count(*) FROM headroom.outbox')
+        return cursor.fetchone()[0]
 
 
 @contextlib.contextmanager
@@ -45,8 +71,8 @@ def publish(connection, channel, text):
     connection.cursor().execute('SELECT headroom.publish(%s, %s)', (channel, text))
 
 
-def test_what_commits_is_told_and_what_rolls_back_never_was(servers, database):
-    bus = Bus(servers, broker='postgresql', database=database % 'node')
+def test_what_commits_is_told_and_what_rolls_back_never_was(servers, database, source):
+    bus, = nodes_on(servers, database, source, 'bus')
 
     async def story():
         tab = Tab(bus, 'ann')
@@ -65,10 +91,11 @@ def test_what_commits_is_told_and_what_rolls_back_never_was(servers, database):
     # A batch is counted when it is committed, and readers may be faster.
     for metric in ('headroom_bus_sequencer 1\n', 'headroom_bus_sequenced_total 3\n'):
         wait_until(lambda: metric in bus.request('GET', '/metrics')[1], 10, metric)
+    assert source == 'outbox' or left_in_outbox(database) == 0
 
 
-def test_a_killed_service_loses_nothing(servers, database):
-    bus = Bus(servers, broker='postgresql', database=database % 'node')
+def test_a_killed_service_loses_nothing(servers, database, source):
+    bus, = nodes_on(servers, database, source, 'bus')
 
     async def story():
         tab = Tab(bus, 'ann')
@@ -92,8 +119,8 @@ def test_a_killed_service_loses_nothing(servers, database):
     bus.play(story)
 
 
-def test_a_transaction_left_open_delays_nobody_and_its_message_still_comes(servers, database):
-    bus = Bus(servers, broker='postgresql', database=database % 'node')
+def test_a_transaction_left_open_delays_nobody_and_its_message_still_comes(servers, database, source):
+    bus, = nodes_on(servers, database, source, 'bus')
 
     async def story():
         tab = Tab(bus, 'ann')
@@ -169,8 +196,8 @@ def sequencer_of(nodes):
     return wait_until(lambda: [node for node in nodes if is_sequencer(node)], 20, 'a node that orders')[0]
 
 
-def test_another_node_takes_over_when_the_one_that_orders_is_killed_under_load(servers, database):
-    nodes = [Bus(servers, name=name, broker='postgresql', database=database % 'node') for name in ('one', 'two')]
+def test_another_node_takes_over_when_the_one_that_orders_is_killed_under_load(servers, database, source):
+    nodes = nodes_on(servers, database, source, 'one', 'two')
     rounds = 3
 
     async def story():
@@ -223,6 +250,23 @@ def test_another_node_takes_over_when_the_one_that_orders_is_killed_under_load(s
         cursor = connection.cursor()
         cursor.execute('SELECT term FROM headroom.leader')
         assert cursor.fetchone()[0] >= rounds + 1
+
+
+def test_check_says_what_is_missing_and_what_to_run(servers, database, source):
+    def found(asked):
+        bus.configuration.write_text(bus.configuration.read_text().replace('source = "%s"' % source, 'source = "%s"' % asked))
+        checked = subprocess.run([executable(), 'bus', 'check', '--json', '--config', bus.configuration], capture_output=True, text=True)
+        rows = json.loads(checked.stdout)
+        return [row for row in rows if row['subject'] == '[bus] database']
+    bus, = nodes_on(servers, database, source, 'bus')
+    assert all(row['state'] != 'error' for row in found(source)), found(source)
+    if source == 'logical':
+        wait_until(lambda: 'headroom_bus_log_in_use 1\n' in bus.request('GET', '/metrics')[1], 20, 'the state of the log in the metrics')
+        assert 'max_slot_wal_keep_size' in found('logical')[-1]['text']
+    else:
+        texts = [row['text'] for row in found('logical')]
+        assert any('ALTER SYSTEM SET wal_level = logical' in text for text in texts), texts
+        assert any('CREATE PUBLICATION headroom_bus' in text for text in texts), texts
 
 
 def test_no_password_is_logged_or_answered(servers, database):
