@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -121,6 +122,25 @@ std::string make_token(const bus::SigningKey& key) {
 
 std::string first_line(const std::string& text) {
   return text.substr(0, text.find_first_of("\r\n"));
+}
+
+/// Behind the string that begins at `at`.
+std::size_t string_end(std::string_view json, std::size_t at) {
+  for (++at; at < json.size() && json[at] != '"'; ++at) at += json[at] == '\\' ? 1 : 0;
+  return std::min(at + 1, json.size());
+}
+
+/// Behind the value that begins at `at`; however deep it is nested.
+std::size_t value_end(std::string_view json, std::size_t at) {
+  for (std::size_t depth = 0; at < json.size();) {
+    const char c = json[at];
+    const bool closes = c == '}' || c == ']';
+    if (depth == 0 && (c == ',' || closes)) return at;
+    at = c == '"' ? string_end(json, at) : at + 1;
+    if (c == '{' || c == '[') ++depth;
+    if (closes) --depth;
+  }
+  return at;
 }
 
 }  // namespace
@@ -243,6 +263,50 @@ Result<std::optional<wire::Event>> BusConnection::next(std::chrono::milliseconds
           wire::Event{wire::Event::Kind::kClose, wire::CloseCode::kAbnormal, {}});
     bytes_ += **more;
   }
+}
+
+std::vector<std::string_view> data_in(std::string_view object) {
+  constexpr std::string_view kKey = "\"data\"";
+  std::vector<std::string_view> found;
+  for (std::size_t at = 0; at < object.size();) {
+    if (object[at] != '"') {
+      ++at;
+      continue;
+    }
+    const std::size_t begin = std::exchange(at, string_end(object, at));
+    if (object.substr(begin, at - begin) != kKey || at >= object.size() || object[at] != ':') continue;
+    const std::size_t value = at + 1;
+    at = value_end(object, value);
+    found.push_back(object.substr(value, at - value));
+  }
+  return found;
+}
+
+std::string without_data(std::string_view object) {
+  std::string rest;
+  for (const std::string_view data : data_in(object)) {
+    const auto before = static_cast<std::size_t>(data.data() - object.data());
+    rest.append(object.substr(0, before)).append("null");
+    object.remove_prefix(before + data.size());
+  }
+  return rest.append(object);
+}
+
+std::string harmless_json(std::string_view value) {
+  std::string shown;
+  for (std::size_t i = 0; i < value.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(value[i]);
+    const unsigned next = i + 1 < value.size() ? static_cast<unsigned char>(value[i + 1]) : 0;
+    if (byte == 0x7f) {
+      shown += "\\u007f";
+    } else if (byte == 0xc2 && next >= 0x80 && next < 0xa0) {
+      shown += fmt::format("\\u{:04x}", next);
+      ++i;
+    } else {
+      shown += value[i];
+    }
+  }
+  return shown;
 }
 
 std::string percent_encoded(std::string_view text) {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.hpp"
 #include "headroom/configuration.hpp"
@@ -74,6 +75,14 @@ class BusConnection {
   std::string bytes_;
   wire::FrameReader reader_;
 };
+
+/// The values of the members `data` of an object that the service sent, in their order, byte for byte: who
+/// reads numbers writes them anew. What stands within such a value is its own. Lifetime: that of `object`.
+[[nodiscard]] std::vector<std::string_view> data_in(std::string_view object);
+/// The object with `null` in place of them, for who can't read every number there is.
+[[nodiscard]] std::string without_data(std::string_view object);
+/// A JSON value for a terminal: characters that would steer it are escaped, so it stays the same value.
+[[nodiscard]] std::string harmless_json(std::string_view value);
 
 /// `text` as it stands in a query.
 [[nodiscard]] std::string percent_encoded(std::string_view text);

@@ -233,14 +233,14 @@ class Tail {
   }
 
   Result<void> take(BusConnection& connection, const std::string& text) {
-    const json object = json::parse(text, nullptr, false);
+    const json object = json::parse(without_data(text), nullptr, false);
     if (!object.is_object()) return fail(ErrorCode::kProtocol, "the service sent what is no object");
     if (object.contains("error"))
       return fail(ErrorCode::kDenied, object["error"].value("message", "refused"));
     if (object.contains("connect")) return ask_positions(connection);
-    if (object.contains("history")) return take_history(connection, object);
+    if (object.contains("history")) return take_history(connection, object, data_in(text));
     if (object.contains("subscribe")) return judge_subscription(object["subscribe"]["channels"].at(0));
-    if (object.contains("message")) print(object["message"].value("channel", ""), object["message"]);
+    if (object.contains("message")) return take_message(object["message"], data_in(text));
     if (object.contains("lost"))
       print_note("messages of " + object["lost"].value("channel", "") + " were lost");
     return {};
@@ -267,12 +267,26 @@ class Tail {
             {"subscribe", {{"channels", {{{"channel", options_.names[i]}, {"since", since}}}}}}};
   }
 
-  Result<void> take_history(BusConnection& connection, const json& answer) {
+  static Result<void> check_data(std::size_t messages, const std::vector<std::string_view>& data) {
+    if (messages == data.size()) return {};
+    return fail(ErrorCode::kProtocol, "the service sent a message without data");
+  }
+
+  Result<void> take_message(const json& message, const std::vector<std::string_view>& data) {
+    if (auto checked = check_data(1, data); !checked) return checked;
+    print(message.value("channel", ""), message, data.front());
+    return {};
+  }
+
+  Result<void> take_history(BusConnection& connection, const json& answer,
+                            const std::vector<std::string_view>& data) {
     const std::size_t i = answer.value("id", std::size_t{10}) - 10;
     const std::string& channel = options_.names.at(i);
     const json& history = answer["history"];
     positions_[channel] = {{"offset", history.at("offset")}, {"epoch", history.at("epoch")}};
-    for (const json& message : history.at("messages")) print(channel, message);
+    const json& messages = history.at("messages");
+    if (auto checked = check_data(messages.size(), data); !checked) return checked;
+    for (std::size_t one = 0; one < messages.size(); ++one) print(channel, messages[one], data[one]);
     (void)connection.send(subscription(i, positions_[channel]).dump());
     return {};
   }
@@ -288,12 +302,9 @@ class Tail {
     return {};
   }
 
-  void print(const std::string& channel, const json& message) {
+  void print(const std::string& channel, const json& message, std::string_view data) {
     if (done()) return;
     const auto offset = message.value("offset", std::uint64_t{0});
-    const std::string data = message.contains("data")
-                                 ? message["data"].dump(-1, ' ', false, json::error_handler_t::replace)
-                                 : "null";
     if (positions_[channel].value("offset", std::uint64_t{0}) < offset)
       positions_[channel]["offset"] = offset;
     if (run_.options.json) {
@@ -301,7 +312,8 @@ class Tail {
                                    "\n",
                                    json(channel).dump(), offset, data));
     } else {
-      (void)print_text(fmt::format("{}\t{}\t{}\n", perf::escape_line(channel), offset, data));
+      const std::string shown = prints_for_people(run_.options) ? harmless_json(data) : std::string(data);
+      (void)print_text(fmt::format("{}\t{}\t{}\n", perf::escape_line(channel), offset, shown));
     }
     if (left_) --*left_;
   }

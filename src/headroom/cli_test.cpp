@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "headroom/bus_client.hpp"
 #include "headroom/configuration.hpp"
 #include "headroom/ini.hpp"
 #include "headroom/rule_check.hpp"
@@ -233,6 +234,32 @@ TEST(Configuration, TakesTheExampleWhoseValuesAreTheDefaults) {
   EXPECT_EQ(example->tryton_bus.polls, defaults->tryton_bus.polls);
   EXPECT_EQ(example->tryton_bus.allow_subscribe, defaults->tryton_bus.allow_subscribe);
   EXPECT_EQ(example->tryton_bus.redirect_age, defaults->tryton_bus.redirect_age);
+}
+
+TEST(DataIn, IsTheValueOfEachMessageByteForByte) {
+  for (const std::string data :
+       {"1.0", "-0", "1E400", "12345678901234567890123", R"("\"data\":1,")",
+        R"({"data":[1.50,{"data":2}],"x":"]}"})", R"("\\")", "\"\xc2\x9b\"", R"("\u00e9")", "null"}) {
+    EXPECT_THAT(data_in(R"({"message":{"channel":"data","offset":7,"data":)" + data + "}}"),
+                ElementsAre(data));
+    EXPECT_THAT(data_in(R"({"id":10,"history":{"offset":2,"epoch":"data","messages":[{"offset":1,"data":)" +
+                        data + R"(},{"offset":2,"data":)" + data + R"(}],"more":true}})"),
+                ElementsAre(data, data));
+  }
+  const std::string deep = std::string(100'000, '[') + std::string(100'000, ']');
+  EXPECT_THAT(data_in(R"({"message":{"data":)" + deep + "}}"), ElementsAre(deep));
+  EXPECT_THAT(data_in(R"({"history":{"messages":[]}})"), IsEmpty());
+  EXPECT_EQ(without_data(R"({"messages":[{"data":1e400,"offset":1},{"data":{"data":7},"offset":2}]})"),
+            R"({"messages":[{"data":null,"offset":1},{"data":null,"offset":2}]})");
+  EXPECT_EQ(without_data("{}"), "{}");
+  for (const std::string broken :
+       {"", "\"", "\"data", "\"data\"", "\"data\":", "\"data\":\"\\", "}]\"data\":["})
+    EXPECT_LE(data_in(broken).size(), 1U) << broken;
+}
+
+TEST(HarmlessJson, IsTheSameValueWithoutWhatSteersATerminal) {
+  EXPECT_EQ(harmless_json(R"({"a":"\u001b[1m\n"})"), R"({"a":"\u001b[1m\n"})");
+  EXPECT_EQ(harmless_json("\"\xc2\x9b\x7f\xc2\xa0\xc3\xa9\""), "\"\\u009b\\u007f\xc2\xa0\xc3\xa9\"");
 }
 
 TEST(BusSection, ReadsTheRulesOfChannelsFromWords) {

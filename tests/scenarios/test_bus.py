@@ -311,6 +311,21 @@ def test_the_command_line_publishes_and_follows(bus):
     assert 'messages of room:1 were lost' in error
 
 
+def test_the_command_line_shows_messages_byte_for_byte(bus):
+    texts = ['{"a":1.0,"data":[1e400,-0,12345678901234567890123]}', '"\\u00e9 \\" \u00e9"', '0.10', '[[[]]]']
+    run(bus, 'publish', 'room:1', texts[0])
+    tail = subprocess.Popen([executable(), 'bus', 'tail', 'room:1', '--history', '10', '--count', str(len(texts)),
+        '--config', bus.configuration], stdout=subprocess.PIPE, text=True)
+    try:
+        wait_until(lambda: bus.status()['subscriptions'] == 1, 20, 'the tail')
+        for text in texts[1:]:
+            run(bus, 'publish', 'room:1', text)
+        out, _ = tail.communicate(timeout=30)
+    finally:
+        tail.kill()
+    assert [line.split('\t')[2] for line in out.splitlines()] == texts
+
+
 def test_the_command_line_says_what_is_wrong(bus):
     def failure(*arguments):
         done = run(bus, *arguments, check=False)
