@@ -1,6 +1,8 @@
 """Tryton's sessions on /bus/ws: what trytond notifies reaches the connections of its user, and of nobody else."""
 import asyncio
 import uuid
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 
 import pytest
 import websockets
@@ -8,6 +10,8 @@ from test_bus_tryton import Site, authorization, notifier  # noqa: F401
 
 from servers import wait_until
 from servers.bus import Tab, token
+from servers.client import Client
+from servers.database import PASSWORD
 from servers.notifier import Notifier
 
 
@@ -105,6 +109,9 @@ def test_nobody_reads_what_is_of_another_user_or_database(site, notifier):
         await stranger.open()
         await denied(stranger, own, client, 'everybody@' + site.database)
         assert 'offset' in await stranger.subscribe('user:' + stranger.user)
+        for asked in ('presence', 'watch'):
+            shown = (await stranger.ask(**{asked: {'users': [admin.user, stranger.user]}}))[asked]['users']
+            assert shown == {admin.user: 'offline', stranger.user: 'online'}, shown
         forged = tab_of(site, stranger_client, site.database)
         with pytest.raises(websockets.ConnectionClosed) as closed:
             await forged.open()
@@ -162,6 +169,60 @@ def test_postgresql_is_restarted_and_the_connection_stays(site):
         with Notifier(site.tryton) as again:
             again.notify({'title': 'after', 'user': site.client.user_id})
         assert [message['title'] for message in await tab.wait_for(1)] == ['after']
+    site.bus.play(story)
+
+
+SESSIONS, TABS = 100, 3
+
+
+def look_ups(site):
+    """When PostgreSQL ran the statement that looks sessions up, by its own log, in seconds."""
+    lines = site.postgresql.process.log.read_text().splitlines()
+    times = [line[:23] for line in lines if 'execute' in line and 'sha256' in line]
+    return [datetime.strptime(one, '%Y-%m-%d %H:%M:%S.%f').timestamp() for one in times]
+
+
+def logged_in(site):
+    with Client(site.server.port, site.database) as client:
+        return client.login('admin', PASSWORD)
+
+
+def test_the_sessions_of_hundreds_that_come_back_are_looked_up_ten_times_a_second_at_most(site):
+    with ThreadPoolExecutor(4) as pool:
+        clients = list(pool.map(lambda _: logged_in(site), range(SESSIONS)))
+    assert len({client.session for client in clients}) == SESSIONS
+    for statement in ("ALTER SYSTEM SET log_statement = 'all'", 'SELECT pg_reload_conf()'):
+        site.postgresql.execute(statement)
+
+    def checks():
+        return site.metric(site.bus, 'session_checks_total')
+
+    async def all_come(tabs):
+        # One address may have 256 connections that have not said yet what they want.
+        at_once = asyncio.Semaphore(200)
+
+        async def come(tab):
+            async with at_once:
+                await tab.open()
+        await asyncio.gather(*map(come, tabs))
+
+    async def story():
+        tabs = [tab_of(site, client) for client in clients for _ in range(TABS)]
+        await all_come(tabs)
+        site.headroom.kill()
+        site.headroom.start()
+        wait_until(lambda: site.metric(site.bus, 'listening') == 1, 20, 'the database')
+        before = len(look_ups(site))
+        assert checks() == 0
+        await all_come(tabs)
+        assert site.metric(site.bus, 'held_sessions') == SESSIONS
+        back = checks()
+        wait_until(lambda: checks() >= back + 5, 30, 'look-ups while they stay')
+        counted = checks()
+        times = look_ups(site)[before:]
+        assert counted - 1 <= len(times) <= checks(), 'the service counts what the database runs'
+        assert len(times) <= 10 * (times[-1] - times[0]) + 10, times
+        assert back < SESSIONS, 'each look-up is of many'
     site.bus.play(story)
 
 
