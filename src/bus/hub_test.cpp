@@ -293,6 +293,51 @@ TEST(Hub, WhoSendsTooManyCommandsIsSentAway) {
   EXPECT_EQ(peer->sent.size(), 19U);
 }
 
+TEST(Hub, AnAddressSendsABoundedNumberOfCommandsOverAllItsConnections) {
+  HubLimits limits;
+  limits.commands_per_address = {10, 20};
+  HubWorld world(limits);
+  const auto one = world.open("192.0.2.1");
+  const auto two = world.open("192.0.2.1");
+  const auto elsewhere = world.open("192.0.2.2");
+  for (int i = 0; i < 15; ++i) world.say(*one, R"({"id":9,"ping":{}})");
+  EXPECT_FALSE(one->closed);
+  for (int i = 0; i < 15 && !two->closed; ++i) world.say(*two, R"({"id":9,"ping":{}})");
+  ASSERT_TRUE(two->closed);
+  EXPECT_EQ(two->closed->code, DisconnectCode::kRateLimited);
+  EXPECT_EQ(two->sent.size(), 5U);
+  for (int i = 0; i < 15; ++i) world.say(*elsewhere, R"({"id":9,"ping":{}})");
+  EXPECT_FALSE(elsewhere->closed);
+}
+
+TEST(Hub, WhoPublishesTooOftenIsToldSoAndStays) {
+  HubLimits limits;
+  limits.publishes = {1, 3};
+  HubWorld world(limits);
+  const auto peer = world.connect("alice");
+  const std::string_view publication = R"({"id":2,"publish":{"channel":"room:1","data":1}})";
+  for (int i = 0; i < 3; ++i) EXPECT_THAT(world.ask(*peer, publication), HasSubstr("\"offset\""));
+  EXPECT_EQ(world.ask(*peer, publication),
+            R"({"id":2,"error":{"code":"overloaded","message":"too many publications of this connection",)"
+            R"("retry":true}})");
+  world.pass(std::chrono::seconds{1});
+  EXPECT_THAT(world.ask(*peer, publication), HasSubstr("\"offset\":4")) << "none was published meanwhile";
+}
+
+TEST(Hub, MoreEntriesThanACommandHoldsAreRefusedAsOne) {
+  HubLimits limits;
+  limits.entries = 2;
+  HubWorld world(limits);
+  const auto peer = world.connect("alice");
+  for (const std::string_view command : {"subscribe", "unsubscribe"}) {
+    EXPECT_THAT(world.ask(*peer, fmt::format(R"({{"id":2,"{}":{{"channels":["room:1","room:2","room:3"]}}}})",
+                                             command)),
+                testing::AllOf(HasSubstr(R"("code":"too_large")"), HasSubstr("2 at most")))
+        << command;
+  }
+  EXPECT_EQ(world.hub().counts().subscriptions, 0U);
+}
+
 TEST(Hub, WhoNeverConnectsIsSentAway) {
   HubWorld world;
   const auto peer = world.open();

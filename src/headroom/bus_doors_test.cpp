@@ -9,6 +9,7 @@
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -35,6 +36,9 @@ using testing::Not;
 using testing::StartsWith;
 
 constexpr std::string_view kSecret = "0123456789abcdef0123456789abcdef";
+constexpr std::string_view kUpgrade =
+    "GET /bus/ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 /// A WebSocket client that reads objects.
 class Tab {
@@ -197,9 +201,7 @@ TEST_F(BusDoors, NobodyElseNoticesMalformedFrames) {
   fine.subscribe("room:1");
   const auto code = [this](const std::string& frame) {
     Client client(endpoint());
-    client.send(
-        "GET /bus/ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+    client.send(kUpgrade);
     (void)client.read_some();
     client.send(frame);
     std::string_view bytes;
@@ -477,6 +479,76 @@ TEST_F(BusDoors, ADisconnectedUserNeedsANewToken) {
   EXPECT_THAT(answer(request("POST", "/bus/disconnect", "{}", admin)), StartsWith("HTTP/1.1 400"));
 }
 
+TEST_F(BusDoors, ADisconnectedSessionEndsAloneAndNeedsANewToken) {
+  start();
+  const auto of_session = [](const std::string& session) {
+    bus::Grant grant;
+    grant.user = "ann";
+    grant.session = session;
+    grant.issued_unix_s = bus::read_clocks().unix_s;
+    grant.expires_unix_s = grant.issued_unix_s + 600;
+    return bus::write_token(grant, bus::SigningKey::from_text(kSecret).value());
+  };
+  Tab desk(endpoint(), of_session("desk"));
+  Tab phone(endpoint(), of_session("phone"));
+  const std::string admin = token("app", {}, true);
+  EXPECT_EQ(
+      body_of(answer(request("POST", "/bus/disconnect", R"({"session":"desk"})", admin)))["disconnected"], 1);
+  EXPECT_EQ(desk.next()["closed"], 4101);
+  EXPECT_TRUE(phone.ask({{"id", 9}, {"ping", json::object()}}).contains("ping"));
+  Tab again(endpoint());
+  EXPECT_EQ(again.ask({{"id", 1}, {"connect", {{"token", of_session("desk")}}}})["closed"], 4101);
+}
+
+TEST_F(BusDoors, WhoSendsTooManyCommandsIsToldWhenToComeBack) {
+  start();
+  Client client(endpoint());
+  client.send(kUpgrade);
+  (void)client.read_some();
+  std::string pings;
+  for (int i = 0; i < 300; ++i)
+    pings += wire::masked_frame(wire::Opcode::kText, R"({"id":1,"ping":{}})", {1, 2, 3, 4});
+  client.send(pings);
+  wire::FrameReader reader(wire::Sender::kServer, 1000);
+  std::optional<wire::Event> last;
+  while (!last || last->kind == wire::Event::Kind::kText) {
+    const std::string got = client.read_some();
+    ASSERT_FALSE(got.empty());
+    for (std::string_view bytes = got; !bytes.empty();) {
+      if (auto event = reader.next(bytes)) last = std::move(event);
+    }
+  }
+  EXPECT_EQ(static_cast<int>(last->code), 4003);
+  EXPECT_TRUE(json::parse(last->payload)["reconnect"].contains("after_ms")) << last->payload;
+}
+
+TEST_F(BusDoors, OneMoreClientThanFitsIsToldSoAtEachDoor) {
+  section_.connections = 1;
+  start();
+  Tab ann(endpoint(), token("ann"));
+  EXPECT_EQ(Tab(endpoint()).next()["closed"], 4002);
+  const std::string lines = connect_line(token("bob"));
+  EXPECT_THAT(
+      answer(request("POST", "/bus/poll", lines)),
+      AllOf(StartsWith("HTTP/1.1 503"), HasSubstr("Retry-After"), HasSubstr(R"("code":"overloaded")")));
+  Client stream(endpoint());
+  stream.send(request("POST", "/bus/events", lines));
+  EXPECT_THAT(stream.read_all(), HasSubstr(R"(data: {"disconnect":{"close":4002,"code":"overloaded")"));
+  EXPECT_TRUE(ann.ask({{"id", 9}, {"ping", json::object()}}).contains("ping"));
+}
+
+TEST_F(BusDoors, ACommandThatIsNestedTooDeepIsAnsweredAndTheConnectionStays) {
+  start();
+  Tab ann(endpoint(), token("ann"));
+  ann.send_text(R"({"id":7,"publish":{"channel":"room:1","data":)" + std::string(100, '[') +
+                std::string(100, ']') + "}}");
+  const json refused = ann.next();
+  EXPECT_EQ(refused["id"], 7);
+  EXPECT_EQ(refused["error"]["code"], "invalid_argument");
+  EXPECT_THAT(refused["error"]["message"].get<std::string>(), HasSubstr("nested deeper than 64"));
+  EXPECT_TRUE(ann.ask({{"id", 9}, {"ping", json::object()}}).contains("ping"));
+}
+
 TEST_F(BusDoors, ASlowReaderIsToldToResumeAndTheOthersGetEverything) {
   section_.queue_size = 64U << 10U;
   section_.channels["room:"] += " history=1000 history_size=64MiB message=64KiB";
@@ -500,6 +572,20 @@ TEST_F(BusDoors, ASlowReaderIsToldToResumeAndTheOthersGetEverything) {
   }
   EXPECT_EQ(object["closed"], 4001);
   EXPECT_LT(seen, last);
+}
+
+TEST_F(BusDoors, APollThatWaitsIsAnsweredWhenTheServiceStops) {
+  start();
+  Client waiting(endpoint());
+  waiting.send(request("POST", "/bus/poll",
+                       connect_line(token("ann")) + R"({"id":2,"subscribe":{"channels":["room:1"]}})"));
+  while (server_->stats().held_open == 0) std::this_thread::sleep_for(1ms);
+  service_->drain(*server_, 5s);
+  const json objects = body_of(waiting.read_responses(1));
+  ASSERT_EQ(objects.size(), 3U) << objects;
+  EXPECT_EQ(objects[1]["subscribe"]["channels"][0]["channel"], "room:1");
+  EXPECT_EQ(objects[2]["disconnect"]["close"], 4000);
+  EXPECT_TRUE(objects[2]["disconnect"]["reconnect"].contains("window_ms"));
 }
 
 TEST_F(BusDoors, EveryoneIsSentAwayWithATimeToComeBack) {

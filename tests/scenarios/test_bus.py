@@ -1,16 +1,19 @@
 """The bus: the real `headroom serve` with foreign clients: python3-websockets, `ws` of Node, http.client."""
 import asyncio
+import hashlib
+import hmac
 import http.client
 import json
 import socket
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
 import websockets
 
-from servers.bus import Bus, Tab, admin, lines, token
+from servers.bus import SECRET, Bus, Tab, admin, encoded, lines, token
 from servers.paths import executable, project_root, run_headroom
 from servers.process import wait_until
 
@@ -150,6 +153,68 @@ def test_a_token_of_somebody_else_is_refused(bus):
     assert asyncio.run(code(unsigned)) == 4201
 
 
+def signed(channel, user, seconds=60):
+    """A signature of the channel, made without the code that checks it."""
+    expires = str(int(time.time()) + seconds)
+    text = '\n'.join((channel, user, expires)).encode()
+    return expires + '.' + encoded(hmac.new(SECRET.encode(), text, hashlib.sha256).digest())
+
+
+def test_a_signed_channel_is_read_by_whom_it_was_signed_for(servers):
+    bus = Bus(servers, {'case:': 'subscribe=signed publish=nobody'})
+
+    async def story():
+        ann, bob = await opened(bus, 'ann', 'bob')
+
+        async def code(tab, channel, signature):
+            answer, = (await tab.ask(subscribe={'channels': [{'channel': channel, 'signature': signature}]}))['subscribe']['channels']
+            return answer.get('error', {}).get('code')
+        for_ann = signed('case:1', 'ann')
+        assert await code(ann, 'case:1', for_ann) is None
+        assert await code(bob, 'case:1', for_ann) == 'denied'
+        assert await code(ann, 'case:2', for_ann) == 'denied'
+        assert await code(bob, 'case:1', signed('case:1', 'bob', -1)) == 'denied'
+        assert await code(bob, 'case:1', for_ann[:-2]) == 'denied'
+        assert await code(bob, 'case:1', signed('case:1', '')) is None, 'whoever holds it'
+        assert (await bob.ask(publish={'channel': 'case:1', 'data': 1}))['error']['code'] == 'denied'
+        for tab in (ann, bob):
+            tab.positions['case:1'] = {}
+        bus.publish('case:1', 'x')
+        assert await ann.wait_for(1) == ['x']
+        answer = await bob.ask(history={'channel': 'case:1', 'signature': for_ann})
+        assert answer['error']['code'] == 'denied'
+    bus.play(story)
+
+
+def test_nobody_publishes_unless_a_rule_or_a_token_says_so(servers):
+    bus = Bus(servers, {'room:': 'subscribe=users'})
+
+    async def story():
+        ann, = await opened(bus, 'ann')
+        for channel in ('room:1', 'other', 'user:ann'):
+            assert (await ann.ask(publish={'channel': channel, 'data': 1}))['error']['code'] == 'denied', channel
+        granted = Tab(bus, 'bob', token('bob', publish=['room:1']))
+        await granted.open()
+        assert 'offset' in (await granted.ask(publish={'channel': 'room:1', 'data': 1}))['publish']
+        assert (await granted.ask(publish={'channel': 'room:2', 'data': 1}))['error']['code'] == 'denied'
+    bus.play(story)
+    for bearer, status in ((None, 401), (token('ann'), 403), (token('bob', publish=['room:2']), 403)):
+        got, answer = bus.request('POST', '/bus/publish', {'channel': 'room:1', 'data': 1}, bearer)
+        assert got == status, answer
+
+
+def test_a_token_that_ends_is_asked_to_be_refreshed(bus):
+    async def story():
+        ann = Tab(bus, 'ann', token('ann', seconds=61))
+        await ann.open()
+        assert (await ann.receive())['expires']['in_s'] <= 60
+        answer = await ann.ask(refresh={'token': token('bob')})
+        assert answer['error']['code'] == 'denied'
+        answer = await ann.ask(refresh={'token': token('ann', seconds=600)})
+        assert 590 < answer['refresh']['expires_in_s'] <= 600
+    bus.play(story)
+
+
 def read_events(bus, user, count, ready):
     """The objects of a stream, as many as asked for."""
     connection = http.client.HTTPConnection('127.0.0.1', bus.port, timeout=30)
@@ -234,6 +299,63 @@ def test_half_open_connections_and_bad_frames_disturb_nobody(bus):
         assert await ann.wait_for(1) == ['still here']
         for connection in half_open:
             connection.close()
+    bus.play(story)
+
+
+UPGRADE = (b'GET /bus/ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n'
+    b'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n')
+
+
+async def everything(reader):
+    """What comes until the other side closes, in whatever way."""
+    got = b''
+    try:
+        while more := await reader.read(4096):
+            got += more
+    except ConnectionError:
+        pass
+    return got
+
+
+async def trickled(port, at_once, slowly):
+    """Sends some bytes at once and the others one after the other, until the server has closed; what it sent."""
+    reader, writer = await asyncio.open_connection('127.0.0.1', port)
+    answer = asyncio.ensure_future(everything(reader))
+    writer.write(at_once)
+    for byte in slowly:
+        await asyncio.wait([answer], timeout=0.2)
+        if answer.done():
+            break
+        writer.write(bytes([byte]))
+    got = await asyncio.wait_for(answer, 30)
+    writer.close()
+    return got
+
+
+def test_slow_clients_are_closed_in_their_time_and_nobody_notices(bus):
+    head = UPGRADE, b'X-Slow: ' + b'x' * 200
+    body = b'POST /bus/poll HTTP/1.1\r\nHost: localhost\r\nContent-Length: 500\r\n\r\n', b'x' * 200
+    frame = UPGRADE + b'\r\n' + b'\x81\xfe\x01\x00\0\0\0\0', b' ' * 200
+    silent = UPGRADE + b'\r\n', b''
+
+    async def story():
+        ann, = await opened(bus, 'ann')
+        await ann.subscribe('room:1')
+        slow = [asyncio.ensure_future(trickled(bus.port, *what)) for what in (head, body, frame, silent) * 20]
+        sent = 0
+        while not all(one.done() for one in slow):
+            bus.publish('room:1', sent)
+            sent += 1
+            assert (await ann.wait_for(sent))[-1] == sent - 1
+            await asyncio.sleep(0.1)
+        answers = [one.result() for one in slow]
+        assert sent > 10, 'they were closed at once'
+        for of_head, of_body, *of_frames in zip(*(answers[kind::4] for kind in range(4))):
+            assert of_head == b'' and of_body == b'', (of_head, of_body)
+            for answer in of_frames:
+                closed = answer.partition(b'\r\n\r\n')[2]
+                assert closed[:1] == b'\x88' and int.from_bytes(closed[2:4], 'big') == 4008, answer
+        assert 'ping' in await ann.ask(ping={})
     bus.play(story)
 
 
@@ -346,6 +468,17 @@ def test_a_user_who_is_disconnected_needs_a_new_token(bus):
         ann, = await opened(bus, 'ann')
         assert run(bus, 'disconnect', '--user', 'ann', '--json') == [{'disconnected': 1}]
         assert (await ann.closed())[0] == 4101
+    bus.play(story)
+
+
+def test_a_session_that_is_disconnected_ends_alone(bus):
+    async def story():
+        desk, phone = Tab(bus, 'ann', token('ann', sid='desk')), Tab(bus, 'ann', token('ann', sid='phone'))
+        for tab in (desk, phone):
+            await tab.open()
+        assert run(bus, 'disconnect', '--session', 'desk', '--json') == [{'disconnected': 1}]
+        assert (await desk.closed())[0] == 4101
+        assert 'ping' in await phone.ask(ping={})
     bus.play(story)
 
 
