@@ -258,6 +258,14 @@ std::string text_of(const RedisEntryId& id) {
   return fmt::format("{}-{}", id.stamp, id.number);
 }
 
+/// Takes what is before the next blank, and the blank.
+std::string_view take_word(std::string_view& text) {
+  const std::size_t end = std::min(text.find(' '), text.size());
+  const std::string_view word = text.substr(0, end);
+  text.remove_prefix(std::min(end + 1, text.size()));
+  return word;
+}
+
 std::vector<std::string> texts_of(const std::vector<RedisEntryId>& ids) {
   std::vector<std::string> texts;
   for (const RedisEntryId& id : ids) texts.push_back(text_of(id));
@@ -340,24 +348,25 @@ Result<void> RedisReader::take_stream(const Reply& stream, RedisNews& news) {
   return {};
 }
 
-/// "id, [c channel o offset e epoch d data]", as publish.lua writes it.
+/// "id, [at "EPOCH OFFSET CHANNEL" data DATA]", as publish.lua writes it.
 Result<void> RedisReader::take_entry(RedisEntryId& read, const Reply& entry, RedisNews& news) {
-  constexpr std::size_t kFields = 8;
+  constexpr std::size_t kFields = 4;
   if (!is_array(entry, 2) || !is_array(entry.elements[1], kFields))
     return fail(no_answer("entry of the bus"));
   const std::vector<Reply>& fields = entry.elements[1].elements;
-  const std::string& epoch = fields[5].text;
   const RedisEntryId before = std::exchange(read, entry_id(entry.elements[0].text));
+  std::string_view at = fields[1].text;
+  const std::string_view epoch = take_word(at);
   // Of before, or of an epoch that the next look at the server's tells: then all is read again.
   const bool is_ours =
       epoch.starts_with(epoch_) && epoch.size() > epoch_.size() && epoch[epoch_.size()] == '.';
   if (!is_ours) return {};
   if (!read.is_next_of(before)) news.compare = true;
   RedisRow row;
-  row.channel = fields[1].text;
   row.epoch = epoch;
-  row.message = {static_cast<std::uint64_t>(number_in(fields[3].text)),
-                 std::make_shared<const std::string>(fields[7].text)};
+  row.message = {static_cast<std::uint64_t>(number_in(take_word(at))),
+                 std::make_shared<const std::string>(fields[3].text)};
+  row.channel = at;
   news.rows.push_back(std::move(row));
   return {};
 }

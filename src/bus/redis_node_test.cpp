@@ -50,8 +50,8 @@ Reply error(const std::string& message) {
 }
 
 Reply entry(const std::string& id, std::int64_t offset, const std::string& epoch) {
-  return array({text(id), array({text("c"), text("room"), text("o"), text(std::to_string(offset)), text("e"),
-                                 text(epoch), text("d"), text("1")})});
+  return array({text(id), array({text("at"), text(epoch + ' ' + std::to_string(offset) + " a room"),
+                                 text("data"), text("1")})});
 }
 
 TEST(RedisNode, AcceptsAServerThatKeepsEverything) {
@@ -155,7 +155,9 @@ class Reading : public ::testing::Test {
 TEST_F(Reading, TellsTheEntriesAndSeesWhenSomeWereTrimmedAway) {
   const auto first = read({entry("5-21", 1, "e.1"), entry("5-22", 2, "e.1")});
   ASSERT_TRUE(first);
-  EXPECT_EQ(first->rows.size(), 2U);
+  ASSERT_EQ(first->rows.size(), 2U);
+  EXPECT_EQ(first->rows[1].channel, "a room");
+  EXPECT_EQ(first->rows[1].message.offset, 2U);
   EXPECT_FALSE(first->compare);
   const auto gap = read({entry("5-24", 4, "e.1")});
   ASSERT_TRUE(gap);

@@ -64,13 +64,14 @@ local function publish(key, at, answers)
       answers[#answers + 1] = {first, here, 1}
     else
       offset = offset + 1
-      redis.call('XADD', stream, 'MAXLEN', '~', stream_length, entry, 'c', name, 'o', offset, 'e', here, 'd', data)
+      redis.call('XADD', stream, entry, 'at', string.format('%s %d %s', here, offset, name), 'data', data)
       texts[#texts + 1] = when .. data
       added = added + #data
       answers[#answers + 1] = {offset, here, 0}
     end
   end
   if #texts == 0 then return end
+  redis.call('XTRIM', stream, 'MAXLEN', '~', stream_length)
 
   local is_due = now >= due
   if most > 0 then
@@ -90,7 +91,7 @@ local function publish(key, at, answers)
     redis.call('DEL', history)
   end
   if not is_due then
-    redis.call('HSET', channel, 'offset', offset, 'bytes', bytes)
+    redis.call('HSET', channel, 'offset', string.format('%d', offset), 'bytes', string.format('%d', bytes))
     return
   end
   -- Now and then, so that nothing stays for ever: who looks drops what is too old.
