@@ -155,6 +155,33 @@ TEST(PostgresLog, LetsTheServerForgetWhatIsStoredAndWhatConcernsNobody) {
   }));
 }
 
+/// A step of the sequencer that waits, and is ended before it could store what was read.
+TEST(PostgresLog, LetsTheServerForgetNothingThatIsNotStored) {
+  const PostgresDatabase database(PostgresSource::kLog);
+  const auto node = node_on(database, "one");
+  ASSERT_TRUE(reads_log(*node));
+  SqlSession blocking(database.url());
+  blocking.run("BEGIN; LOCK TABLE headroom.batch IN SHARE MODE");
+  SqlSession session(database.url());
+  session.run("SELECT headroom.publish('a', i::text) FROM generate_series(1, 10) i");
+  const std::string written = session.run("SELECT pg_current_wal_flush_lsn()").front();
+  std::set<std::string> replies;
+  ASSERT_TRUE(node->run_until([&] {
+    const auto told = session.run(
+        "SELECT r.reply_time FROM pg_stat_replication r JOIN pg_stat_activity a USING (pid) WHERE"
+        " r.application_name = 'headroom log' AND a.datname = current_database() AND r.sent_lsn >= '" +
+        written + "'");
+    replies.insert(told.begin(), told.end());
+    return replies.size() == 3;
+  }));
+  session.run(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+      " WHERE application_name = 'headroom sequencer' AND datname = current_database()");
+  blocking.run("ROLLBACK");
+  ASSERT_TRUE(node->run_until([&] { return node->broker().counts().sequenced == 10; }));
+  EXPECT_EQ(kept(*node, "a"), numbers(1, 10));
+}
+
 // Kills
 // ---------------------------------------------------------------------------------------------------------
 
