@@ -265,6 +265,21 @@ TEST(Advice, TellsASlowStatementWithAndWithoutItsPlan) {
   EXPECT_EQ(dearest_slow_statements(material, 5)[0].slow.duration, 900ms);
 }
 
+TEST(Advice, NamesTheMethodThatSendsASlowStatementMostOften) {
+  AdviceMaterial material = nothing_yet();
+  add(material, call("model.sale.sale.search", 9s)).slow = {{kUpdate, 0ms, 900ms, 1, "UPDATE ...", ""}};
+  for (int i = 0; i < 3; ++i)
+    add(material, call("model.sale.sale.write", 1s)).slow = {{kUpdate, 0ms, 200ms, 1, "UPDATE ...", ""}};
+  Finding finding = only(material);
+  EXPECT_EQ(finding.method, "model.sale.sale.write");
+  EXPECT_EQ(finding.words,
+            "model.sale.sale.write and 1 other method send one update on sale_sale that is slow: 4 times, at "
+            "worst 900 ms.");
+  EXPECT_EQ(finding.calls.front(), "71aa 1");
+  add(material, call("model.sale.line.write", 1s)).slow = {{kUpdate, 0ms, 200ms, 1, "UPDATE ...", ""}};
+  EXPECT_THAT(only(material).words, HasSubstr("model.sale.sale.write and 2 other methods send"));
+}
+
 TEST(Advice, PutsWhatSavesMostFirstAndLeavesOutWhatHardlyCosts) {
   AdviceMaterial material = nothing_yet();
   add(material, call("model.a.read", 10s)).statements = {{kSelect, 9, 500us, 100us, 9, ""}};

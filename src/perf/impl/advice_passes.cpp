@@ -337,12 +337,28 @@ void find_lock_waits(const AdviceMaterial& material, std::vector<Finding>& findi
              findings);
 }
 
+/// Who sent something, and how often.
+using Senders = std::map<std::string, std::uint64_t>;
+
+/// Of those who sent it, the one that did so most often; of equals the first by name.
+const std::string& most_frequent(const Senders& senders) {
+  return std::ranges::max_element(senders, {}, [](const auto& sender) { return sender.second; })->first;
+}
+
+/// "model.a sends", "model.a and 2 other methods send"
+std::string sends(const Senders& senders) {
+  const std::string& most = most_frequent(senders);
+  if (senders.size() == 1) return most + " sends";
+  const std::size_t others = senders.size() - 1;
+  return fmt::format("{} and {} other method{} send", most, others, others == 1 ? "" : "s");
+}
+
 /// Statements over the rule's threshold, by fingerprint; with their plan where one was looked at.
 void find_slow_statements(const AdviceMaterial& material, std::vector<Finding>& findings) {
   struct Slow {
     Group group;
     const SlowStatement* longest = nullptr;
-    std::string method;
+    Senders senders;
     std::uint64_t executions = 0;
   };
   std::map<std::uint64_t, Slow> groups;
@@ -351,17 +367,16 @@ void find_slow_statements(const AdviceMaterial& material, std::vector<Finding>& 
       Slow& slow = groups[statement.fingerprint];
       slow.group.add(call, statement.duration, {});
       ++slow.executions;
-      if (slow.longest != nullptr && slow.longest->duration >= statement.duration) continue;
-      slow.longest = &statement;
-      slow.method = call.summary.method;
+      ++slow.senders[call.summary.method];
+      if (slow.longest == nullptr || slow.longest->duration < statement.duration) slow.longest = &statement;
     }
   }
   for (const auto& [fingerprint, slow] : groups) {
-    Finding finding = slow.group.finding("slow_statement", slow.method);
+    Finding finding = slow.group.finding("slow_statement", most_frequent(slow.senders));
     describe_statement(material, fingerprint, finding);
     finding.saving = std::nullopt;
     finding.backtrace = slow.longest->backtrace;
-    finding.words = fmt::format("{} sends {} that is slow: {}, at worst {}.", slow.method,
+    finding.words = fmt::format("{} {} that is slow: {}, at worst {}.", sends(slow.senders),
                                 words_for(material, fingerprint), times(slow.executions),
                                 milliseconds(slow.longest->duration));
     finding.remedy = "'headroom explain' shows its plan, once [perf.databases] names the database.";
