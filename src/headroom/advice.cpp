@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <limits>
 #include <memory>
 
 #include "headroom/commands.hpp"
@@ -19,16 +20,33 @@ namespace {
 constexpr std::size_t kMostPlans = 5;
 constexpr std::chrono::seconds kPlanTimeout{2};
 
-/// What the plans of the dearest slow statements read from one end to the other.
+/// Asks for the plan of a statement, and what it reads from one end to the other.
+perf::PlanAnswer look_at_plan(perf::AdviceMaterial& material, const perf::SlowStatement& statement,
+                              const std::string& url) {
+  const auto plan = sql::explain(url, question_of(statement.sql), {false, kPlanTimeout});
+  if (!plan) return perf::PlanAnswer::kNone;
+  const sql::PlanNode* scan = sql::worst_scan(*plan);
+  if (scan == nullptr) return perf::PlanAnswer::kSeen;
+  // Without the values: an index serves any, and not everybody who reads advice may see them.
+  material.scans[statement.fingerprint] = {scan->relation, sql::analyze(scan->condition).normalized};
+  return perf::PlanAnswer::kSeen;
+}
+
+/// The plans of the dearest slow statements, and of each why there is none.
 void look_at_plans(perf::AdviceMaterial& material, const Databases& databases) {
-  for (const perf::SlowOfDatabase& statement : perf::dearest_slow_statements(material, kMostPlans)) {
+  std::size_t asked = 0;
+  for (const perf::SlowOfDatabase& statement :
+       perf::dearest_slow_statements(material, std::numeric_limits<std::size_t>::max())) {
+    perf::PlanAnswer& answer = material.plans[statement.slow.fingerprint];
     const auto url = databases.find(statement.database);
-    if (url == databases.end()) continue;
-    const auto plan = sql::explain(url->second, question_of(statement.slow.sql), {false, kPlanTimeout});
-    const sql::PlanNode* scan = plan ? sql::worst_scan(*plan) : nullptr;
-    if (scan == nullptr) continue;
-    // Without the values: an index serves any, and not everybody who reads advice may see them.
-    material.scans[statement.slow.fingerprint] = {scan->relation, sql::analyze(scan->condition).normalized};
+    if (url == databases.end()) {
+      answer = perf::PlanAnswer::kNoDatabase;
+    } else if (asked == kMostPlans) {
+      answer = perf::PlanAnswer::kNotAsked;
+    } else {
+      ++asked;
+      answer = look_at_plan(material, statement.slow, url->second);
+    }
   }
 }
 

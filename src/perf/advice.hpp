@@ -46,9 +46,19 @@ struct TableScan {
   std::string condition;  ///< what an index would have to serve; empty when there is none
 };
 
+/// What became of the question for the plan of a slow statement.
+enum class PlanAnswer : std::uint8_t {
+  kNoDatabase,  ///< no URL of its database is known
+  kNotAsked,    ///< dearer ones were asked for, and they are enough
+  kNone,        ///< the database did not give it
+  kSeen,
+};
+
 struct AdviceMaterial {
   std::vector<AdviceCall> calls;  ///< by start
   std::map<std::uint64_t, StatementInfo> statements;
+  /// Of slow statements, by fingerprint; kNoDatabase where there is none.
+  std::map<std::uint64_t, PlanAnswer> plans;
   /// By fingerprint, where a plan was looked at and holds one.
   std::map<std::uint64_t, TableScan> scans;
   Microseconds time{0};     ///< of all calls

@@ -265,6 +265,23 @@ TEST(Advice, TellsASlowStatementWithAndWithoutItsPlan) {
   EXPECT_EQ(dearest_slow_statements(material, 5)[0].slow.duration, 900ms);
 }
 
+TEST(Advice, SaysWhatBecameOfThePlan) {
+  AdviceMaterial material = nothing_yet();
+  add(material, call("model.party.party.search", 2s)).slow = {{kSelect, 0ms, 900ms, 1, "SELECT ...", ""}};
+  const auto remedy = [&material] { return only(material).remedy; };
+  EXPECT_THAT(remedy(), HasSubstr("once [perf.databases] names the database"));
+  material.plans[kSelect] = PlanAnswer::kNotAsked;
+  EXPECT_THAT(remedy(), HasSubstr("only those of dearer statements were looked at"));
+  EXPECT_THAT(remedy(), Not(HasSubstr("[perf.databases]")));
+  material.plans[kSelect] = PlanAnswer::kNone;
+  EXPECT_THAT(remedy(), HasSubstr("The database gave no plan of it"));
+  material.plans[kSelect] = PlanAnswer::kSeen;
+  EXPECT_THAT(remedy(), HasSubstr("Its plan reads no large table as a whole"));
+  EXPECT_EQ(only(material).basis, "no saving can be told from its plan");
+  material.scans[kSelect] = {"party_party", ""};
+  EXPECT_THAT(remedy(), HasSubstr("An index on party_party"));
+}
+
 TEST(Advice, NamesTheMethodThatSendsASlowStatementMostOften) {
   AdviceMaterial material = nothing_yet();
   add(material, call("model.sale.sale.search", 9s)).slow = {{kUpdate, 0ms, 900ms, 1, "UPDATE ...", ""}};

@@ -353,6 +353,28 @@ std::string sends(const Senders& senders) {
   return fmt::format("{} and {} other method{} send", most, others, others == 1 ? "" : "s");
 }
 
+/// What to do about a slow statement whose plan, if there was one, reads no large table as a whole.
+void tell_without_scan(PlanAnswer answer, Finding& finding) {
+  finding.basis = "no saving can be told without its plan";
+  switch (answer) {
+    case PlanAnswer::kNoDatabase:
+      finding.remedy = "'headroom explain' shows its plan, once [perf.databases] names the database.";
+      return;
+    case PlanAnswer::kNotAsked:
+      finding.remedy = "'headroom explain' shows its plan; here only those of dearer statements were looked at.";
+      return;
+    case PlanAnswer::kNone:
+      finding.remedy = "The database gave no plan of it; 'headroom explain' says why.";
+      return;
+    case PlanAnswer::kSeen:
+      finding.remedy =
+          "Its plan reads no large table as a whole ('headroom explain' shows it): look at how many rows it "
+          "moves, and for what it may have waited.";
+      finding.basis = "no saving can be told from its plan";
+      return;
+  }
+}
+
 /// Statements over the rule's threshold, by fingerprint; with their plan where one was looked at.
 void find_slow_statements(const AdviceMaterial& material, std::vector<Finding>& findings) {
   struct Slow {
@@ -379,8 +401,8 @@ void find_slow_statements(const AdviceMaterial& material, std::vector<Finding>& 
     finding.words = fmt::format("{} {} that is slow: {}, at worst {}.", sends(slow.senders),
                                 words_for(material, fingerprint), times(slow.executions),
                                 milliseconds(slow.longest->duration));
-    finding.remedy = "'headroom explain' shows its plan, once [perf.databases] names the database.";
-    finding.basis = "no saving can be told without its plan";
+    const auto plan = material.plans.find(fingerprint);
+    tell_without_scan(plan == material.plans.end() ? PlanAnswer::kNoDatabase : plan->second, finding);
     const auto scan = material.scans.find(fingerprint);
     if (scan != material.scans.end()) {
       const std::string& condition = scan->second.condition;
