@@ -115,6 +115,8 @@ export class Bus {
       take: (message) => {
         if (message.t === 'message') {
           const { offset, epoch, data } = message
+          // What a hub sent before it went may arrive when the next one has sent it too.
+          if (position?.epoch === epoch && offset <= position.offset) return
           position = { offset, epoch }
           handler({ channel, offset, epoch, data: data as T })
         } else if (message.t === 'at' || message.t === 'lost') {
