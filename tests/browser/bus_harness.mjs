@@ -1,7 +1,7 @@
 // What the stories of the bus need: a way to its server through which every byte goes, so that connections are counted and the
 // network can be cut; tokens; and tabs that write down what they get.
 import { strict as assert } from 'node:assert'
-import { createHmac } from 'node:crypto'
+import { createHmac, randomUUID } from 'node:crypto'
 import { createServer, connect } from 'node:net'
 import { DEADLINE } from './harness.mjs'
 
@@ -16,6 +16,21 @@ export function tokenOf(user, seconds = 3600) {
   return `${text}.${createHmac('sha256', key).update(text).digest('base64url')}`
 }
 
+const IN_ONE_REQUEST = 256
+
+/** Publishes as an application does, over HTTP; the positions. */
+export async function publishOverHttp(channel, data) {
+  const positions = []
+  for (let from = 0; from < data.length; from += IN_ONE_REQUEST) {
+    const messages = data.slice(from, from + IN_ONE_REQUEST).map((one) => ({ channel, data: one, id: randomUUID() }))
+    const headers = { Authorization: `Bearer ${tokenOf('application')}` }
+    const answer = await fetch(`${server.href}bus/publish`, { method: 'POST', headers, body: JSON.stringify({ messages }) })
+    assert.equal(answer.status, 200)
+    positions.push(...(await answer.json()).results)
+  }
+  return positions
+}
+
 /** The network between the browser and the server. */
 export class Network {
   /** WebSockets that were opened through it. */
@@ -24,7 +39,7 @@ export class Network {
   #cut = false
 
   /** `site` gives what else is served: [content type, bytes] of a path. */
-  static async start(site = (path) => (path === '/tab' ? ['text/html', PAGE] : undefined)) {
+  static async start(site = (path) => PAGES[path] && ['text/html', PAGES[path]]) {
     const network = new Network()
     network.site = site
     network.listener = createServer((socket) => network.#accept(socket))
@@ -85,8 +100,9 @@ export class Network {
 
 // Chromium lets a page open sockets to this machine only if it came from there itself, so it is not a route of Playwright's.
 const PAGE = '<!doctype html><link rel="icon" href="data:,"><title>tab</title><p>tab'
+const PAGES = { '/tab': PAGE, '/strict': PAGE.replace('<title>', `<meta http-equiv="Content-Security-Policy" content="worker-src 'none'"><title>`) }
 
-const HIDE = { shared: () => undefined, led: () => delete globalThis.SharedWorker, alone: () => undefined }
+const HIDE = { shared: () => undefined, led: () => delete globalThis.SharedWorker, alone: () => undefined, refused: () => undefined }
 
 /** A browser profile in which tabs are opened; `way` is how they come to a hub. */
 export class Profile {
@@ -95,22 +111,29 @@ export class Profile {
   static async start(browser, network, way = 'shared', host = '127.0.0.1') {
     const profile = new Profile()
     profile.context = await browser.newContext()
-    profile.base = `http://${host}:${network.port}`
+    profile.address = `http://${host}:${network.port}${way === 'refused' ? '/strict' : '/tab'}`
     await profile.context.addInitScript(HIDE[way])
     return profile
   }
 
-  /** A tab of that user that reads these channels. */
+  /** A tab of that user that reads these channels: names, or names with the options of their subscriptions. */
   async open(user = 'alice', channels = ['room:1'], options = {}) {
     const page = await this.context.newPage()
     page.setDefaultTimeout(DEADLINE)
     page.user = user
     page.on('pageerror', (error) => assert.fail(error))
-    await page.goto(`${this.base}/tab`)
+    await page.goto(this.address)
     await page.evaluate(start, [tokenOf(user), channels, options])
     this.tabs.push(page)
     return page
   }
+}
+
+/** The user of that tab signs out and another one in, in the same page. */
+export async function signIn(page, user, channels) {
+  await page.evaluate(() => bus.close())
+  await page.evaluate(start, [tokenOf(user), channels, {}])
+  page.user = user
 }
 
 /** In the page: connects, and writes down what comes. */
@@ -121,21 +144,44 @@ async function start([token, channels, options]) {
   window.effects = []
   window.bus = connect({ url: '/bus/ws', token, ...options })
   window.subscriptions = {}
-  window.read = (channel, more = {}) => {
+  window.read = (channel, { effects = true, ...more } = {}) => {
     window.got[channel] ??= []
+    // First, so that the effect of what was got is at least claimed.
+    if (effects) bus.subscribe(channel, bus.once((message) => window.effects.push(message.data)))
     window.subscriptions[channel] = bus.subscribe(channel, (message) => window.got[channel].push(message.data), more)
-    bus.subscribe(channel, bus.once((message) => window.effects.push(message.data)))
     return window.subscriptions[channel].ready
   }
   bus.on('lost', (loss) => window.losses.push(loss))
   bus.on('closed', (error) => (window.ended = error))
-  await Promise.all(channels.map((channel) => window.read(channel)))
+  await Promise.all(channels.map((channel) => window.read(...[channel].flat())))
 }
 
 export const publish = (page, channel, data) => page.evaluate(([channel, data]) => bus.publish(channel, data), [channel, data])
 export const got = (page, channel = 'room:1') => page.evaluate((channel) => window.got[channel], channel)
 export const losses = (page) => page.evaluate(() => window.losses.length)
 export const effects = async (pages) => (await Promise.all(pages.map((page) => page.evaluate(() => window.effects)))).flat()
+
+/** Until every claim that these pages have made is decided: each waits for its turn in the table. */
+export async function claimsSettled(pages) {
+  await Promise.all(pages.map((page) => page.evaluate(lastInTheTable)))
+}
+
+async function lastInTheTable() {
+  await new Promise((resolve) => setTimeout(resolve, 500)) // longer than a tab in the background lets others go first
+  await new Promise((resolve, reject) => {
+    const request = indexedDB.open('headroom-bus', 1)
+    request.onerror = reject
+    request.onsuccess = () => {
+      const transaction = request.result.transaction('claims', 'readwrite')
+      transaction.objectStore('claims').count()
+      transaction.onabort = reject
+      transaction.oncomplete = () => {
+        request.result.close()
+        resolve()
+      }
+    }
+  })
+}
 
 /** Until the condition holds: it must, some time. */
 export async function until(condition, what, deadline = DEADLINE) {
@@ -166,7 +212,30 @@ export async function killRenderer(page) {
   await crashed
 }
 
+/**
+ * The browser freezes that tab, as it does with one that nobody looks at. It freezes none that is seen, and Playwright makes every page think
+ * that it is: that is taken back over Playwright's own session, to which nothing public leads.
+ */
+export async function freeze(page, shown) {
+  const own = page._connection.toImpl(page).delegate._mainFrameSession._client
+  await own.send('Emulation.setFocusEmulationEnabled', { enabled: false })
+  await shown.bringToFront()
+  await page.evaluate(() => document.addEventListener('freeze', () => (window.froze = true)))
+  await setLifecycle(page, 'frozen')
+  await until(() => page.evaluate(() => window.froze && document.hidden), 'the tab is frozen')
+}
+
+export const thaw = (page) => setLifecycle(page, 'active')
+
 export async function setLifecycle(page, state) {
   const session = await page.context().newCDPSession(page)
   await session.send('Page.setWebLifecycleState', { state })
+}
+
+/** The tab's script stands still at its next step, as in a dialog or an endless loop. Returns what lets it go on. */
+export async function standStill(page) {
+  const session = await page.context().newCDPSession(page)
+  await session.send('Debugger.enable')
+  await session.send('Debugger.pause')
+  return () => session.send('Debugger.disable')
 }

@@ -60,6 +60,16 @@ async function restarted(browser, way) {
   for (const page of pages) await until(async () => (await got(page, channel)).includes('after') || (await losses(page)) > 0, 'after', RECONNECTED)
   assert.ok(network.opened > before)
   assert.equal(network.open, 1)
+
+  // The memory is gone with the process: each tab is told so, with the place from which it goes on.
+  await publish(pages[0], channel, 'later')
+  for (const page of pages) {
+    await until(async () => (await got(page, channel)).includes('later'), 'the tab goes on', RECONNECTED)
+    const [told, { epoch }] = await page.evaluate((channel) => [window.losses, subscriptions[channel].position], channel)
+    assert.ok(told.length > 0)
+    for (const loss of told) assert.deepEqual([loss.channel, loss.position.epoch], [channel, epoch])
+    assert.equal((await got(page, channel)).filter((one) => one === 'later').length, 1)
+  }
   await profile.context.close()
 }
 

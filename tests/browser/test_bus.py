@@ -23,6 +23,7 @@ reconnect_window = "1s"
 
 [bus.channels]
 "room:" = "subscribe=granted publish=granted joins=yes history=1000 history_age=1h"
+"room:short" = "subscribe=granted publish=granted history=5 history_age=1h"
 '''
 
 
@@ -77,6 +78,10 @@ def test_what_was_acknowledged_is_seen_or_said_to_be_lost_when_server_or_network
 
 def test_users_never_share_and_pages_over_plain_http_or_left_behave(servers):
     browse(Bus(servers), 'bus_users.mjs')
+
+
+def test_a_side_effect_runs_in_one_tab_first_of_all_in_the_one_that_is_looked_at(servers):
+    browse(Bus(servers), 'bus_once.mjs')
 
 
 def test_twenty_tabs_of_sao_have_one_connection_and_show_a_notification_once(servers):
