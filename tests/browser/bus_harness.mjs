@@ -38,10 +38,8 @@ export class Network {
   #pairs = new Set()
   #cut = false
 
-  /** `site` gives what else is served: [content type, bytes] of a path. */
-  static async start(site = (path) => PAGES[path] && ['text/html', PAGES[path]]) {
+  static async start() {
     const network = new Network()
-    network.site = site
     network.listener = createServer((socket) => network.#accept(socket))
     await new Promise((resolve) => network.listener.listen(0, '127.0.0.1', resolve))
     network.port = network.listener.address().port
@@ -71,10 +69,8 @@ export class Network {
       pair.websocket = true
       this.opened += 1
     }
-    const [type, body] = (path && this.site(path)) || []
-    if (!type) return undefined
-    const head = `HTTP/1.1 200 OK\r\nContent-Type: ${type}\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n`
-    return Buffer.concat([Buffer.from(head), Buffer.from(body)])
+    const page = PAGES[path]
+    return page && `HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: ${page.length}\r\nConnection: close\r\n\r\n${page}`
   }
 
   #accept(here) {

@@ -1,71 +1,180 @@
-// Debian's SAO with our custom.js, in twenty tabs: one connection, every tab usable, a notification for the user shown once.
+// Debian's SAO over a real trytond, through the example's nginx: without custom.js a request of each tab waits; with it twenty tabs have one
+// connection, every tab is usable, and a notification of trytond is handled in one tab.
 import { strict as assert } from 'node:assert'
-import { existsSync, readFileSync, statSync } from 'node:fs'
-import { extname, join } from 'node:path'
-import { run } from './harness.mjs'
-import { Network, Profile, until } from './bus_harness.mjs'
+import { DEADLINE, run, work } from './harness.mjs'
+import { claimsSettled, until } from './bus_harness.mjs'
 
-const SAO = '/usr/share/tryton-sao/www'
-const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.json': 'application/json', '.png': 'image/png', '.svg': 'image/svg+xml' }
+const { address, database, people } = JSON.parse(process.env.HEADROOM_SAO)
 const TABS = 20
+const AT_ONCE = 4 // tabs that load
+const LOADED = 60_000
 
-/** The pages of SAO, and custom.js beside them, as nginx would serve them. */
-function site(path) {
-  const file = join(path === '/custom.js' ? process.env.HEADROOM_BUS_PACKAGE : SAO, path === '/' ? 'index.html' : path)
-  return existsSync(file) && statSync(file).isFile() ? [TYPES[extname(file)] ?? 'application/octet-stream', readFileSync(file)] : undefined
+/** A figure of the service. */
+async function figure(name) {
+  const text = await (await fetch(`${process.env.HEADROOM_URL}/metrics`)).text()
+  const line = text.split('\n').find((one) => one.startsWith(`headroom_${name} `) || one.startsWith(`headroom_${name}{`))
+  return line === undefined ? 0 : Number(line.slice(line.lastIndexOf(' ')))
 }
 
-/** A tab in which that user has logged in: SAO keeps its session where the next tab finds it. */
-async function tab(context, base, login, id) {
-  const page = await context.newPage()
-  await page.route(/\/(db\/)?$/, (route) => (route.request().method() === 'POST' ? route.fulfill({ json: { id: 0, result: [] } }) : route.fallback()))
-  await page.goto(`${base}/`)
-  await page.evaluate(([login, id]) => {
-    window.shown = []
-    window.polls = 0
-    jQuery.ajax = (options) => { if (options.url.endsWith('/bus')) window.polls += 1; return jQuery.Deferred().promise() }
-    Sao.Bus.handle = (message) => window.shown.push(message.title)
-    localStorage.setItem('sao_session_db', JSON.stringify({ login, user_id: id, session: 'a key' }))
-    Sao.Session.current_session = new Sao.Session('db', login)
-    Sao.Bus.listen()
-    Sao.Bus.listen() // as after a renewal
-  }, [login, id])
+/** A browser profile with tabs of SAO; what SAO is given to handle in them is written down here. */
+class Tabs {
+  pages = []
+  polls = []
+  handled = []
+
+  /** `without` is what is not loaded: blocked in each tab, for a route would forgo the cache. */
+  static async start(browser, without = []) {
+    const tabs = new Tabs()
+    tabs.without = without
+    tabs.context = await browser.newContext({ locale: 'en-US' })
+    await tabs.context.exposeBinding('tell', ({ page }, title) => void tabs.handled.push({ page, title }))
+    tabs.context.on('request', (request) => {
+      if (new URL(request.url()).pathname === `/${database}/bus`) tabs.polls.push(request.url())
+    })
+    return tabs
+  }
+
+  async load() {
+    const page = await this.context.newPage()
+    page.setDefaultTimeout(LOADED)
+    if (this.without.length) {
+      const session = await this.context.newCDPSession(page)
+      await session.send('Network.enable')
+      await session.send('Network.setBlockedURLs', { urls: this.without })
+    }
+    await page.goto(`${address}/#${database}`, { waitUntil: 'commit' })
+    return page
+  }
+
+  /** The first tab logs in; the others find its session, as SAO keeps it for all tabs. */
+  async open(number) {
+    this.pages.push(await logIn(await this.load(), people[0]))
+    while (this.pages.length < number) {
+      const more = Array.from({ length: Math.min(AT_ONCE, number - this.pages.length) }, async () => ready(await this.load()))
+      this.pages.push(...(await Promise.all(more)))
+    }
+  }
+
+  /** What was handled in these pages, in the order of the alphabet. */
+  titles(pages = this.pages) {
+    return this.handled.filter(({ page }) => pages.includes(page)).map(({ title }) => title).sort()
+  }
+
+  /**
+   * Until nothing that was notified before is on its way: a message for each tab comes after it, in its own tab alone.
+   */
+  async settled(name) {
+    const clients = await Promise.all(this.pages.map(clientOf))
+    await notify(...clients.map((client, n) => ({ title: `${name} ${n}`, client })))
+    const last = ({ title }) => title.startsWith(`${name} `)
+    await until(() => this.handled.filter(last).length >= clients.length, `${name}: each tab is told`)
+    await claimsSettled(this.pages)
+    const told = this.handled.filter(last)
+    this.handled = this.handled.filter((one) => !last(one))
+    assert.deepEqual(told.map(({ page, title }) => [this.pages.indexOf(page), title]).sort(byNumber), clients.map((_, n) => [n, `${name} ${n}`]))
+  }
+}
+
+const byNumber = ([a], [b]) => a - b
+
+/** Until SAO shows its menu, and listens. */
+async function ready(page) {
+  await page.waitForFunction(() => window.Sao?.Session.current_session?.session && Sao.main_menu_screen, undefined, { polling: 200 })
+  await page.evaluate(() => (Sao.Bus.handle = ({ title }) => window.tell(title)))
   return page
 }
 
+/** Fills what SAO asks for. */
+async function logIn(page, [login, password]) {
+  await page.waitForFunction(() => window.jQuery?.('.modal:visible [id=database]:visible').val(), undefined, { polling: 200 })
+  await page.locator('#login').fill(login)
+  await page.locator('.modal:visible button[type=submit]').click()
+  await givePassword(page, password)
+  return ready(page)
+}
+
+async function givePassword(page, password) {
+  await page.locator('.modal:visible input[type=password]').fill(password)
+  await page.keyboard.press('Enter')
+}
+
+const notify = (...calls) => work('notify', ...calls)
+const userOf = (page) => page.evaluate(() => Sao.Session.current_session.user_id)
+const clientOf = (page) => page.evaluate(() => Sao.Bus.id)
+async function connected(connections, subscriptions) {
+  const figures = async () => [await figure('bus_connections'), await figure('bus_subscriptions')].join()
+  let last
+  await until(async () => (last = await figures()) === `${connections},${subscriptions}`, `${connections} connections with ${subscriptions} subscriptions`, 2 * DEADLINE)
+    .catch((error) => assert.fail(`${error.message}; there are ${last}`))
+}
+
+/** As SAO's user works. */
+function call() {
+  return new Promise((resolve, reject) => {
+    Sao.rpc({ method: 'model.res.user.search_count', params: [[], {}] }, Sao.Session.current_session).then(resolve, reject)
+  })
+}
+
+/** As it is without custom.js: a request of each tab waits, and takes one of the few sockets that a browser opens to one address. */
+async function eachTabPolls(browser) {
+  const tabs = await Tabs.start(browser, ['*/custom.js'])
+  await tabs.open(2)
+  await until(async () => (await figure('tryton_bus_waiting')) === 2, 'each tab polls')
+  assert.equal(tabs.polls.length, 2)
+  assert.equal(await figure('bus_connections'), 0)
+  await tabs.context.close()
+  await until(async () => (await figure('tryton_bus_waiting')) === 0, 'nobody polls')
+}
+
+async function oneConnection(tabs) {
+  await connected(1, TABS + 1)
+  const user = await userOf(tabs.pages[0])
+  for (const title of ['a', 'b', 'c']) await notify({ title, user })
+  await notify({ title: 'of another user', user: user + 1000 })
+  await tabs.settled('first')
+  assert.deepEqual(tabs.titles(), ['a', 'b', 'c'], 'each in one tab')
+  for (const found of await Promise.all(tabs.pages.map((page) => page.evaluate(call)))) assert.ok(found > 0, 'the tab is usable')
+  assert.equal(await figure('bus_connections'), 1)
+  assert.equal(await figure('tryton_bus_waiting'), 0, 'nobody polls')
+}
+
+/** trytond ends the session; the user of one tab goes on, and is asked for his password. */
+async function renewed(tabs) {
+  const page = tabs.pages[7]
+  await work('end_sessions')
+  await until(async () => (await figure('bus_connections')) === 0, 'the connection ends with the session')
+  await notify({ title: 'meanwhile', user: await userOf(page) })
+  const working = page.evaluate(call)
+  await givePassword(page, people[0][1])
+  assert.ok((await working) > 0)
+  await connected(1, TABS + 1)
+  await notify({ title: 'renewed', user: await userOf(page) })
+  await tabs.settled('renewed')
+  assert.deepEqual(tabs.titles(), ['a', 'b', 'c', 'meanwhile', 'renewed'], 'what came meanwhile is handled too, each once')
+}
+
+/** Another user logs in, in a tab of the first: nothing of the first comes to it any more. */
+async function another(tabs) {
+  const [page, ...others] = tabs.pages
+  const [first, client] = [await userOf(page), await clientOf(page)]
+  await page.evaluate(() => void Sao.Session.current_session.do_logout()) // as SAO does once its own tabs are closed
+  await connected(1, TABS) // the others of the first user stay: theirs is the session that was renewed
+  await page.reload({ waitUntil: 'commit' })
+  await logIn(page, people[1])
+  await connected(2, TABS + 2)
+  tabs.handled = []
+  await notify({ title: 'to the first', user: first }, { title: 'to the first client', client }, { title: 'to the second', user: await userOf(page) })
+  await tabs.settled('both')
+  assert.deepEqual(tabs.titles([page]), ['to the second'])
+  assert.deepEqual(tabs.titles(others), ['to the first'])
+}
+
 await run(async (browser) => {
-  const network = await Network.start(site)
-  const context = await browser.newContext()
-  const pages = []
-  for (let n = 0; n < TABS; n += 1) pages.push(await tab(context, network.base, 'admin', 1))
-  await until(() => network.open === 1, 'the tabs are connected')
-  const client = await pages[4].evaluate(() => Sao.Bus.channels[0])
-
-  const plain = await Network.start()
-  const sender = await (await Profile.start(browser, plain)).open('trytond', [])
-  const send = (channel, title) => sender.evaluate(([channel, title]) => bus.publish(channel, { type: 'notification', title }), [channel, title])
-  const all = async () => (await Promise.all(pages.map((page) => page.evaluate(() => window.shown)))).flat().sort()
-  await until(async () => (await sender.evaluate((channel) => bus.who(channel), `${client}@db`)).users.length === 1, 'the tab is subscribed')
-  for (const title of ['a', 'b', 'c']) await send('user:1@db', title)
-  await send('user:2@db', 'of another user')
-  await send(`${client}@db`, 'for one tab')
-  await until(async () => (await all()).length >= 4, 'notifications are shown')
-  await new Promise((resolve) => setTimeout(resolve, 500)) // none comes later
-  assert.deepEqual(await all(), ['a', 'b', 'c', 'for one tab'])
-  assert.deepEqual((await pages[4].evaluate(() => window.shown)).includes('for one tab'), true)
-  assert.equal(network.opened, 1, `${TABS} tabs have one connection`)
-  for (const page of pages) assert.equal(await page.evaluate(() => window.polls), 0, 'SAO polls no more')
-  for (const page of pages) assert.equal(await page.evaluate(async () => (await fetch('/locale/de.json')).status), 200, 'the tab is usable')
-
-  // Another user logs in: nothing of the first comes any more.
-  await pages[0].evaluate(() => { Sao.Session.current_session.do_logout() })
-  const other = await tab(context, network.base, 'bob', 2)
-  await until(async () => (await sender.evaluate(() => bus.who('user:2@db'))).users.length === 1, 'bob is subscribed')
-  await send('user:2@db', 'for bob')
-  await until(() => other.evaluate(() => window.shown.join() === 'for bob'), 'bob is told')
-  assert.equal(network.opened, 2)
-
-  // Where the bus does not accept the session, SAO polls as it always did.
-  const refused = await tab(context, network.base, 'refused', 13)
-  await until(() => refused.evaluate(() => window.polls === 1), 'SAO polls')
-})
+  await eachTabPolls(browser)
+  const tabs = await Tabs.start(browser)
+  await tabs.open(TABS)
+  await oneConnection(tabs)
+  await renewed(tabs)
+  await another(tabs)
+  assert.deepEqual(tabs.polls, [], 'SAO polls no more')
+}, ['--process-per-site'])

@@ -22,8 +22,8 @@ export async function work(name, ...args) {
   assert.equal(value, 'done', `${name} failed: ${value}`)
 }
 
-export async function launch() {
-  return chromium.launch({ executablePath: '/usr/bin/chromium', args: FLAGS, ignoreDefaultArgs: ['--disable-back-forward-cache'] })
+export async function launch(flags = []) {
+  return chromium.launch({ executablePath: '/usr/bin/chromium', args: [...FLAGS, ...flags], ignoreDefaultArgs: ['--disable-back-forward-cache'] })
 }
 
 /** A page of its own context, in which nobody is signed in. What goes wrong in it is in `page.wrongs`, which `run` wants empty. */
@@ -85,8 +85,8 @@ export function sessionAddress(row, more = '') {
 }
 
 /** Runs a test: exit status 1 and the reason when it fails, with a picture of every page. */
-export async function run(test) {
-  const browser = await launch()
+export async function run(test, flags = []) {
+  const browser = await launch(flags)
   let failed = false
   try {
     await test(browser)

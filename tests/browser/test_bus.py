@@ -1,14 +1,14 @@
 """The bus as tabs use it; each test is a Node program beside this file."""
-import os
-import sys
-from pathlib import Path
+import json
 
 import programs
 from servers import free_port
-from servers.process import Process, listening
+from servers.database import PASSWORD
+from servers.nginx import Nginx
+from servers.notifier import Notifier
 from servers.recorder import Recorder
 
-PACKAGE = Path(os.environ['HEADROOM_BUILD']) / 'web/pages/bus'
+SECOND = ['bob', 'Wq7-bluE.9sky']
 KEY = 'a-key-of-the-tests-0123456789abcdef0123456789'
 
 SETTINGS = '''
@@ -54,17 +54,35 @@ class Bus:
         self.process.kill()
 
 
-class StandIn(Bus):
-    """bus_standin.py, in place of the server, for what needs no database."""
+class SaoSite:
+    """trytond on PostgreSQL, `headroom serve` with both buses, and the example's nginx before them."""
 
-    def start(self):
-        self.process = self.servers.start(Process('standin', [sys.executable, programs.HERE / 'bus_standin.py', self.port, PACKAGE],
-            self.servers.folder, ready=lambda: listening(self.port)))
+    def __init__(self, servers):
+        self.tryton = servers.tryton('postgresql')
+        self.postgresql = servers.postgresql()
+        server = self.tryton.serve()
+        self.client = self.tryton.client(server)
+        self.client.call('model.res.user.create', [{'name': SECOND[0], 'login': SECOND[0], 'password': SECOND[1]}])
+        bus = Bus(servers)
+        with open(bus.configuration, 'a') as configuration:
+            configuration.write('\n[bus.tryton]\nuri = "%s"\ndatabases = ["%s"]\n' % (self.postgresql.uri, self.tryton.database))
+        bus.start()
+        self.url = bus.url
+        nginx = Nginx(servers.folder, server.port, bus.port)
+        servers.start(nginx.process)
+        self.address = 'http://127.0.0.1:%d' % nginx.port
+        self.notifier = Notifier(self.tryton)
+
+    def notify(self, *calls):
+        self.notifier.notify(*calls)
+
+    def end_sessions(self):
+        self.postgresql.execute('DELETE FROM ir_session', self.tryton.database)
 
 
 def browse(bus, name):
     bus.start()
-    environment = {'HEADROOM_URL': bus.url, 'HEADROOM_BUS_KEY': KEY, 'HEADROOM_BUS_PACKAGE': str(PACKAGE)}
+    environment = {'HEADROOM_URL': bus.url, 'HEADROOM_BUS_KEY': KEY}
     assert programs.run(name, bus, environment), '%s failed' % name
 
 
@@ -84,5 +102,9 @@ def test_a_side_effect_runs_in_one_tab_first_of_all_in_the_one_that_is_looked_at
     browse(Bus(servers), 'bus_once.mjs')
 
 
-def test_twenty_tabs_of_sao_have_one_connection_and_show_a_notification_once(servers):
-    browse(StandIn(servers), 'bus_sao.mjs')
+def test_twenty_tabs_of_sao_have_one_connection_and_handle_a_notification_once(servers):
+    site = SaoSite(servers)
+    sao = {'address': site.address, 'database': site.tryton.database, 'people': [['admin', PASSWORD], SECOND]}
+    with site.notifier:
+        environment = {'HEADROOM_URL': site.url, 'HEADROOM_SAO': json.dumps(sao)}
+        assert programs.run('bus_sao.mjs', site, environment), 'bus_sao.mjs failed'
