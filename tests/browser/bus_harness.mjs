@@ -223,7 +223,7 @@ export async function freeze(page, shown) {
 
 export const thaw = (page) => setLifecycle(page, 'active')
 
-export async function setLifecycle(page, state) {
+async function setLifecycle(page, state) {
   const session = await page.context().newCDPSession(page)
   await session.send('Page.setWebLifecycleState', { state })
 }

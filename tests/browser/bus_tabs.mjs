@@ -1,10 +1,14 @@
 // Many tabs of one user: one connection, every message in every tab, a side effect in one; and tabs that die or freeze.
 import { strict as assert } from 'node:assert'
 import { run } from './harness.mjs'
-import { allGot, effects, got, killRenderer, losses, Network, Profile, publish, setLifecycle, until } from './bus_harness.mjs'
+import {
+  allGot, claimsSettled, effects, freeze, got, killRenderer, losses, Network, Profile, publish, publishOverHttp, standStill, thaw, until,
+} from './bus_harness.mjs'
 
 const TABS = 20
+const MORE_THAN_A_TAB_IS_SENT = 600
 const numbers = (from, to) => Array.from({ length: to - from + 1 }, (_, n) => from + n)
+const sorted = (list) => [...list].sort((a, b) => a - b)
 
 async function publishAll(page, data) {
   for (const one of data) await publish(page, 'room:1', one)
@@ -17,7 +21,8 @@ async function manyTabs(browser, way) {
   assert.equal(network.opened, 1, `${TABS} tabs have one connection (${way})`)
   await publishAll(profile.tabs[7], numbers(1, 10))
   await allGot(profile.tabs, numbers(1, 10))
-  await until(async () => (await effects(profile.tabs)).length >= 10, 'each side effect ran')
+  await claimsSettled(profile.tabs)
+  assert.deepEqual(sorted(await effects(profile.tabs)), numbers(1, 10), 'each side effect ran once')
 
   // A tab that begins at the position that was rendered with it, older than that of the connection.
   const position = await profile.tabs[0].evaluate(() => subscriptions['room:1'].position)
@@ -32,9 +37,8 @@ async function manyTabs(browser, way) {
   await allGot(others.slice(0, -1), numbers(1, 20))
   await allGot([late], numbers(7, 20))
   assert.equal(network.open, 1, 'again one connection')
-  const after = async () => (await effects(others)).filter((one) => one > 10).sort((a, b) => a - b)
-  await until(async () => (await after()).length >= 10, 'each side effect ran after the death of the leader')
-  const ran = await after()
+  await claimsSettled(others)
+  const ran = sorted(await effects(others)).filter((one) => one > 10)
   assert.deepEqual(ran, numbers(11, 20), 'each side effect ran once, over the death of the leader')
   for (const page of others) assert.equal(await losses(page), 0)
   await profile.context.close()
@@ -61,22 +65,78 @@ async function deadTab(browser, way) {
   await elsewhere.context.close()
 }
 
-async function frozenTab(browser, way) {
+/** The first tab is the one that leads, where a tab does; the others are led. */
+async function frozenTab(browser, way, frozen) {
   const network = await Network.start()
   const profile = await Profile.start(browser, network, way)
+  const channel = `room:frozen-${way}-${frozen}`
   const pages = []
-  for (let n = 0; n < 3; n += 1) pages.push(await profile.open('alice', [`room:frozen-${way}`]))
-  const channel = `room:frozen-${way}`
-  await setLifecycle(pages[0], 'frozen')
-  for (const one of numbers(1, 10)) await publish(pages[1], channel, one)
-  await allGot(pages.slice(1), numbers(1, 10), channel)
-  await setLifecycle(pages[0], 'active')
+  for (let n = 0; n < 3; n += 1) pages.push(await profile.open('alice', [channel]))
+  const sleeper = pages[frozen]
+  const others = pages.filter((page) => page !== sleeper)
+  await freeze(sleeper, others[0])
+  await publishOverHttp(channel, numbers(1, 10))
+  await allGot(others, numbers(1, 10), channel)
+  await thaw(sleeper)
   await allGot(pages, numbers(1, 10), channel)
-  const position = await pages[1].evaluate((channel) => subscriptions[channel].position.offset, channel)
-  assert.equal(position, 10)
+  assert.equal(await sleeper.evaluate((channel) => subscriptions[channel].position.offset, channel), 10)
+  for (const page of pages) assert.equal(await losses(page), 0)
   await until(() => network.open === 1, 'one connection at the end')
-  assert.deepEqual((await effects(pages)).sort((a, b) => a - b), numbers(1, 10))
-  assert.equal((await got(pages[0], channel)).length, 10)
+  await claimsSettled(pages)
+  assert.deepEqual(sorted(await effects(pages)), numbers(1, 10), 'each side effect ran once')
+  await profile.context.close()
+}
+
+/** A tab that takes nothing is sent no more than a few hundred messages, gets the rest from history, and is told where history does not reach. */
+async function stuckTab(browser) {
+  const network = await Network.start()
+  const profile = await Profile.start(browser, network)
+  const [many, kept] = ['room:many', 'room:short-stuck']
+  const pages = []
+  for (let n = 0; n < 3; n += 1) pages.push(await profile.open('alice', [[many, { effects: false }], [kept, { effects: false }]]))
+  const [stuck, ...others] = [pages[1], pages[0], pages[2]]
+  const all = numbers(1, MORE_THAN_A_TAB_IS_SENT)
+  const goOn = await standStill(stuck)
+  await publishOverHttp(many, all)
+  await allGot(others, all, many)
+  await publishOverHttp(kept, numbers(1, 20))
+  await allGot(others, numbers(1, 20), kept)
+  await goOn()
+  await allGot(pages, all, many)
+  await publish(others[0], kept, 'next')
+  await until(async () => (await got(stuck, kept)).includes('next'), 'the tab goes on')
+  assert.deepEqual(await got(stuck, kept), ['next'], 'five messages are kept, and the tab was sent none any more')
+  const told = await stuck.evaluate(() => window.losses)
+  assert.deepEqual(told.map((loss) => [loss.channel, loss.position.offset]), [[kept, 20]])
+  for (const page of others) assert.equal(await losses(page), 0)
+  assert.equal(network.opened, 1)
+  await profile.context.close()
+}
+
+/** Each tab goes on after the position that was rendered with its page, or is told that it can't. */
+async function rendered(browser, way) {
+  const network = await Network.start()
+  const profile = await Profile.start(browser, network, way)
+  const [channel, short] = [`room:rendered-${way}`, `room:short-rendered-${way}`]
+  const positions = await publishOverHttp(channel, numbers(1, 5))
+  const inShort = await publishOverHttp(short, numbers(1, 20))
+  const first = await profile.open('alice', [[channel, { since: positions[2] }]])
+  await allGot([first], [4, 5], channel)
+  const older = await profile.open('alice', [[channel, { since: positions[0] }]])
+  const newest = await profile.open('alice', [channel])
+  const other = await profile.open('alice', [[channel, { since: { offset: 3, epoch: 'of another server' } }], [short, { since: inShort[1] }]])
+  const inReach = await profile.open('alice', [[short, { since: inShort[16] }]])
+  await publishOverHttp(channel, [6])
+  await publishOverHttp(short, [21])
+  await allGot([first], numbers(4, 6), channel)
+  await allGot([older], numbers(2, 6), channel)
+  await allGot([newest, other], [6], channel)
+  await allGot([other], [21], short)
+  await allGot([inReach], numbers(18, 21), short)
+  const told = Object.fromEntries((await other.evaluate(() => window.losses)).map((loss) => [loss.channel, loss.position]))
+  assert.deepEqual(told, { [channel]: positions[4], [short]: inShort[19] }, 'what is gone is said, and where it goes on')
+  for (const page of [first, older, newest, inReach]) assert.equal(await losses(page), 0)
+  assert.equal(network.opened, 1)
   await profile.context.close()
 }
 
@@ -84,6 +144,8 @@ await run(async (browser) => {
   for (const way of ['shared', 'led']) {
     await manyTabs(browser, way)
     await deadTab(browser, way)
-    await frozenTab(browser, way)
+    for (const frozen of [0, 1]) await frozenTab(browser, way, frozen)
+    await rendered(browser, way)
   }
+  await stuckTab(browser)
 })
