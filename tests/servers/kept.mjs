@@ -16,7 +16,7 @@ const [folder, modules, channels, ...urls] = process.argv.slice(2)
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
 const { tokens } = JSON.parse((await lines.next()).value)
 const { ws } = createRequire(modules + '/')('playwright-core/lib/utilsBundle')
-const away_ms = 1000
+const away_ms = 10_000
 const refused = new Map()
 let connections = 0
 
