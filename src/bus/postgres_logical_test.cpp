@@ -13,6 +13,7 @@
 
 #include "bus/postgres_broker.hpp"
 #include "bus/postgres_world.hpp"
+#include "sql/replication.hpp"
 
 namespace headroom::bus {
 namespace {
@@ -257,6 +258,29 @@ TEST(PostgresLog, AnotherNodeTakesTheSlotOver) {
   EXPECT_THAT(SqlSession(database.url())
                   .run("SELECT count(*) FROM pg_replication_slots WHERE database = current_database()"),
               ElementsAre("1"));
+}
+
+/// As a node that hangs: its lock is gone, its slot is not.
+TEST(PostgresLog, FreesTheSlotOfANodeThatHangs) {
+  const PostgresDatabase database(PostgresSource::kLog);
+  begin_log(database, rules());
+  const std::string slot = SqlSession(database.url()).run("SELECT slot FROM headroom.log_state()").front();
+  sql::ReplicationOptions options;
+  options.url = database.url();
+  options.silence = std::chrono::minutes{10};
+  const auto now = [] { return std::chrono::steady_clock::now(); };
+  auto hanging = sql::ReplicationConnection::open(std::move(options), now()).value();
+  while (hanging.state() != sql::ReplicationConnection::State::kStreaming) {
+    hanging.advance(now());
+    (void)hanging.take_answer();
+    ASSERT_NE(hanging.state(), sql::ReplicationConnection::State::kEnded);
+    // The process of the first node may need a moment to end.
+    if (hanging.state() == sql::ReplicationConnection::State::kIdle)
+      hanging.stream(now(), {slot, {std::string(kLogPublication)}, 0});
+  }
+  const auto node = node_on(database, "one");
+  ASSERT_TRUE(reads_log(*node)) << node->broker().counts().problem;
+  EXPECT_TRUE(node->publish("a", "1"));
 }
 
 // What is lost is told
