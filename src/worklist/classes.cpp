@@ -126,6 +126,31 @@ std::size_t part_of(const ValueClasses& classes, const Value& value) {
   return 1 + classes.cuts.size() + static_cast<std::size_t>(prefix - classes.prefixes.begin());
 }
 
+/// One of a few values: what most tests are, and what need not be asked of each part.
+bool is_plain(const ColumnTest& test) {
+  return test.tests.size() == 1 && test.tests.front().operation == Operator::kIn;
+}
+
+/// By part: the tests that accept it, ascending.
+std::vector<std::vector<std::uint32_t>> accepting_tests(const ValueClasses& classes,
+                                                        std::span<const ColumnTest> tests) {
+  const std::vector<Part> parts = parts_of(classes);
+  std::vector<std::vector<std::uint32_t>> accepting(parts.size());
+  for (std::uint32_t test = 0; test < tests.size(); ++test) {
+    if (is_plain(tests[test])) {
+      if (tests[test].or_null) accepting.front().push_back(test);
+      for (const Value& value : tests[test].tests.front().values)
+        accepting[part_of(classes, value)].push_back(test);
+      continue;
+    }
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      if (!is_empty_gap(parts[i], classes) && is_accepted(tests[test], parts[i], classes))
+        accepting[i].push_back(test);
+    }
+  }
+  return accepting;
+}
+
 }  // namespace
 
 ValueClasses classify(Type type, std::span<const ColumnTest> tests) {
@@ -133,17 +158,13 @@ ValueClasses classify(Type type, std::span<const ColumnTest> tests) {
   classes.type = type;
   name_values(tests, classes);
   classes.accepted.resize(tests.size());
-  std::map<std::vector<bool>, ClassId> known;
-  for (const Part& part : parts_of(classes)) {
-    std::vector<bool> accepting(tests.size());
-    const bool empty = is_empty_gap(part, classes);
-    for (std::size_t i = 0; i < tests.size(); ++i)
-      accepting[i] = !empty && is_accepted(tests[i], part, classes);
-    const auto [found, added] = known.emplace(accepting, static_cast<ClassId>(known.size()));
+  const auto accepting = accepting_tests(classes, tests);
+  std::map<std::vector<std::uint32_t>, ClassId> known;
+  for (const auto& of_part : accepting) {
+    const auto [found, added] = known.emplace(of_part, static_cast<ClassId>(known.size()));
     classes.class_of_part.push_back(found->second);
-    for (std::size_t i = 0; added && i < tests.size(); ++i) {
-      if (accepting[i]) classes.accepted[i].push_back(found->second);
-    }
+    for (std::size_t i = 0; added && i < of_part.size(); ++i)
+      classes.accepted[of_part[i]].push_back(found->second);
   }
   classes.classes = known.size();
   return classes;

@@ -31,7 +31,8 @@ struct ValueClasses {
   std::vector<std::vector<ClassId>> accepted;
 };
 
-/// Classes for tests of one column. Cost: O(parts x tests). Threads: pure.
+/// Classes for tests of one column. Cost: O(values), and O(parts) for each test that is no list of values.
+/// Threads: pure.
 [[nodiscard]] ValueClasses classify(Type type, std::span<const ColumnTest> tests);
 
 /// The class of a value, NULL included. Cost: O(log cuts + prefixes).
