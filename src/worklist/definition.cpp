@@ -178,6 +178,36 @@ void read_security(const Section& section, Catalog& catalog) {
   }
 }
 
+Holder read_holder(const Section& parent, const YamlNode& node, const Catalog& catalog) {
+  const Section section(node, fmt::format("{}: holders", parent.what()), {"column", "role"});
+  const YamlNode& named = section.require("column");
+  const Holder holder{column_named(section, named, catalog), section.required_text("role")};
+  const Type type = catalog.columns[holder.column].type;
+  if (type != Type::kInteger && type != Type::kText) {
+    section.refuse(
+        named, fmt::format("column '{}' holds users, so it has to be an integer or a text", named.scalar));
+  }
+  return holder;
+}
+
+void read_holders(const Section& section, Catalog& catalog) {
+  const YamlNode* node = section.find("holders");
+  if (node == nullptr) return;
+  if (!node->is(Kind::kSequence) || node->items.size() > kMostSecurityColumns)
+    section.refuse(*node,
+                   fmt::format("holders have to be a list of at most {} columns", kMostSecurityColumns));
+  if (catalog.security.empty() && !node->items.empty())
+    section.refuse(*node, "holders are of those who may see a document, so security needs a column");
+  for (const YamlNode& item : node->items) {
+    const Holder holder = read_holder(section, item, catalog);
+    for (const Holder& other : catalog.holders) {
+      if (other.role == holder.role)
+        section.refuse(item, fmt::format("holders name the role '{:.60}' twice", holder.role));
+    }
+    catalog.holders.push_back(holder);
+  }
+}
+
 void read_source(const Section& section, std::string& table, std::string& query) {
   table = section.text("table");
   query = section.text("query");
@@ -188,7 +218,7 @@ void read_source(const Section& section, std::string& table, std::string& query)
 
 Catalog read_catalog(const std::string& name, const YamlNode& node) {
   const Section section(node, fmt::format("catalog '{}'", name),
-                        {"table", "query", "key", "columns", "look_ups", "security"});
+                        {"table", "query", "key", "columns", "look_ups", "security", "holders"});
   Catalog catalog;
   catalog.name = name;
   read_source(section, catalog.table, catalog.query);
@@ -205,6 +235,7 @@ Catalog read_catalog(const std::string& name, const YamlNode& node) {
   }
   catalog.key = *found;
   read_security(section, catalog);
+  read_holders(section, catalog);
   return catalog;
 }
 
@@ -348,9 +379,9 @@ void check_security_roles(const Section& section, const Catalog& catalog, const 
                                     [](const SecurityColumn& one) { return one.role.empty(); });
   if (has_uids) return;
   for (const std::string& role : list.roles) {
-    const bool known = std::any_of(catalog.security.begin(), catalog.security.end(),
-                                   [&role](const SecurityColumn& one) { return one.role == role; });
-    if (known) continue;
+    const auto has_role = [&role](const auto& one) { return one.role == role; };
+    if (std::any_of(catalog.security.begin(), catalog.security.end(), has_role)) continue;
+    if (std::any_of(catalog.holders.begin(), catalog.holders.end(), has_role)) continue;
     section.refuse(section.require("roles"),
                    fmt::format("nothing in catalog '{}' says who has the role '{:.60}'", catalog.name, role));
   }

@@ -45,6 +45,12 @@ struct SecurityColumn {
   std::string group;  ///< of security uids: which of the user's sets is meant
 };
 
+/// A column that holds a user who has a role for the document, however he may see it.
+struct Holder {
+  std::size_t column = 0;
+  std::string role;
+};
+
 struct Catalog {
   std::string name;
   std::string table;  ///< "invoice" or "schema.invoice"; empty when `query` is given
@@ -54,6 +60,8 @@ struct Catalog {
   std::vector<LookUp> look_ups;
   /// In the order in which they are asked. Empty: everybody sees everything.
   std::vector<SecurityColumn> security;
+  /// By the role: a list that wants it counts what its holder sees, by whatever column.
+  std::vector<Holder> holders;
 
   [[nodiscard]] std::optional<std::size_t> find(std::string_view column) const;
 };

@@ -77,6 +77,33 @@ TEST(Definitions, SayWhatAListAsks) {
   EXPECT_EQ(definitions->catalogs.front().columns[2].column, "total");
 }
 
+TEST(Definitions, SayWhoHoldsARole) {
+  const auto catalog = [](const std::string& keys) {
+    return read_definitions(
+        "catalogs:\n  sale:\n    table: sale\n    columns: {id: integer, state: text, open: boolean, "
+        "owner: integer, uid: integer}\n" +
+            keys +
+            "\nlists:\n  - {id: one, workflow: w, title: t, catalog: sale, roles: Owner, criteria: "
+            "{state: draft}}\n",
+        "w.yaml", base::parse_time("2026-11-30", {}).value());
+  };
+  const auto read = catalog("    security: [{column: uid}]\n    holders: [{column: owner, role: Owner}]");
+  ASSERT_TRUE(read) << read.error().message();
+  ASSERT_THAT(read->catalogs.front().holders, SizeIs(1));
+  EXPECT_EQ(read->catalogs.front().holders.front().role, "Owner");
+  EXPECT_THAT(catalog("    security: []\n    holders: [{column: owner, role: Owner}]").error().message(),
+              HasSubstr("w.yaml:6: catalog 'sale': holders are of those who may see a document"));
+  EXPECT_THAT(
+      catalog("    security: [{column: uid}]\n    holders: [{column: open, role: Owner}]").error().message(),
+      HasSubstr("column 'open' holds users, so it has to be an integer or a text"));
+  EXPECT_THAT(
+      catalog(
+          "    security: [{column: uid}]\n    holders: [{column: owner, role: A}, {column: uid, role: A}]")
+          .error()
+          .message(),
+      HasSubstr("holders name the role 'A' twice"));
+}
+
 TEST(Definitions, ReadAliases) {
   const auto definitions =
       read(with_criteria("{state: &states [a, b]}") +

@@ -99,6 +99,16 @@ bool has_one_of(const std::set<std::string>& wanted, const std::set<std::string>
                      [&own](const std::string& one) { return own.contains(one); });
 }
 
+Result<Value> user_value(const Catalog& catalog, std::size_t column, const User& user) {
+  auto id = parse_value(catalog.columns[column].type, user.id);
+  if (!id) {
+    return fail(std::move(id.error())
+                    .within(fmt::format("the user's id, which column '{}' of catalog '{}' holds",
+                                        catalog.columns[column].name, catalog.name)));
+  }
+  return id;
+}
+
 /// The values with which a column grants; none: it does not.
 Result<std::vector<Value>> granting_values(const Catalog& catalog, const SecurityColumn& security,
                                            const std::set<std::string>& roles, const User& user) {
@@ -113,14 +123,20 @@ Result<std::vector<Value>> granting_values(const Catalog& catalog, const Securit
     return values;
   }
   if (!roles.empty() && !roles.contains(security.role)) return values;
-  auto id = parse_value(catalog.columns[security.column].type, user.id);
-  if (!id) {
-    return fail(std::move(id.error())
-                    .within(fmt::format("the user's id, which column '{}' of catalog '{}' holds",
-                                        catalog.columns[security.column].name, catalog.name)));
-  }
+  auto id = user_value(catalog, security.column, user);
+  if (!id) return fail(std::move(id.error()));
   values.push_back(std::move(*id));
   return values;
+}
+
+Result<void> add_grants(const Catalog& catalog, const std::set<std::string>& roles, const User& user,
+                        const std::optional<HeldBy>& held, Scope& scope) {
+  for (std::size_t i = 0; i < catalog.security.size(); ++i) {
+    auto values = granting_values(catalog, catalog.security[i], roles, user);
+    if (!values) return fail(values.error());
+    if (!values->empty()) scope.grants.push_back({i, std::move(*values), held});
+  }
+  return {};
 }
 
 }  // namespace
@@ -161,10 +177,17 @@ std::string refusal(const Guard& guard, const User& user) {
 Result<Scope> scope_of(const Catalog& catalog, const std::set<std::string>& roles, const User& user) {
   Scope scope;
   scope.everything = catalog.security.empty();
-  for (std::size_t i = 0; i < catalog.security.size(); ++i) {
-    auto values = granting_values(catalog, catalog.security[i], roles, user);
-    if (!values) return fail(values.error());
-    if (!values->empty()) scope.grants.push_back({i, std::move(*values)});
+  std::set<std::string> of_sight = roles;
+  for (const Holder& holder : catalog.holders) of_sight.erase(holder.role);
+  if (roles.empty() || !of_sight.empty()) {
+    if (auto added = add_grants(catalog, of_sight, user, {}, scope); !added) return fail(added.error());
+  }
+  for (std::size_t i = 0; i < catalog.holders.size(); ++i) {
+    if (!roles.contains(catalog.holders[i].role)) continue;
+    auto id = user_value(catalog, catalog.holders[i].column, user);
+    if (!id) return fail(id.error());
+    if (auto added = add_grants(catalog, {}, user, HeldBy{i, std::move(*id)}, scope); !added)
+      return fail(added.error());
   }
   return scope;
 }
@@ -172,6 +195,7 @@ Result<Scope> scope_of(const Catalog& catalog, const std::set<std::string>& role
 bool is_visible(const Catalog& catalog, const Scope& scope, const std::vector<Value>& row) {
   if (scope.everything) return true;
   return std::any_of(scope.grants.begin(), scope.grants.end(), [&](const Grant& grant) {
+    if (grant.held && row[catalog.holders[grant.held->holder].column] != grant.held->user) return false;
     const Value& value = row[catalog.security[grant.security].column];
     return std::binary_search(grant.values.begin(), grant.values.end(), value);
   });

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -41,10 +42,18 @@ struct User {
 /// Empty when the user may have the list, else why not.
 [[nodiscard]] std::string refusal(const Guard& guard, const User& user);
 
+/// Only documents whose column holds the user.
+struct HeldBy {
+  std::size_t holder = 0;  ///< of Catalog::holders
+  Value user;
+  [[nodiscard]] bool operator==(const HeldBy&) const = default;
+};
+
 /// A security column, and the values with which it grants: one user, or security uids.
 struct Grant {
   std::size_t security = 0;   ///< of Catalog::security
   std::vector<Value> values;  ///< sorted, at least one
+  std::optional<HeldBy> held;
   [[nodiscard]] bool operator==(const Grant&) const = default;
 };
 
@@ -57,7 +66,8 @@ struct Scope {
 };
 
 /// Without required roles each way of seeing a document is one; with them, the columns of these roles, and
-/// the security uids that the user has in these roles.
+/// the security uids that the user has in these roles. For a role that has a holder, it is each way again, of
+/// those documents that hold the user.
 /// Errors: invalid_argument: the user's id is of another type than the column that holds users.
 [[nodiscard]] Result<Scope> scope_of(const Catalog& catalog, const std::set<std::string>& roles,
                                      const User& user);

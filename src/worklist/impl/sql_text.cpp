@@ -188,7 +188,11 @@ std::string SqlText::criterion(const ColumnTest& wanted) {
 
 std::string SqlText::grant(const Grant& grant) {
   const std::size_t security = catalog_.security[grant.security].column;
-  return any_of(catalog_.columns[security].type, column(security), grant.values);
+  const std::string seen = any_of(catalog_.columns[security].type, column(security), grant.values);
+  if (!grant.held) return seen;
+  const std::size_t holder = catalog_.holders[grant.held->holder].column;
+  return fmt::format("({} AND {} = {})", seen, column(holder),
+                     value(catalog_.columns[holder].type, grant.held->user));
 }
 
 std::string SqlText::visible(const Scope& scope) {
