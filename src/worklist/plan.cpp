@@ -16,7 +16,7 @@ namespace {
 
 using base::fail;
 
-constexpr std::array<std::string_view, 2> kWays{"each", "join"};
+constexpr std::array<std::string_view, 3> kWays{"each", "join", "cells"};
 /// Of one grouping: more columns make more cells, and SQLite joins at most 64 tables.
 constexpr std::size_t kMostKeys = 16;
 /// Of one statement: SQLite unites at most 500 SELECTs.
@@ -39,7 +39,7 @@ bool is_counted(const PlannedList& list) {
   return list.fate == Fate::kCounted;
 }
 
-// Passes of both ways
+// Passes of all ways
 // ---------------------------------------------------------------------------------------------------------
 
 Result<void> apply_guards(const Question& question, Plan& plan) {
@@ -87,7 +87,7 @@ Result<void> find_scopes(const Question& question, Plan& plan) {
   return {};
 }
 
-// Passes of kEach and kJoin
+// Passes of each way
 // ---------------------------------------------------------------------------------------------------------
 
 Result<void> state_each(const Question& question, Plan& plan) {
@@ -210,6 +210,14 @@ Result<void> state_joins(const Question& question, Plan& plan) {
   return {};
 }
 
+Result<void> state_cells(const Question& question, Plan& plan) {
+  for (std::size_t i = 0; i < plan.groups.size(); ++i) {
+    plan.statements.push_back(impl::cells_statement(question, plan.groups[i]));
+    plan.statements.back().group = i;
+  }
+  return {};
+}
+
 // What they did
 // ---------------------------------------------------------------------------------------------------------
 
@@ -252,6 +260,10 @@ std::string show_scope(const Catalog& catalog, const Scope& scope) {
     text += fmt::format("{}{} {}", text.empty() ? "" : ", else ", column.name,
                         security.role.empty() ? fmt::format("one of {} security uids", grant.values.size())
                                               : to_text(column.type, grant.values.front()));
+    if (grant.held) {
+      const Column& holder = catalog.columns[catalog.holders[grant.held->holder].column];
+      text += fmt::format(" and {} {}", holder.name, to_text(holder.type, grant.held->user));
+    }
   }
   return text;
 }
@@ -347,6 +359,11 @@ std::vector<Pass> passes_of(Way way) {
   }
   passes.push_back({"group", "lists of one catalog and one scope go together", make_groups, show_groups});
   passes.push_back({"keys", "the columns to group by, and classes of their values", make_keys, show_keys});
+  if (way == Way::kCells) {
+    passes.push_back(
+        {"cells", "a statement for each group, whose rows are added up here", state_cells, show_statements});
+    return passes;
+  }
   passes.push_back({"shapes", "which classes belong to which list", make_shapes, show_shapes});
   passes.push_back({"join", "a statement for each group", state_joins, show_statements});
   return passes;

@@ -20,11 +20,12 @@ namespace headroom::worklist {
 
 /// How lists are counted. All give the same numbers.
 enum class Way : std::uint8_t {
-  kEach,  ///< one statement for each list
-  kJoin,  ///< what the user sees is grouped once, and joined with the definitions
+  kEach,   ///< one statement for each list
+  kJoin,   ///< what the user sees is grouped once, and joined with the definitions
+  kCells,  ///< what the user sees is grouped once, and added up here
 };
 
-/// "each", "join".
+/// "each", "join", "cells".
 [[nodiscard]] std::string_view name(Way way);
 [[nodiscard]] Result<Way> parse_way(std::string_view text);
 
@@ -87,6 +88,9 @@ struct Statement {
   std::vector<sql::Parameter> parameters;
   /// Whose count is its only value; none: its rows are a place in Plan::lists and a count, without the zeros.
   std::optional<std::size_t> list;
+  /// Of which its rows are cells: for each key a class or, where it is grouped as it is, a value; then a
+  /// count.
+  std::optional<std::size_t> group;
 };
 
 struct Plan {
@@ -105,7 +109,8 @@ struct Pass {
 
 /// guard, dates, impossible, scope: what is known of each list before it is counted.
 [[nodiscard]] std::vector<Pass> first_passes();
-/// The first ones and then, for kJoin: group, keys, shapes, join; for kEach: each.
+/// The first ones and then, for kJoin: group, keys, shapes, join; for kCells: group, keys, cells; for kEach:
+/// each.
 [[nodiscard]] std::vector<Pass> passes_of(Way way);
 
 /// Errors: those of scope_of. Cost: O(lists x values of their criteria). Threads: pure.

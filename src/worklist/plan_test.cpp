@@ -50,7 +50,7 @@ TEST(Plan, IsExplainedPassByPass) {
   const User user = alice();
   for (const auto& [dialect, dialect_name] :
        {std::pair{sql::Dialect::kPostgres, "postgres"}, std::pair{sql::Dialect::kSqlite, "sqlite"}}) {
-    for (const Way way : {Way::kEach, Way::kJoin}) {
+    for (const Way way : {Way::kEach, Way::kJoin, Way::kCells}) {
       const auto explained = explain_plan({definitions, user, kNow, dialect, way});
       ASSERT_TRUE(explained) << explained.error().message();
       const std::string file = fmt::format("testdata/plan_{}_{}.txt", dialect_name, name(way));

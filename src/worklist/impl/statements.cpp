@@ -1,6 +1,7 @@
-// The statements of both ways.
+// The statements of all ways.
 //
-// The joined one, for lists of one catalog that one user sees with the same rights:
+// That of cells is "cell" alone. The joined one, for lists of one catalog that one user sees with the same
+// rights:
 //
 //   "cell"   what the user sees, grouped by the keys: each document once, though several security columns may
 //            grant it: a part for each column takes what no column before it grants. A column that is NULL
@@ -175,7 +176,8 @@ std::string condition_of(SqlText& sql, const PlannedList& list) {
 Statement count_statement(const Question& question, const PlannedList& list) {
   SqlText sql(catalog_of(question, list), question.dialect);
   const std::string where = condition_of(sql, list);
-  return {fmt::format("SELECT count(*) FROM {} WHERE {}", sql.source(), where), sql.take_parameters(), {}};
+  return {
+      fmt::format("SELECT count(*) FROM {} WHERE {}", sql.source(), where), sql.take_parameters(), {}, {}};
 }
 
 Statement documents_statement(const Question& question, const PlannedList& list, const Value& after,
@@ -188,7 +190,13 @@ Statement documents_statement(const Question& question, const PlannedList& list,
     where += fmt::format(" AND {} > {}", key, sql.value(catalog.columns[catalog.key].type, after));
   std::string text = fmt::format("SELECT {} FROM {} WHERE {} ORDER BY {}", key, sql.source(), where, key);
   text += sql.limit(limit);
-  return {std::move(text), sql.take_parameters(), {}};
+  return {std::move(text), sql.take_parameters(), {}, {}};
+}
+
+Statement cells_statement(const Question& question, const Group& group) {
+  SqlText sql(question.definitions.catalogs[group.catalog], question.dialect);
+  std::string text = cell_query(sql, group);
+  return {std::move(text), sql.take_parameters(), {}, {}};
 }
 
 Statement join_statement(const Question& question, const Group& group) {
@@ -211,7 +219,7 @@ Statement join_statement(const Question& question, const Group& group) {
     selects.push_back(shape_query(shape, i));
   }
   std::string text = "WITH " + join(tables, ",\n") + "\n" + join(selects, "\nUNION ALL ");
-  return {std::move(text), sql.take_parameters(), {}};
+  return {std::move(text), sql.take_parameters(), {}, {}};
 }
 
 }  // namespace headroom::worklist::impl

@@ -9,6 +9,8 @@ namespace headroom::worklist::impl {
 /// Keys of the list's documents behind `after` (nothing: from the first), ascending.
 [[nodiscard]] Statement documents_statement(const Question& question, const PlannedList& list,
                                             const Value& after, std::uint64_t limit);
+/// What the user sees of a group, by its keys.
+[[nodiscard]] Statement cells_statement(const Question& question, const Group& group);
 /// Counts all lists of a group.
 [[nodiscard]] Statement join_statement(const Question& question, const Group& group);
 
