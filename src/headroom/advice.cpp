@@ -20,6 +20,17 @@ namespace {
 constexpr std::size_t kMostPlans = 5;
 constexpr std::chrono::seconds kPlanTimeout{2};
 
+/// What a plan reads from one end to the other. SQLite calls it as the statement does.
+perf::TableScan table_scan(const sql::Plan& plan, const sql::PlanNode& scan) {
+  // Without the values: an index serves any, and not everybody who reads advice may see them.
+  perf::TableScan read{scan.relation, sql::analyze(scan.condition).normalized};
+  if (plan.dialect != "sqlite") return read;
+  const auto table = sql::table_behind(plan.statement, scan.relation);
+  read.is_alias = !table;
+  if (table) read.table = *table;
+  return read;
+}
+
 /// Asks for the plan of a statement, and what it reads from one end to the other.
 perf::PlanAnswer look_at_plan(perf::AdviceMaterial& material, const perf::SlowStatement& statement,
                               const std::string& url) {
@@ -27,8 +38,7 @@ perf::PlanAnswer look_at_plan(perf::AdviceMaterial& material, const perf::SlowSt
   if (!plan) return perf::PlanAnswer::kNone;
   const sql::PlanNode* scan = sql::worst_scan(*plan);
   if (scan == nullptr) return perf::PlanAnswer::kSeen;
-  // Without the values: an index serves any, and not everybody who reads advice may see them.
-  material.scans[statement.fingerprint] = {scan->relation, sql::analyze(scan->condition).normalized};
+  material.scans[statement.fingerprint] = table_scan(*plan, *scan);
   return perf::PlanAnswer::kSeen;
 }
 

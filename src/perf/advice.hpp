@@ -44,6 +44,8 @@ struct AdviceCall {
 struct TableScan {
   std::string table;
   std::string condition;  ///< what an index would have to serve; empty when there is none
+  /// The database told only what the statement calls it, and the statement not what that is.
+  bool is_alias = false;
 };
 
 /// What became of the question for the plan of a slow statement.

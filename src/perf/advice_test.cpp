@@ -265,6 +265,16 @@ TEST(Advice, TellsASlowStatementWithAndWithoutItsPlan) {
   EXPECT_EQ(dearest_slow_statements(material, 5)[0].slow.duration, 900ms);
 }
 
+TEST(Advice, SaysSoWhereOnlyAnAliasIsKnown) {
+  AdviceMaterial material = nothing_yet();
+  add(material, call("model.party.party.search", 2s)).slow = {{kSelect, 0ms, 900ms, 1, "SELECT ...", ""}};
+  material.scans[kSelect] = {"f", "", true};
+  const Finding finding = only(material);
+  EXPECT_EQ(finding.table, "alias f");
+  EXPECT_THAT(finding.words, HasSubstr("Its plan reads all of alias f."));
+  EXPECT_THAT(finding.remedy, HasSubstr("An index on the table behind alias f that serves"));
+}
+
 TEST(Advice, SaysWhatBecameOfThePlan) {
   AdviceMaterial material = nothing_yet();
   add(material, call("model.party.party.search", 2s)).slow = {{kSelect, 0ms, 900ms, 1, "SELECT ...", ""}};

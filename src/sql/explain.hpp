@@ -85,6 +85,11 @@ struct SqlitePlanRow {
 /// first.
 [[nodiscard]] const PlanNode* worst_scan(const Plan& plan);
 
+/// The table that a plan of SQLite means by `name`, which is the alias where the statement gives one: as
+/// `Statement::tables` has it. Nothing where the text does not tell: a subquery, a CTE, or one alias for two
+/// tables. Threads: pure. Cost: as `analyze`.
+[[nodiscard]] std::optional<std::string> table_behind(std::string_view statement, std::string_view name);
+
 /// As a tree of lines for people.
 [[nodiscard]] std::string plan_text(const Plan& plan);
 

@@ -89,6 +89,24 @@ TEST(PostgresPlan, NamesTheFunctionsInItsExpressions) {
               ElementsAre("F x", "dblink", "lower", "pg_sleep"));
 }
 
+TEST(SqlitePlan, NamesTheTableBehindAnAlias) {
+  const std::string joined =
+      R"(SELECT "f"."id", b.name AS c FROM "ir_model_field" AS "f" LEFT JOIN main.ir_model b ON b.id = f.model, sale Z)";
+  EXPECT_EQ(table_behind(joined, "f"), "ir_model_field");
+  EXPECT_EQ(table_behind(joined, "b"), "main.ir_model");
+  EXPECT_EQ(table_behind(joined, "z"), "sale");
+  EXPECT_EQ(table_behind(joined, "c"), std::nullopt) << "a column's";
+  EXPECT_EQ(table_behind("SELECT * FROM Sale", "Sale"), "sale");
+  EXPECT_EQ(table_behind("SELECT * FROM sale AS party", "party"), "sale");
+  EXPECT_EQ(table_behind("UPDATE sale AS s SET state = ?", "s"), "sale");
+  EXPECT_EQ(table_behind("SELECT * FROM (SELECT * FROM sale AS a) AS f", "f"), std::nullopt);
+  EXPECT_EQ(table_behind("WITH w AS (SELECT 1) SELECT * FROM w AS f", "f"), std::nullopt);
+  EXPECT_EQ(table_behind("SELECT * FROM sale a UNION SELECT * FROM party a", "a"), std::nullopt);
+  EXPECT_EQ(table_behind("SELECT * FROM sale a UNION SELECT * FROM sale a", "a"), "sale");
+  for (const char* text : {"", "f", "AS f", ". AS f", "a.b f", "FROM AS f"})
+    EXPECT_EQ(table_behind(text, "f"), std::nullopt) << text;
+}
+
 TEST(SqlitePlan, TellsScansFromSearches) {
   const Plan plan = parse_sqlite_plan({{2, 0, "SCAN sale"},
                                        {5, 0, "SEARCH party USING INDEX party_name (name=?)"},

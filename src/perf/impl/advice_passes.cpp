@@ -375,6 +375,20 @@ void tell_without_scan(PlanAnswer answer, Finding& finding) {
   }
 }
 
+/// A plan that reads a table from one end to the other: what an index would have to serve.
+void tell_scan(const TableScan& scan, Finding& finding) {
+  const std::string& condition = scan.condition;
+  finding.kind = "missing_index";
+  finding.table = (scan.is_alias ? "alias " : "") + scan.table;
+  finding.words += fmt::format(" Its plan reads {} {}{}.", scan.is_alias ? "all of" : "the whole table",
+                               finding.table, condition.empty() ? "" : " for " + condition);
+  finding.remedy = fmt::format(
+      "An index on {} that serves {} would spare the reading.",
+      scan.is_alias ? "the table behind " + finding.table : finding.table,
+      condition.empty() ? "what the statement asks, if it does not ask for all rows," : condition);
+  finding.basis = "no saving can be told before the index is there; half of the cost is a guess";
+}
+
 /// Statements over the rule's threshold, by fingerprint; with their plan where one was looked at.
 void find_slow_statements(const AdviceMaterial& material, std::vector<Finding>& findings) {
   struct Slow {
@@ -404,17 +418,7 @@ void find_slow_statements(const AdviceMaterial& material, std::vector<Finding>& 
     const auto plan = material.plans.find(fingerprint);
     tell_without_scan(plan == material.plans.end() ? PlanAnswer::kNoDatabase : plan->second, finding);
     const auto scan = material.scans.find(fingerprint);
-    if (scan != material.scans.end()) {
-      const std::string& condition = scan->second.condition;
-      finding.kind = "missing_index";
-      finding.table = scan->second.table;
-      finding.words += fmt::format(" Its plan reads the whole table {}{}.", scan->second.table,
-                                   condition.empty() ? "" : " for " + condition);
-      finding.remedy = fmt::format(
-          "An index on {} that serves {} would spare the reading.", scan->second.table,
-          condition.empty() ? "what the statement asks, if it does not ask for all rows," : condition);
-      finding.basis = "no saving can be told before the index is there; half of the cost is a guess";
-    }
+    if (scan != material.scans.end()) tell_scan(scan->second, finding);
     findings.push_back(std::move(finding));
   }
 }
