@@ -10,11 +10,19 @@ export interface Rule {
   sample: string[]
   db: string[]
   io: string[]
-  query_us: number | null
+  query_us?: number | null
   slower_than_us: number
   one_in: number
   created_us: number
-  expires_us: number
+  /** A rule without it never ends. */
+  expires_us?: number
+}
+
+/** A rule of processes that have it from their trytond.conf; only there it is changed. */
+export interface FileRule {
+  rule: Rule
+  processes: number
+  hosts: string[]
 }
 
 export interface NewRule {
@@ -47,9 +55,20 @@ export function ruleText(rule: Rule): { who: string; what: string } {
   return { who: [who, ...limits].join(' '), what: kept.length > 0 ? `with ${kept.join('; ')}` : 'figures only' }
 }
 
-/** The same rule anew, for an hour. */
+/** Whether it holds at a time in milliseconds. */
+export function isInForce(rule: Rule, now: number): boolean {
+  return rule.expires_us === undefined || rule.expires_us > now * 1000
+}
+
+/** How long it was to hold, in seconds; an hour, as the daemon has it, where nothing was said. */
+export function ruleSpan(rule: Rule): number {
+  const span = rule.expires_us === undefined ? 0 : Math.round((rule.expires_us - rule.created_us) / 1e6)
+  return span > 0 ? span : 3600
+}
+
+/** The same rule anew, for as long as it was to hold. */
 export function ruleBody(rule: Rule): NewRule {
-  const body: NewRule = { for: '1h' }
+  const body: NewRule = { for: `${ruleSpan(rule)}s` }
   for (const key of ['users', 'methods', 'profile', 'sample', 'db', 'io'] as const) {
     if (rule[key].length > 0) body[key] = rule[key]
   }

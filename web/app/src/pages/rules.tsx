@@ -6,35 +6,56 @@ import { Note, Page } from '../parts/layout'
 import { mayChange, post, remove, session } from '../api'
 import { asApiError, useResource } from '../resource'
 import { useSignal } from '../signal'
-import { seconds } from '../units'
+import { count, plural, seconds } from '../units'
 import { oneLine, visible } from '../visible'
-import { ruleBody, ruleText, type NewRule, type Rule } from '../rule'
+import { endedRules, isSameRule, keepEnded } from '../ended_rules'
+import { isInForce, ruleBody, ruleSpan, ruleText, type FileRule, type NewRule, type Rule } from '../rule'
 
-export default function Rules() {
-  const { value, error, reload } = useResource<{ rules: Rule[] }>('/api/perf/rules', {}, 5000)
-  const [ended, setEnded] = useState<Rule[]>([])
+interface Rules {
+  rules: Rule[]
+  of_files: FileRule[]
+}
+
+export default function RulesPage() {
+  const { value, error, reload } = useResource<Rules>('/api/perf/rules', {}, 5000)
+  const [ended, setEnded] = useState<Rule[]>(endedRules)
   const [problem, setProblem] = useState('')
   const change = mayChange(useSignal(session))
   const attempt = (action: Promise<unknown>) => {
     setProblem('')
     action.catch((reason: unknown) => setProblem(asApiError(reason).message)).finally(reload)
   }
-  const end = (rule: Rule) => attempt(remove(`/api/perf/rules/${encodeURIComponent(rule.id)}`).then(() => setEnded((all) => [rule, ...all])))
-  const again = (rule: Rule) => attempt(post('/api/perf/rules', ruleBody(rule)).then(() => setEnded((all) => all.filter((one) => one !== rule))))
+  const changeEnded = (next: (others: Rule[]) => Rule[], rule: Rule) => setEnded((all) => {
+    const list = next(all.filter((one) => !isSameRule(one, rule)))
+    keepEnded(list)
+    return list
+  })
+  const end = (rule: Rule) => attempt(remove(`/api/perf/rules/${encodeURIComponent(rule.id)}`).then(() => changeEnded((others) => [rule, ...others], rule)))
+  const again = (rule: Rule) => attempt(post('/api/perf/rules', ruleBody(rule)).then(() => changeEnded((others) => others, rule)))
   if (error && !value) return <Page title="Trace rules"><Failure error={error} again={reload} /></Page>
+  const off = ended.filter((rule) => value?.rules.every((one) => !isSameRule(one, rule)))
   return (
     <Page title="Trace rules">
       {value === undefined ? <Waiting what="rules" /> : <>
-        {value.rules.length + ended.length === 0
-          ? <Empty title="Nothing is recorded now."><p>A rule chooses whose calls are recorded, and for how long. {change ? 'Add one below.' : 'Sign in as an administrator to add one.'}</p></Empty>
-          : <ul class="rules">
-              {value.rules.map((rule) => <RuleItem key={rule.id} rule={rule} on={rule.expires_us > Date.now() * 1000} change={change} onSwitch={() => rule.expires_us > Date.now() * 1000 ? end(rule) : again(rule)} />)}
-              {ended.filter((rule) => value.rules.every((one) => one.id !== rule.id)).map((rule) => <RuleItem key={rule.id} rule={rule} on={false} change={change} onSwitch={() => again(rule)} />)}
-            </ul>}
+        {value.rules.length + off.length === 0 && <NoRule ofFiles={value.of_files.length} change={change} />}
+        {value.rules.length + off.length > 0 && <ul class="rules">
+          {value.rules.map((rule) => ({ rule, on: isInForce(rule, Date.now()) })).map(({ rule, on }) => (
+            <RuleItem key={rule.id} rule={rule} on={on} change={change} onSwitch={() => on ? end(rule) : again(rule)} />))}
+          {off.map((rule) => <RuleItem key={`${rule.id} ${rule.created_us}`} rule={rule} on={false} change={change} onSwitch={() => again(rule)} />)}
+        </ul>}
+        {value.of_files.length > 0 && <FileRules rules={value.of_files} />}
         <p class="problem" role="alert">{visible(problem)}</p>
         {change ? <AddRule onAdded={reload} /> : <Note>Only an administrator who is signed in changes rules.</Note>}
       </>}
     </Page>
+  )
+}
+
+function NoRule({ ofFiles, change }: { ofFiles: number; change: boolean }) {
+  return (
+    <Empty title={ofFiles > 0 ? 'Only what trytond.conf says is recorded now.' : 'Nothing is recorded now.'}>
+      <p>A rule chooses whose calls are recorded, and for how long. {change ? 'Add one below.' : 'Sign in as an administrator to add one.'}</p>
+    </Empty>
   )
 }
 
@@ -46,17 +67,43 @@ interface RuleItemProps {
 }
 
 function RuleItem({ rule, on, change, onSwitch }: RuleItemProps) {
-  const left = (rule.expires_us / 1000 - Date.now()) / 1000
   const text = ruleText(rule)
+  const end = rule.expires_us === undefined ? 'without an end' : `ends in ${seconds(Math.ceil((rule.expires_us / 1000 - Date.now()) / 1000))}`
   return (
     <li class={on ? 'rule' : 'rule off'}>
       <button type="button" role="switch" aria-checked={on} class="switch" disabled={!change} onClick={onSwitch}
-        aria-label={`Rule ${rule.id}: ${text.who}`} title={on ? 'End this rule' : 'Put this rule in force again, for an hour'}><span class="knob" /></button>
+        aria-label={`Rule ${rule.id}: ${text.who}`} title={on ? 'End this rule' : `Put this rule in force again, for ${span(rule)}`}><span class="knob" /></button>
       <div>
         <p><strong>{oneLine(text.who)}</strong> <span class="muted">{oneLine(text.what)}</span></p>
-        <p class="muted small">{rule.id}{rule.author ? `, by ${oneLine(rule.author)}` : ''}{on ? `, ends in ${seconds(Math.ceil(left))}` : ', off'}</p>
+        <p class="muted small">{rule.id}{rule.author ? `, by ${oneLine(rule.author)}` : ''}, {on ? end : `off; held for ${span(rule)}`}</p>
       </div>
     </li>
+  )
+}
+
+/** What a rule was to hold: whole numbers, as they were chosen. */
+function span(rule: Rule): string {
+  const length = ruleSpan(rule)
+  const [name, size] = length % 86400 === 0 ? ['day', 86400] as const : length % 3600 === 0 ? ['hour', 3600] as const
+    : length % 60 === 0 ? ['minute', 60] as const : ['second', 1] as const
+  return plural(length / size, name)
+}
+
+function FileRules({ rules }: { rules: FileRule[] }) {
+  return (
+    <section aria-labelledby="file-rules">
+      <h2 id="file-rules">Of trytond.conf</h2>
+      <ul class="rules">{rules.map(({ rule, processes, hosts }, n) => {
+        const text = ruleText(rule)
+        return (
+          <li key={n} class="rule"><div>
+            <p><strong>{oneLine(text.who)}</strong> <span class="muted">{oneLine(text.what)}</span></p>
+            <p class="muted small">{processes === 1 ? '1 process' : `${count(processes)} processes`} on {oneLine(hosts.join(', '))}</p>
+          </div></li>
+        )
+      })}</ul>
+      <Note>Section <code>[perf]</code> of trytond.conf says so: it is changed there, and holds after a restart.</Note>
+    </section>
   )
 }
 
