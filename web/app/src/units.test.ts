@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { bytes, count, growth, moment, number, plural, seconds, share } from './units'
+import { bytes, count, growth, moment, number, plural, seconds, share, shortMoment } from './units'
 
 test('a time span has a unit that keeps it readable', () => {
   const spans = [0, 0.000412, 0.0873, 0.99999, 1.2345, 214, 7300, 200_000]
@@ -22,6 +22,15 @@ test('less than nothing has a true minus', () => {
 
 test('growth tells its direction', () => {
   expect([0.62, -0.031, 0].map(growth)).toEqual(['+62 %', '−3.1 %', '0.0 %'])
+})
+
+test('a short moment keeps what tells it from others', () => {
+  const now = new Date(2026, 10, 21, 15, 0, 0)
+  const short = (...date: [number, number, number, number, number, number]) => shortMoment(new Date(...date).toISOString(), now)
+  expect(short(2026, 10, 21, 9, 5, 7)).toBe('09:05:07')
+  expect(short(2026, 10, 20, 9, 5, 7)).toBe('11-20 09:05')
+  expect(short(2025, 10, 20, 9, 5, 7)).toBe('2025-11-20')
+  expect([shortMoment(null), shortMoment('no time', now)]).toEqual(['–', 'no time'])
 })
 
 test('a moment of another day names the day', () => {

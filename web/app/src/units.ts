@@ -72,6 +72,13 @@ export function moment(iso: string | null | undefined, now = new Date()): string
   return time.toDateString() === now.toDateString() ? clock : `${day(time)} ${clock}`
 }
 
+/** The same where room is short: "14:03:07", "11-20 09:05" of another day, "2025-11-20" of another year. */
+export function shortMoment(iso: string | null | undefined, now = new Date()): string {
+  const text = moment(iso, now)
+  if (!/^\d{4}-\d\d-\d\d \d/.test(text)) return text
+  return text.startsWith(`${now.getFullYear()}-`) ? text.slice(5, 16) : text.slice(0, 10)
+}
+
 /** The same with everything that is known, for where there is room: "2026-11-21 14:03:07.120". */
 export function wholeMoment(iso: string | null | undefined): string {
   if (!iso) return NOTHING

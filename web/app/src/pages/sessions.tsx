@@ -8,7 +8,7 @@ import { address, type Parameters } from '../api'
 import { Link, useParameter } from '../router'
 import { firstPage, orderText, PagedRows, parseOrder } from '../rows'
 import { useSignal } from '../signal'
-import { count, moment, plural, seconds, wholeMoment } from '../units'
+import { count, moment, plural, seconds, shortMoment, wholeMoment } from '../units'
 import { oneLine } from '../visible'
 
 export interface SessionRow {
@@ -22,13 +22,13 @@ export interface SessionRow {
 }
 
 const columns: TableColumn<SessionRow>[] = [
-  { name: 'user', title: 'User', width: 130, grow: 2, cell: (row) => row.user === null ? <span class="muted">(unknown)</span> : oneLine(row.user) },
+  { name: 'user', title: 'User', width: 100, grow: 2, cell: (row) => row.user === null ? <span class="muted">(unknown)</span> : oneLine(row.user) },
   { name: 'session', title: 'Session', width: 150, grow: 1, rank: 3, cell: (row) => <code>{oneLine(row.session)}</code> },
   { name: 'database', title: 'Database', width: 120, grow: 1, rank: 4, cell: (row) => oneLine(row.database) },
-  { name: 'nb', title: 'Calls', width: 72, right: true, cell: (row) => count(row.nb) },
+  { name: 'nb', title: 'Calls', width: 68, rank: 2, right: true, cell: (row) => count(row.nb) },
   { name: 'tm', title: 'Time', hint: 'All calls of the session together', width: 84, right: true, cell: (row) => seconds(row.tm) },
   { name: 'first', title: 'First call', width: 160, rank: 5, right: true, cell: (row) => <span title={wholeMoment(row.first)}>{moment(row.first)}</span> },
-  { name: 'last', title: 'Last call', width: 160, rank: 2, right: true, cell: (row) => <span title={wholeMoment(row.last)}>{moment(row.last)}</span> },
+  { name: 'last', title: 'Last call', width: 104, right: true, cell: (row) => <span title={wholeMoment(row.last)}>{shortMoment(row.last)}</span> },
 ]
 
 function parameters(sort: string, user: string): Parameters {
