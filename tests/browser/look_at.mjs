@@ -41,9 +41,18 @@ export async function examine(page, name, where) {
   assert.ok(wide <= window, `${name} ${where}: ${wide} pixels wide in a window of ${window}`)
   await page.screenshot({ path: `${process.env.HEADROOM_PICTURES}/${name}-${where}.png` })
   assert.deepEqual(await wrongNames(page), [], `${name} ${where}: a button's name must hold its text`)
+  assert.deepEqual(await cutNames(page), [], `${name} ${where}: the name of a method is cut without a mark`)
   await page.evaluate(axe)
   const { violations } = await page.evaluate((tags) => window.axe.run(document, { runOnly: { type: 'tag', values: tags } }), TAGS)
   assert.deepEqual(violations.map((one) => `${one.id}: ${one.nodes.map((node) => `${node.target} ${node.failureSummary}`).slice(0, 3).join('; ')}`), [], `${name} ${where}`)
+}
+
+/** Names of methods that run out of their cell, where no ellipsis tells that they go on. */
+function cutNames(page) {
+  return page.evaluate(() => [...document.querySelectorAll('.method')].filter((method) => {
+    const end = method.getBoundingClientRect().right + 0.5
+    return [...method.children].some((part) => part.textContent !== '' && part.getBoundingClientRect().right > end)
+  }).map((method) => method.title))
 }
 
 /** Who speaks to the page says what he reads: a name that is given must hold the text that is shown (WCAG 2.5.3). */
