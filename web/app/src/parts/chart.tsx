@@ -5,6 +5,7 @@ import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
 import { useSignal } from '../signal'
 import { color, theme } from '../theme'
+import { LEAST, padded } from '../time/points'
 
 interface Series {
   title: string
@@ -17,10 +18,10 @@ function clock(time: number): string {
   return new Date(time * 1000).toTimeString().slice(0, 8)
 }
 
-/** At least half a minute, so that the first points do not fill the whole width. */
+/** Half a minute at least, so that the first points do not fill the whole width. */
 function lately(_: uPlot, first: number | null, last: number | null): [number, number] {
   const end = last ?? Date.now() / 1000
-  return [Math.min(first ?? end, end - 30), end]
+  return [Math.min(first ?? end, end - LEAST), end]
 }
 
 function options(width: number, series: Series[]): uPlot.Options {
@@ -39,7 +40,8 @@ export function Chart({ label, times, series }: { label: string; times: number[]
   const box = useRef<HTMLDivElement>(null)
   const plot = useRef<uPlot>()
   const look = useSignal(theme)
-  const data = [times, ...series.map((one) => one.values)] as uPlot.AlignedData
+  const points = padded(times, series.map((one) => one.values), Date.now() / 1000)
+  const data = [points.times, ...points.values] as uPlot.AlignedData
   useEffect(() => {
     const element = box.current!
     plot.current = new uPlot(options(element.clientWidth, series), data, element)

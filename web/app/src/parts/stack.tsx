@@ -26,7 +26,7 @@ export function Stack({ call, onClose }: { call: string; onClose: () => void }) 
   const { value, error, reload } = useResource<{ stacks: RunningStack[] }>('/api/perf/stack', { which: call })
   const stack = value?.stacks[0]
   return (
-    <section aria-label="Stack">
+    <section class="stack" aria-label="Stack">
       <h3>{stack ? <>Stack of {oneLine(stack.call.method, 80)} after {seconds(stack.call.seconds)}</> : 'Stack'}</h3>
       {error ? <Failure error={error} again={reload} /> : stack === undefined ? <Waiting what="the stack" /> : <Frames stack={stack} />}
       <div class="actions">
