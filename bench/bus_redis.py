@@ -48,7 +48,7 @@ class Sizes:
     def __init__(self, quick):
         self.judge = not quick
         self.rounds = 1 if quick else 7
-        self.messages = (80 if quick else 3_200) * TOGETHER
+        self.messages = (80 if quick else 1_600) * TOGETHER
         self.batches = 10 if quick else 300
         self.subscribers = 20 if quick else 100
         self.deliveries, self.pace_us = (20, 5_000) if quick else (400, 5_000)
