@@ -192,11 +192,13 @@ TEST_F(Executable, ExplainsAStatementThroughTheConfiguredDatabase) {
   EXPECT_EQ(answer["plan"]["nodes"][answer["worst_scan"].get<std::size_t>()]["relation"], "sale_sale");
   EXPECT_THAT(run("--config databases.toml advice shop/71").out, HasSubstr("An index on sale_sale"));
   EXPECT_THAT(run_on_store("advice shop/71").out, HasSubstr("once [perf.databases] names the database"));
-  ASSERT_EQ(std::system(("sqlite3 '" + database + "' 'CREATE UNIQUE INDEX sale_id ON sale_sale(id)'").c_str()), 0);
+  ASSERT_EQ(
+      std::system(("sqlite3 '" + database + "' 'CREATE UNIQUE INDEX sale_id ON sale_sale(id)'").c_str()), 0);
   EXPECT_THAT(run("--config databases.toml advice shop/71").out,
               HasSubstr("Its plan reads no large table as a whole"));
   ASSERT_EQ(std::system(("sqlite3 '" + database + "' 'DROP TABLE sale_sale'").c_str()), 0);
-  EXPECT_THAT(run("--config databases.toml advice shop/71").out, HasSubstr("The database gave no plan of it"));
+  EXPECT_THAT(run("--config databases.toml advice shop/71").out,
+              HasSubstr("The database gave no plan of it"));
   EXPECT_THAT(run_on_store("explain shop/71 1").error, HasSubstr("[perf.databases]"));
   EXPECT_EQ(run("--config databases.toml explain shop/71").status, 2);
   EXPECT_EQ(run("--config databases.toml explain shop/71 1 --timeout 1h").status, 2);

@@ -3,6 +3,7 @@
 // Counting in memory, document by document: what every other way has to agree with.
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "worklist/user.hpp"
@@ -18,5 +19,10 @@ using Documents = std::vector<std::vector<Value>>;
 [[nodiscard]] Result<std::vector<std::uint64_t>> count_in_memory(const Definitions& definitions,
                                                                  const std::vector<Documents>& documents,
                                                                  const User& user, base::UtcTime now);
+
+/// The same for several users, by user: what a document meets is asked once.
+[[nodiscard]] Result<std::vector<std::vector<std::uint64_t>>> count_in_memory(
+    const Definitions& definitions, const std::vector<Documents>& documents, std::span<const User> users,
+    base::UtcTime now);
 
 }  // namespace headroom::worklist

@@ -34,7 +34,8 @@ struct RandomCase {
   /// worklists.yaml, as it is read back.
   [[nodiscard]] std::string yaml() const;
   [[nodiscard]] Result<Definitions> definitions() const;
-  /// The documents, with the values of the look-up.
+  /// A document, and all of them, with the values of the look-up.
+  [[nodiscard]] std::vector<Value> document(std::size_t row) const;
   [[nodiscard]] Documents documents() const;
   /// Makes and fills the tables; one statement each.
   [[nodiscard]] std::vector<std::string> statements(sql::Dialect dialect) const;
@@ -66,15 +67,23 @@ class CaseChanges final {
 /// A difference, told; nothing when there is none.
 using Comparison = std::function<std::optional<std::string>(const RandomCase&)>;
 
+/// How much was compared: zeros alone would prove little.
 struct CaseCounts {
   std::size_t all = 0;
   std::size_t not_zero = 0;
+
+  void add(const std::vector<std::uint64_t>& counts);
+  [[nodiscard]] bool says_enough() const { return not_zero * 10 >= all * 3; }
 };
 
-/// Compares both ways, with these passes in place of theirs where given, with counting in memory, for every
+/// For whom the joined way is asked, whose statements take most of the time: for every user, or for one user
+/// of every fourth case.
+enum class Joined : std::uint8_t { kEveryUser, kSome };
+
+/// Compares all ways, with these passes in place of theirs where given, with counting in memory, for every
 /// user.
 [[nodiscard]] std::optional<std::string> difference(
-    const RandomCase& random, sql::Reader& reader, CaseCounts& counts,
+    const RandomCase& random, sql::Reader& reader, CaseCounts& counts, Joined joined,
     const std::function<std::vector<Pass>(Way)>& passes = passes_of);
 
 /// A smaller case that differs as well: without lists, users, documents and criteria that do not matter.
@@ -82,9 +91,5 @@ struct CaseCounts {
 
 /// The case for people: seed, yaml, documents, users.
 [[nodiscard]] std::string told(const RandomCase& random, const std::string& difference);
-
-/// $HEADROOM_WORKLIST_CASES, `usual` without it; $HEADROOM_WORKLIST_SEED is the first seed, 1 without it.
-[[nodiscard]] std::uint64_t number_of_cases(std::uint64_t usual);
-[[nodiscard]] std::uint64_t first_seed();
 
 }  // namespace headroom::worklist

@@ -361,7 +361,8 @@ void tell_without_scan(PlanAnswer answer, Finding& finding) {
       finding.remedy = "'headroom explain' shows its plan, once [perf.databases] names the database.";
       return;
     case PlanAnswer::kNotAsked:
-      finding.remedy = "'headroom explain' shows its plan; here only those of dearer statements were looked at.";
+      finding.remedy =
+          "'headroom explain' shows its plan; here only those of dearer statements were looked at.";
       return;
     case PlanAnswer::kNone:
       finding.remedy = "The database gave no plan of it; 'headroom explain' says why.";
