@@ -234,6 +234,10 @@ TEST(Configuration, TakesTheExampleWhoseValuesAreTheDefaults) {
   EXPECT_EQ(example->tryton_bus.polls, defaults->tryton_bus.polls);
   EXPECT_EQ(example->tryton_bus.allow_subscribe, defaults->tryton_bus.allow_subscribe);
   EXPECT_EQ(example->tryton_bus.redirect_age, defaults->tryton_bus.redirect_age);
+  EXPECT_EQ(example->worklist.file, defaults->worklist.file);
+  EXPECT_EQ(example->worklist.url, defaults->worklist.url);
+  EXPECT_EQ(example->worklist.users_url, defaults->worklist.users_url);
+  EXPECT_EQ(example->worklist.timeout, defaults->worklist.timeout);
 }
 
 TEST(DataIn, IsTheValueOfEachMessageByteForByte) {

@@ -66,6 +66,8 @@ Result<Configuration> read_configuration(const std::filesystem::path& file) {
   base::ConfigSection tryton = toml->section("bus.tryton");
   configuration.tryton_bus.read(tryton);
   toml->section("bus.tryton.urls").read_names(configuration.tryton_bus.urls);
+  base::ConfigSection worklist = toml->section("worklist");
+  configuration.worklist.read(worklist, file, configuration.perf.databases);
   if (const auto finished = toml->finish(); !finished) return fail(finished.error());
   return configuration;
 }

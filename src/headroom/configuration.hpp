@@ -15,6 +15,7 @@
 #include "headroom/otlp_section.hpp"
 #include "headroom/serve_section.hpp"
 #include "headroom/tryton_section.hpp"
+#include "headroom/worklist_section.hpp"
 #include "perf/store.hpp"
 
 namespace headroom::cli {
@@ -44,6 +45,7 @@ struct Configuration {
   OtlpSection otlp;
   BusSection bus;
   TrytonBusSection tryton_bus;
+  WorklistSection worklist;
 };
 
 /// Reads the file given by `--config`, else $HEADROOM_CONFIG, else ./headroom.toml, else

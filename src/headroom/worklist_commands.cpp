@@ -32,7 +32,7 @@ constexpr std::uint64_t kMostDocuments = 10'000;
 struct WorklistOptions {
   std::string file;
   std::string url;
-  std::string timeout = "10s";
+  std::string timeout;
   std::string user;
   std::string user_file;
   std::string way = "join";
@@ -48,6 +48,7 @@ using Shared = std::shared_ptr<WorklistOptions>;
 struct Work {
   Definitions definitions;
   std::unique_ptr<sql::Reader> reader;  ///< none without a URL
+  std::unique_ptr<sql::Reader> users;   ///< none when they are where the documents are
   worklist::User user;
   base::UtcTime now;
   worklist::Way way = worklist::Way::kJoin;
@@ -56,31 +57,59 @@ struct Work {
     const auto dialect = reader == nullptr ? sql::Dialect::kPostgres : reader->dialect();
     return {definitions, user, now, dialect, way};
   }
+  /// Who knows the users; none without a URL.
+  [[nodiscard]] sql::Reader* users_reader() const { return users != nullptr ? users.get() : reader.get(); }
   [[nodiscard]] std::string key_of(std::size_t list) const { return definitions.lists[list].key(); }
 };
 
-Result<Definitions> load_definitions(const WorklistOptions& options, base::UtcTime now) {
-  auto text = read_text_file(options.file);
-  if (!text) return fail(std::move(text.error()));
-  return worklist::read_definitions(*text, options.file, now);
-}
-
-Result<std::chrono::milliseconds> parse_timeout(const std::string& text) {
-  const auto timeout = base::parse_duration(text);
-  if (timeout && *timeout >= std::chrono::milliseconds{1} && *timeout <= std::chrono::minutes{10})
-    return std::chrono::duration_cast<std::chrono::milliseconds>(*timeout);
+/// The definitions' file. Errors: invalid_argument when nobody names one.
+Result<std::string> chosen_file(const Invocation& run, const WorklistOptions& options) {
+  const std::string& file = options.file.empty() ? run.configuration.worklist.file : options.file;
+  if (!file.empty()) return file;
   return fail(ErrorCode::kInvalidArgument,
-              fmt::format("--timeout '{:.40}': expected a span from 1ms to 10m", text));
+              "no definitions: --file, or file in [worklist] of headroom.toml, names worklists.yaml");
 }
 
-/// None when no URL is given.
-Result<std::unique_ptr<sql::Reader>> open_database(const WorklistOptions& options) {
-  if (options.url.empty()) return std::unique_ptr<sql::Reader>();
-  const auto timeout = parse_timeout(options.timeout);
+Result<Definitions> load_definitions(const std::string& file, base::UtcTime now) {
+  auto text = read_text_file(file);
+  if (!text) return fail(std::move(text.error()));
+  return worklist::read_definitions(*text, file, now);
+}
+
+Result<std::chrono::milliseconds> chosen_timeout(const Invocation& run, const WorklistOptions& options) {
+  base::Microseconds timeout = run.configuration.worklist.timeout;
+  if (!options.timeout.empty()) {
+    const auto given = base::parse_duration(options.timeout);
+    if (!given || *given < std::chrono::milliseconds{1} || *given > std::chrono::minutes{10}) {
+      return fail(ErrorCode::kInvalidArgument,
+                  fmt::format("--timeout '{:.40}': expected a span from 1ms to 10m", options.timeout));
+    }
+    timeout = *given;
+  }
+  return std::chrono::duration_cast<std::chrono::milliseconds>(timeout);
+}
+
+Result<std::unique_ptr<sql::Reader>> open_reader(const Invocation& run, const WorklistOptions& options,
+                                                 const std::string& url, std::string_view what) {
+  const auto timeout = chosen_timeout(run, options);
   if (!timeout) return fail(timeout.error());
-  auto reader = sql::open_reader(options.url, {*timeout});
-  if (!reader) return fail(std::move(reader.error()).within("the database of the work lists"));
+  auto reader = sql::open_reader(url, {*timeout});
+  if (!reader) return fail(std::move(reader.error()).within(what));
   return reader;
+}
+
+/// None when no URL is known.
+Result<std::unique_ptr<sql::Reader>> open_database(const Invocation& run, const WorklistOptions& options) {
+  const std::string& url = options.url.empty() ? run.configuration.worklist.url : options.url;
+  if (url.empty()) return std::unique_ptr<sql::Reader>();
+  return open_reader(run, options, url, "the database of the work lists");
+}
+
+/// None when the users are where the documents are: --url means a whole database, users included.
+Result<std::unique_ptr<sql::Reader>> open_users(const Invocation& run, const WorklistOptions& options) {
+  const std::string& url = run.configuration.worklist.users_url;
+  if (url.empty() || !options.url.empty()) return std::unique_ptr<sql::Reader>();
+  return open_reader(run, options, url, "the database of the users");
 }
 
 Result<worklist::User> read_user_file(const Work& work, const std::string& file) {
@@ -88,8 +117,8 @@ Result<worklist::User> read_user_file(const Work& work, const std::string& file)
   if (!text) return fail(std::move(text.error()));
   auto user = worklist::read_user(*text);
   if (!user) return fail(std::move(user.error()).within(file));
-  if (work.reader == nullptr) return user;
-  if (auto loaded = worklist::load_conditions(*work.reader, work.definitions, *user); !loaded)
+  if (work.users_reader() == nullptr) return user;
+  if (auto loaded = worklist::load_conditions(*work.users_reader(), work.definitions, *user); !loaded)
     return fail(std::move(loaded.error()));
   return user;
 }
@@ -101,20 +130,27 @@ Result<worklist::User> chosen_user(const Work& work, const WorklistOptions& opti
                 "--user-file, a JSON file");
   }
   if (!options.user_file.empty()) return read_user_file(work, options.user_file);
-  if (work.reader == nullptr)
-    return fail(ErrorCode::kInvalidArgument, "--user needs a database: --url names it");
-  return worklist::load_user(*work.reader, work.definitions, options.user);
+  if (work.users_reader() == nullptr) {
+    return fail(ErrorCode::kInvalidArgument,
+                "--user needs a database: --url, or url in [worklist] of headroom.toml, names it");
+  }
+  return worklist::load_user(*work.users_reader(), work.definitions, options.user);
 }
 
-Result<Work> prepare(const WorklistOptions& options) {
+Result<Work> prepare(const Invocation& run, const WorklistOptions& options) {
   Work work;
   work.now = base::utc_now();
-  auto definitions = load_definitions(options, work.now);
+  const auto file = chosen_file(run, options);
+  if (!file) return fail(file.error());
+  auto definitions = load_definitions(*file, work.now);
   if (!definitions) return fail(std::move(definitions.error()));
   work.definitions = std::move(*definitions);
-  auto reader = open_database(options);
+  auto reader = open_database(run, options);
   if (!reader) return fail(std::move(reader.error()));
   work.reader = std::move(*reader);
+  auto users = open_users(run, options);
+  if (!users) return fail(std::move(users.error()));
+  work.users = std::move(*users);
   auto user = chosen_user(work, options);
   if (!user) return fail(std::move(user.error()));
   work.user = std::move(*user);
@@ -122,9 +158,13 @@ Result<Work> prepare(const WorklistOptions& options) {
   return work;
 }
 
-Result<Work> prepare_with_database(const WorklistOptions& options) {
-  if (options.url.empty()) return fail(ErrorCode::kInvalidArgument, "no database: --url names it");
-  return prepare(options);
+Result<Work> prepare_with_database(const Invocation& run, const WorklistOptions& options) {
+  auto work = prepare(run, options);
+  if (work && work->reader == nullptr) {
+    return fail(ErrorCode::kInvalidArgument,
+                "no database: --url, or url in [worklist] of headroom.toml, names it");
+  }
+  return work;
 }
 
 std::string columns_of(const Definitions& definitions, const worklist::WorkList& list) {
@@ -139,35 +179,45 @@ perf::Report checked_lists(const Definitions& definitions) {
   report.table.columns = {{"list"}, {"catalog"}, {"columns"}, {"ways"}, {"line", Format::kCount}};
   for (const worklist::WorkList& list : definitions.lists) {
     report.table.rows.push_back({list.key(), definitions.catalogs[list.catalog].name,
-                                 columns_of(definitions, list), std::string("join, each"),
+                                 columns_of(definitions, list), std::string("join, cells, each"),
                                  std::int64_t{list.line}});
   }
   report.total = report.table.rows.size();
   return report;
 }
 
+perf::Report problems_report(const std::vector<worklist::DatabaseProblem>& problems) {
+  perf::Report report;
+  report.table.columns = {{"subject"}, {"problem", Format::kLongText}};
+  for (const worklist::DatabaseProblem& one : problems)
+    report.table.rows.push_back({one.subject, one.problem});
+  return report;
+}
+
 Result<Exit> check(const Invocation& run, const WorklistOptions& options) {
-  const auto definitions = load_definitions(options, base::utc_now());
+  const auto file = chosen_file(run, options);
+  if (!file) return fail(file.error());
+  const auto definitions = load_definitions(*file, base::utc_now());
   if (!definitions) {
     // What is wrong with the file is what was asked for.
     if (definitions.error().code() != ErrorCode::kInvalidArgument) return fail(definitions.error());
     print_error(definitions.error().message());
     return Exit::kFailed;
   }
-  auto reader = open_database(options);
+  auto reader = open_database(run, options);
   if (!reader) return fail(std::move(reader.error()));
   perf::Report report = checked_lists(*definitions);
   if (*reader == nullptr) {
-    report.note = "the database was not asked: no --url";
+    report.note = "the database was not asked: neither --url nor [worklist] names one";
     return print_report(run.options, report);
   }
-  const auto problems = worklist::check_database(**reader, *definitions);
+  auto users = open_users(run, options);
+  if (!users) return fail(std::move(users.error()));
+  sql::Reader& rights = *users != nullptr ? **users : **reader;
+  const auto problems = worklist::check_database(**reader, rights, *definitions);
   if (!problems) return fail(problems.error());
   if (problems->empty()) return print_report(run.options, report);
-  report.table = {{{"subject"}, {"problem", Format::kLongText}}, {}};
-  for (const worklist::DatabaseProblem& one : *problems)
-    report.table.rows.push_back({one.subject, one.problem});
-  (void)print_report(run.options, report);
+  (void)print_report(run.options, problems_report(*problems));
   return Exit::kFailed;
 }
 
@@ -189,7 +239,7 @@ std::vector<std::int64_t> statement_numbers(const worklist::Plan& plan) {
 }
 
 Result<Exit> plan(const Invocation& run, const WorklistOptions& options) {
-  const auto work = prepare(options);
+  const auto work = prepare(run, options);
   if (!work) return fail(work.error());
   const auto made = worklist::make_plan(work->question());
   if (!made) return fail(made.error());
@@ -208,7 +258,7 @@ Result<Exit> plan(const Invocation& run, const WorklistOptions& options) {
 }
 
 Result<Exit> count(const Invocation& run, const WorklistOptions& options) {
-  const auto work = prepare_with_database(options);
+  const auto work = prepare_with_database(run, options);
   if (!work) return fail(work.error());
   const auto counts = worklist::count(*work->reader, work->question());
   if (!counts) return fail(counts.error());
@@ -233,7 +283,7 @@ Result<Exit> count(const Invocation& run, const WorklistOptions& options) {
 }
 
 Result<Exit> documents(const Invocation& run, const WorklistOptions& options) {
-  const auto work = prepare_with_database(options);
+  const auto work = prepare_with_database(run, options);
   if (!work) return fail(work.error());
   const auto list = work->definitions.find_list(options.list);
   if (!list) return fail(list.error());
@@ -262,7 +312,7 @@ Result<void> keep_list(Definitions& definitions, const std::string& list) {
 }
 
 Result<Exit> explain(const Invocation& run, const WorklistOptions& options) {
-  auto work = prepare(options);
+  auto work = prepare(run, options);
   if (!work) return fail(work.error());
   if (auto kept = keep_list(work->definitions, options.list); !kept) return fail(std::move(kept.error()));
   const auto explained = worklist::explain_plan(work->question());
@@ -284,8 +334,9 @@ CLI::App* add(CLI::App& group, Invocation& invocation, const Shared& options, co
               Result<Exit> (*work)(const Invocation&, const WorklistOptions&)) {
   CLI::App* command = group.add_subcommand(name, help);
   command->footer(std::string("Examples:\n") + examples);
-  command->add_option("--file", options->file, "worklists.yaml, the definitions")->required();
-  command->add_option("--url", options->url, "the database: postgresql://... or sqlite:///path");
+  command->add_option("--file", options->file, "worklists.yaml, in place of file in [worklist]");
+  command->add_option("--url", options->url,
+                      "postgresql://... or sqlite:///path, in place of url in [worklist]");
   command->add_option("--timeout", options->timeout,
                       "the database's time for each statement (10s, at most 10m)");
   command->callback([&invocation, options, work] {
@@ -300,8 +351,8 @@ void add_user(CLI::App& command, const Shared& options) {
 }
 
 void add_way(CLI::App& command, const Shared& options) {
-  command.add_option("--way", options->way, "join (one statement for many lists) or each")
-      ->check(CLI::IsMember({"join", "each"}));
+  command.add_option("--way", options->way, "join or cells (one statement for many lists), or each")
+      ->check(CLI::IsMember({"join", "cells", "each"}));
 }
 
 }  // namespace
@@ -311,34 +362,34 @@ void add_worklist_commands(CLI::App& app, Invocation& invocation) {
   group->group("Work lists");
   group->require_subcommand(1);
   group->footer(
-      "Examples:\n  headroom worklist check --file worklists.yaml\n"
+      "Definitions and database are those of [worklist] in headroom.toml, or of --file and --url.\n\n"
+      "Examples:\n  headroom worklist check\n  headroom worklist count --user 7\n"
       "  headroom worklist count --file worklists.yaml --url sqlite:///srv/shop.sqlite --user 7");
   const auto options = std::make_shared<WorklistOptions>();
 
   add(*group, invocation, options, "check",
       "Check definitions, and with a database whether it has what they speak of",
-      "  headroom worklist check --file worklists.yaml\n"
+      "  headroom worklist check\n  headroom worklist check --file worklists.yaml\n"
       "  headroom worklist check --file worklists.yaml --url postgresql://reader@localhost/shop",
       check);
 
-  CLI::App* planning =
-      add(*group, invocation, options, "plan", "Say which statement counts each list for a user",
-          "  headroom worklist plan --file worklists.yaml --user-file anna.json --way each", plan);
+  CLI::App* planning = add(
+      *group, invocation, options, "plan", "Say which statement counts each list for a user",
+      "  headroom worklist plan --user 7\n  headroom worklist plan --user-file anna.json --way each", plan);
   add_user(*planning, options);
   add_way(*planning, options);
 
-  CLI::App* counting = add(
-      *group, invocation, options, "count", "Count every list for a user",
-      "  headroom worklist count --file worklists.yaml --url sqlite:///srv/shop.sqlite --user 7 --all --json",
-      count);
+  CLI::App* counting =
+      add(*group, invocation, options, "count", "Count every list for a user",
+          "  headroom worklist count --user 7\n  headroom worklist count --user 7 --all --json", count);
   add_user(*counting, options);
   add_way(*counting, options);
   counting->add_flag("--all", options->all, "lists with nothing in them too");
 
   CLI::App* listing =
       add(*group, invocation, options, "documents", "List the keys of a list's documents that a user may see",
-          "  headroom worklist documents late --file worklists.yaml --url sqlite:///srv/shop.sqlite --user 7 "
-          "--limit 20 --after 5130",
+          "  headroom worklist documents sale/late --user 7\n"
+          "  headroom worklist documents late --user 7 --limit 20 --after 5130",
           documents);
   listing->add_option("list", options->list, "workflow/id, or an id that one list alone has")->required();
   add_user(*listing, options);
@@ -347,7 +398,7 @@ void add_worklist_commands(CLI::App& app, Invocation& invocation) {
 
   CLI::App* explaining = add(
       *group, invocation, options, "explain", "Show what each pass of the planner does, and the statements",
-      "  headroom worklist explain sale/late --file worklists.yaml --user-file anna.json --way each",
+      "  headroom worklist explain --user 7\n  headroom worklist explain sale/late --user 7 --way each",
       explain);
   explaining->add_option("list", options->list, "this one alone");
   add_user(*explaining, options);

@@ -51,13 +51,28 @@ class Checker final {
  public:
   Checker(sql::Reader& reader, const Definitions& definitions) : reader_(reader), definitions_(definitions) {}
 
-  Result<std::vector<DatabaseProblem>> check() {
+  Result<void> check_catalogs() {
     for (const Catalog& catalog : definitions_.catalogs) {
-      if (auto checked = check_catalog(catalog); !checked) return fail(checked.error());
+      if (auto checked = check_catalog(catalog); !checked) return checked;
     }
-    if (auto checked = check_users(); !checked) return fail(checked.error());
-    return std::move(problems_);
+    return {};
   }
+
+  Result<void> check_users() {
+    const UserSource& users = definitions_.users;
+    for (const auto& [part, statement] :
+         {std::pair{"roles", &users.roles}, std::pair{"groups", &users.groups},
+          std::pair{"permissions", &users.permissions}, std::pair{"security_uids", &users.security_uids}}) {
+      if (statement->empty()) continue;
+      const std::string text = impl::user_statement(*statement, "NULL");
+      if (auto checked = check_user_statement(fmt::format("users: {}", part), text); !checked) return checked;
+    }
+    if (!users.has_rows()) return {};
+    return check_user_statement("users: rows and conditions of guards",
+                                impl::conditions_statement(definitions_, "NULL"));
+  }
+
+  std::vector<DatabaseProblem> take_problems() { return std::move(problems_); }
 
  private:
   /// Rows, or nothing where the database refused, which is noted.
@@ -129,20 +144,6 @@ class Checker final {
         {subject, fmt::format("it is of type {}; {} takes {}", *found, name(type), fmt::join(names, ", "))});
   }
 
-  Result<void> check_users() {
-    const UserSource& users = definitions_.users;
-    for (const auto& [part, statement] :
-         {std::pair{"roles", &users.roles}, std::pair{"groups", &users.groups},
-          std::pair{"permissions", &users.permissions}, std::pair{"security_uids", &users.security_uids}}) {
-      if (statement->empty()) continue;
-      const std::string text = impl::user_statement(*statement, "NULL");
-      if (auto checked = check_user_statement(fmt::format("users: {}", part), text); !checked) return checked;
-    }
-    if (!users.has_rows()) return {};
-    return check_user_statement("users: rows and conditions of guards",
-                                impl::conditions_statement(definitions_, "NULL"));
-  }
-
   Result<void> check_user_statement(const std::string& subject, const std::string& statement) {
     auto rows = ask(subject, fmt::format("SELECT * FROM ({}\n) AS q LIMIT 0", statement), {});
     if (!rows) return fail(rows.error());
@@ -157,7 +158,18 @@ class Checker final {
 }  // namespace
 
 Result<std::vector<DatabaseProblem>> check_database(sql::Reader& reader, const Definitions& definitions) {
-  return Checker(reader, definitions).check();
+  return check_database(reader, reader, definitions);
+}
+
+Result<std::vector<DatabaseProblem>> check_database(sql::Reader& documents, sql::Reader& users,
+                                                    const Definitions& definitions) {
+  Checker catalogs(documents, definitions);
+  if (auto checked = catalogs.check_catalogs(); !checked) return fail(checked.error());
+  Checker rights(users, definitions);
+  if (auto checked = rights.check_users(); !checked) return fail(checked.error());
+  auto problems = catalogs.take_problems();
+  for (DatabaseProblem& one : rights.take_problems()) problems.push_back(std::move(one));
+  return problems;
 }
 
 }  // namespace headroom::worklist

@@ -22,4 +22,8 @@ struct DatabaseProblem {
 [[nodiscard]] Result<std::vector<DatabaseProblem>> check_database(sql::Reader& reader,
                                                                   const Definitions& definitions);
 
+/// The same, where the users are in another database than the documents.
+[[nodiscard]] Result<std::vector<DatabaseProblem>> check_database(sql::Reader& documents, sql::Reader& users,
+                                                                  const Definitions& definitions);
+
 }  // namespace headroom::worklist

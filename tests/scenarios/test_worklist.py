@@ -150,3 +150,55 @@ def test_a_statement_ends_at_its_deadline(shop):
         connection.cursor().execute('LOCK TABLE sale')
         done = shop.run('count', '--user', 1, '--timeout', '200ms')
     assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+
+
+def configured(shop, **keys):
+    """Runs without options, by a headroom.toml in the folder above that of the command."""
+    folder = shop.folder / 'etc'
+    folder.mkdir(exist_ok=True)
+    (folder / 'headroom.toml').write_text('[worklist]\n' + ''.join('%s = "%s"\n' % one for one in keys.items()))
+
+    def run(command, *arguments):
+        return subprocess.run([executable, '--config', 'etc/headroom.toml', 'worklist', command, *map(str, arguments)],
+            capture_output=True, text=True, timeout=60, cwd=shop.folder)
+    return run
+
+
+def test_a_site_says_once_where_everything_is(shop):
+    shop.edit('Draft sales', 'Drafts')
+    shop.file.rename(shop.folder / 'lists.yaml')
+    run = configured(shop, file='../lists.yaml', url=shop.url, timeout='5s')
+    assert run('check').returncode == 0
+    done = run('count', '--user', 1, '--json')
+    assert done.returncode == 0, done.stderr
+    assert {row['list']: row['title'] for row in json.loads(done.stdout)}['sale/draft_sales'] == 'Drafts (5)'
+    assert len(run('documents', 'late', '--user', 1).stdout.splitlines()) > 5
+    assert 'GROUP BY' in run('explain', '--user', 1).stdout
+    assert 'counted' in run('plan', '--user', 2).stdout
+
+
+def test_users_may_be_in_another_database(shop):
+    shop.postgresql.create('people', template='shop')
+    for table in ('user_role', 'user_group', 'user_security', 'app_user'):
+        shop.postgresql.execute('DROP TABLE %s CASCADE' % table, 'shop')
+    run = configured(shop, file=shop.file, url=shop.url)
+    done = run('check')
+    assert done.returncode == 1 and 'users: roles' in done.stdout
+    run = configured(shop, file=shop.file, url=shop.url, users_url=shop.url.removesuffix('shop') + 'people')
+    assert run('check').returncode == 0
+    assert {row['list']: row['count'] for row in json.loads(run('count', '--user', 2, '--json').stdout)} == {
+        'sale/draft_sales': 4, 'sale/late': 4, 'sale/my_drafts': 2}
+
+
+@pytest.mark.parametrize('keys, problem', [
+    ({'url': 'mysql://root:geheim@localhost/shop'}, '2: worklist.url: expected a URL: postgresql://'),
+    ({'database': 'shop'}, "2: worklist.database: 'shop' is not in [perf.databases], which has none"),
+    ({'timeout': '0s'}, '2: worklist.timeout: expected a span from 1ms to 10m'),
+    ({'files': 'worklists.yaml'}, '2: worklist.files: unknown key'),
+    ({}, 'no definitions: --file, or file in [worklist] of headroom.toml, names worklists.yaml'),
+    ])
+def test_a_mistake_in_the_section_is_one_line(shop, keys, problem):
+    done = configured(shop, **keys)('count', '--user', 1)
+    assert done.returncode == 2 and 'geheim' not in done.stderr
+    [line] = done.stderr.splitlines()
+    assert problem in line

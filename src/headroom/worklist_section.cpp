@@ -1,0 +1,55 @@
+#include "headroom/worklist_section.hpp"
+
+#include <string_view>
+#include <vector>
+
+#include <fmt/format.h>
+
+namespace headroom::cli {
+
+namespace {
+
+bool is_url(std::string_view text) {
+  return text.starts_with("postgresql://") || text.starts_with("postgres://") ||
+         text.starts_with("sqlite:///");
+}
+
+/// What is refused is not told: it may hold a password.
+void check_url(base::ConfigSection& section, std::string_view key, const std::string& url) {
+  if (!url.empty() && !is_url(url))
+    section.reject(key, "expected a URL: postgresql://user@host/database or sqlite:///absolute/path");
+}
+
+/// "shop, test", or that there are none.
+std::string names_of(const std::map<std::string, std::string>& databases) {
+  std::vector<std::string> names;
+  for (const auto& [name, url] : databases) names.push_back(name);
+  return names.empty() ? "which has none" : fmt::format("which has {}", fmt::join(names, ", "));
+}
+
+}  // namespace
+
+void WorklistSection::read(base::ConfigSection& section, const std::filesystem::path& configuration,
+                           const std::map<std::string, std::string>& databases) {
+  section.read("file", file);
+  if (!file.empty()) file = (configuration.parent_path() / file).lexically_normal().string();
+  section.read("url", url);
+  check_url(section, "url", url);
+  std::string database;
+  section.read("database", database);
+  if (!database.empty() && !url.empty()) {
+    section.reject("database", "url says already where the documents are; expected one of both");
+  } else if (!database.empty() && !databases.contains(database)) {
+    section.reject("database",
+                   fmt::format("'{:.60}' is not in [perf.databases], {}", database, names_of(databases)));
+  } else if (!database.empty()) {
+    url = databases.at(database);
+  }
+  section.read("users_url", users_url);
+  check_url(section, "users_url", users_url);
+  section.read("timeout", timeout);
+  if (timeout < std::chrono::milliseconds{1} || timeout > std::chrono::minutes{10})
+    section.reject("timeout", "expected a span from 1ms to 10m");
+}
+
+}  // namespace headroom::cli

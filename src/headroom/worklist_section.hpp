@@ -1,0 +1,28 @@
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "base/config.hpp"
+
+namespace headroom::cli {
+
+/// `[worklist]`: what `headroom worklist` works on when no option says otherwise.
+struct WorklistSection {
+  std::string file;  ///< worklists.yaml, absolute once it was read; empty: `--file` names it
+  /// Where the documents are, "postgresql://..." or "sqlite:///path". Holds a password, and is never shown.
+  std::string url;
+  /// The same of the users, where they are in another database; empty: where the documents are.
+  std::string users_url;
+  /// Of each statement, and to connect.
+  base::Microseconds timeout = std::chrono::seconds{10};
+
+  /// A relative file is beside `configuration`, the file that is read. `database` in place of `url` names one
+  /// of `databases`, those of [perf.databases].
+  void read(base::ConfigSection& section, const std::filesystem::path& configuration,
+            const std::map<std::string, std::string>& databases);
+};
+
+}  // namespace headroom::cli
