@@ -1,11 +1,13 @@
 // Three steps: each side is added up by key into at most a hundred blocks of calls in the order of time
-// (Tallies); the keys of both sides are joined into rows; each row gets its interval.
+// (Tallies); the keys of both sides are joined into rows; each row gets its interval. What only B sends is
+// held against the methods that send it.
 
 #include "perf/diff.hpp"
 
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <map>
 #include <tuple>
 #include <unordered_map>
 #include <utility>
@@ -57,6 +59,10 @@ std::size_t blocks_for(std::uint64_t calls) {
 double measured(const CallSample& call, Measure measure) {
   if (measure == Measure::kTime) return seconds(call.wall);
   return measure == Measure::kSql ? seconds(call.sql) : static_cast<double>(call.statements);
+}
+
+double measured(const StatementSample& part, Measure measure) {
+  return measure == Measure::kCount ? part.count : seconds(part.time);
 }
 
 /// Adds a call up in a tally whose calls are counted over all `calls` of it.
@@ -122,9 +128,12 @@ StatementKeys keys_by_fingerprint(const CallSamples& samples) {
   return keys;
 }
 
+StatementKeys statement_keys(const CallSamples& samples, GroupBy by) {
+  return by == GroupBy::kTable ? keys_by_table(samples) : keys_by_fingerprint(samples);
+}
+
 Tallies tally_statements(const CallSamples& samples, const DiffOptions& options) {
-  const bool by_table = options.by == GroupBy::kTable;
-  StatementKeys keys = by_table ? keys_by_table(samples) : keys_by_fingerprint(samples);
+  StatementKeys keys = statement_keys(samples, options.by);
   Tallies side;
   side.over_all_calls = true;
   const std::size_t blocks = blocks_for(samples.calls.size());
@@ -138,12 +147,12 @@ Tallies tally_statements(const CallSamples& samples, const DiffOptions& options)
         tally.calls += std::exchange(last_call[key], i + 1) == i + 1 ? 0 : 1;
         tally.time += seconds(part.time);
         tally.number += part.count;
-        tally.sums[block] += options.measure == Measure::kCount ? part.count : seconds(part.time);
+        tally.sums[block] += measured(part, options.measure);
       }
     }
   }
   for (Tally& tally : side.tallies) tally.sql = tally.time;
-  if (!by_table) {
+  if (options.by == GroupBy::kFingerprint) {
     for (const sql::Statement& statement : samples.statements) side.statements.push_back(&statement);
   }
   side.names = std::move(keys.names);
@@ -184,6 +193,16 @@ class Judge final {
     growth.high = interval.high;
     growth.verdict = verdict_of(interval);
     return growth;
+  }
+
+  /// True when what only B sends is surely more than the threshold of what the calls of a method had before.
+  /// `sums` are what it adds in the blocks of `after`.
+  bool adds_too_much(const Tally& before, const Tally& after, const std::vector<double>& sums) {
+    if (std::min(before.calls, after.calls) < kFewestCalls || is_nothing(before)) return false;
+    const GrowthInterval interval =
+        growth_interval(draws_, before.blocks(), {after.sizes, sums}, kDiffConfidence);
+    // From a growth to a part: twice as much is 1 more, and 2 as a part.
+    return interval.low + 1 > options_.threshold;
   }
 
  private:
@@ -265,6 +284,57 @@ DiffRow make_row(const Joined& joined, const std::array<const Tallies*, 2>& side
   const std::uint64_t calls = sizes[1]->calls > 0 ? sizes[1]->calls : sizes[0]->calls;
   row.added = more * static_cast<double>(calls);
   return row;
+}
+
+/// By key of B and method of B: what the key adds to the method's calls, by block.
+using Additions = std::map<std::pair<std::size_t, std::uint32_t>, std::vector<double>>;
+
+/// What those keys of B add that are new.
+Additions additions_of(const CallSamples& samples, const Tallies& methods, const std::vector<DiffRow*>& news,
+                       const DiffOptions& options) {
+  const StatementKeys keys = statement_keys(samples, options.by);
+  Additions additions;
+  std::vector<std::uint64_t> calls(methods.tallies.size());
+  for (const CallSample& call : samples.calls) {
+    const Tally& method = methods.tallies[call.method];
+    const std::size_t block = block_of(calls[call.method]++, method.calls, method.sums.size());
+    for (const StatementSample& part : samples.parts_of(call)) {
+      for (const std::size_t key : keys.of_statement[part.statement]) {
+        if (news[key] == nullptr) continue;
+        std::vector<double>& sums = additions[{key, call.method}];
+        sums.resize(method.sums.size());
+        sums[block] += measured(part, options.measure);
+      }
+    }
+  }
+  return additions;
+}
+
+/// A statement that only B sends has no growth, but the methods that send it have: it is worse where it adds
+/// too much to one that both sides called. `news` are its rows by key of B, and nullptr for the others.
+void judge_new(const std::vector<DiffRow*>& news, const CallSamples& a, const CallSamples& b,
+               const DiffOptions& options, Judge& judge) {
+  const Tallies before = tally_methods(a, options.measure);
+  const Tallies after = tally_methods(b, options.measure);
+  std::unordered_map<std::string_view, const Tally*> known;
+  for (std::size_t i = 0; i < before.names.size(); ++i) known.emplace(before.names[i], &before.tallies[i]);
+  for (const auto& [where, sums] : additions_of(b, after, news, options)) {
+    const auto& [key, method] = where;
+    const auto found = known.find(after.names[method]);
+    if (found == known.end() || news[key]->growth.verdict == Verdict::kWorse) continue;
+    if (judge.adds_too_much(*found->second, after.tallies[method], sums))
+      news[key]->growth.verdict = Verdict::kWorse;
+  }
+}
+
+/// The rows of what only B has, by key of B; nullptr for the others.
+std::vector<DiffRow*> new_rows(std::vector<DiffRow>& rows, const std::vector<Joined>& joined,
+                               std::size_t keys) {
+  std::vector<DiffRow*> news(keys);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (rows[i].growth.verdict == Verdict::kNew) news[joined[i].at[1]] = &rows[i];
+  }
+  return news;
 }
 
 bool comes_first(const DiffRow& row) {
@@ -488,8 +558,12 @@ Diff compare(const CallSamples& a, const CallSamples& b, const DiffOptions& opti
   const Tallies tallies_b = tally(b, options);
   Judge judge(options);
   result.whole = judge.judge(tallies_a.whole, tallies_b.whole, tallies_a.whole, tallies_b.whole);
-  for (const Joined& joined : join(tallies_a, tallies_b))
-    result.rows.push_back(make_row(joined, {&tallies_a, &tallies_b}, options, judge));
+  const std::vector<Joined> joined = join(tallies_a, tallies_b);
+  for (const Joined& one : joined)
+    result.rows.push_back(make_row(one, {&tallies_a, &tallies_b}, options, judge));
+  const std::vector<DiffRow*> news = new_rows(result.rows, joined, tallies_b.names.size());
+  const bool any_new = std::ranges::any_of(news, [](const DiffRow* row) { return row != nullptr; });
+  if (options.by != GroupBy::kMethod && any_new) judge_new(news, a, b, options, judge);
   std::sort(result.rows.begin(), result.rows.end(), is_before);
   return result;
 }

@@ -26,7 +26,9 @@ namespace headroom::perf {
 enum class Measure : std::uint8_t { kTime, kSql, kCount };
 
 /// `worse` and `better`: the whole interval lies beyond the threshold; `same`: within it; `unclear`: it
-/// crosses; `few`: too few calls to judge; `new` and `gone`: on one side only.
+/// crosses; `few`: too few calls to judge; `new` and `gone`: on one side only. A table or statement on side B
+/// only is `worse`, without a change, when it surely adds more than the threshold to what the calls of a
+/// method took before.
 enum class Verdict : std::uint8_t { kWorse, kNew, kUnclear, kFew, kSame, kGone, kBetter };
 
 /// "method", "table", "statement"; "time", "sql", "count"; "worse", ... The inverse functions give nullopt

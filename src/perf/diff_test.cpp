@@ -163,6 +163,71 @@ TEST(Diff, NamesWhatIsNewAndWhatIsGoneWithoutJudgingIt) {
   EXPECT_FALSE(diff.is_worse());
 }
 
+/// The same calls, each of which also sends a statement that is not in `samples_of`.
+CallSamples with_another(CallSamples samples, std::uint32_t count, std::chrono::microseconds time) {
+  samples.statements.push_back({18, sql::StatementKind::kSelect, {"party_party"}, "SELECT 2"});
+  std::vector<StatementSample> parts;
+  for (CallSample& call : samples.calls) {
+    const StatementSample before = samples.parts[call.first_part];
+    call.first_part = parts.size();
+    call.parts = 2;
+    call.statements += count;
+    parts.push_back(before);
+    parts.push_back({1, count, time});
+  }
+  samples.parts = std::move(parts);
+  return samples;
+}
+
+void without_another(CallSample& call, std::uint32_t count) {
+  call.parts = 1;
+  call.statements -= count;
+}
+
+TEST(Diff, ANewStatementIsWorseWhereItAddsMoreThanTheThreshold) {
+  using std::chrono::microseconds;
+  const auto before = samples_of(std::vector<double>(30, 10), 20);
+  for (const GroupBy by : {GroupBy::kTable, GroupBy::kFingerprint}) {
+    const Diff one = compare(before, with_another(before, 1, microseconds(100)), {by, Measure::kCount, 0.1});
+    EXPECT_EQ(one.rows[0].growth.verdict, Verdict::kNew) << "one more than twenty";
+    EXPECT_FALSE(one.is_worse());
+    const Diff three =
+        compare(before, with_another(before, 3, microseconds(100)), {by, Measure::kCount, 0.1});
+    EXPECT_EQ(three.rows[0].growth.verdict, Verdict::kWorse) << "three more than twenty";
+    EXPECT_FALSE(three.rows[0].growth.change);
+    EXPECT_EQ(three.rows[0].sides[0].calls, 0U);
+    EXPECT_TRUE(three.is_worse());
+    EXPECT_EQ(nlohmann::json::parse(diff_summary_json(three))["worse"], 1);
+    const Diff slow = compare(before, with_another(before, 1, microseconds(2000)), {by, Measure::kTime, 0.1});
+    EXPECT_EQ(slow.rows[0].growth.verdict, Verdict::kWorse) << "2 ms more than 10";
+    EXPECT_FALSE(
+        compare(before, with_another(before, 1, microseconds(2000)), {by, Measure::kTime, 0.3}).is_worse());
+  }
+}
+
+TEST(Diff, ANewStatementOfOneMethodIsNotLostAmongTheOthers) {
+  CallSamples before = samples_of(std::vector<double>(500, 10), 20);
+  before.methods.push_back("model.party.party.read");
+  for (std::size_t i = 0; i < 20; ++i) before.calls[i * 25].method = 1;
+  CallSamples after = with_another(before, 4, std::chrono::microseconds(100));
+  for (CallSample& call : after.calls) {
+    if (call.method == 0) without_another(call, 4);
+  }
+  const DiffOptions options{GroupBy::kFingerprint, Measure::kCount, 0.1};
+  EXPECT_TRUE(compare(before, after, options).is_worse()) << "0.8 % of all statements, 20 % of the method's";
+  after.methods[1] = "model.party.party.new";
+  EXPECT_FALSE(compare(before, after, options).is_worse()) << "a method that is new may send what is new";
+}
+
+TEST(Diff, ANewStatementThatIsSentNowAndThenIsNoCertainty) {
+  const CallSamples before = samples_of(std::vector<double>(100, 10), 5);
+  CallSamples after = with_another(before, 60, std::chrono::microseconds(100));
+  for (std::size_t i = 0; i < after.calls.size(); ++i) {
+    if (i != 40) without_another(after.calls[i], 60);
+  }
+  EXPECT_FALSE(compare(before, after, {GroupBy::kFingerprint, Measure::kCount, 0.1}).is_worse());
+}
+
 TEST(Diff, CountsATableOnceForEveryStatementAndACallOnce) {
   CallSamples samples = samples_of(std::vector<double>(10, 9));
   samples.statements.push_back({18, sql::StatementKind::kSelect, {"party_party", "sale_sale"}, "SELECT 2"});
