@@ -46,7 +46,9 @@ Result<Exit> run_diff(const DiffRequest& request, const Invocation& invocation) 
           ? print_text(fmt::format("{{\"summary\":{},\n\"rows\":{}}}\n", perf::diff_summary_json(*diff),
                                    perf::to_json(report.table)))
           : print_report(invocation.options, report);
-  return diff->is_worse() ? Exit::kFailed : printed;
+  if (diff->is_worse()) return Exit::kFailed;
+  // 1 says that it is worse, so a failure gets 2: here that of printing, in main.cpp every other.
+  return printed == Exit::kFine ? Exit::kFine : Exit::kMisused;
 }
 
 }  // namespace
@@ -68,7 +70,8 @@ void add_diff_command(CLI::App& app, Invocation& invocation) {
   command->group("Questions");
   command->footer(
       "A side is a session, a range of time FROM..TO, or @RELEASE of [perf.releases].\n"
-      "Status: 1 when something is worse by more than the threshold and that is no noise.\n\n"
+      "Status: 1 when something is worse by more than the threshold and that is no noise; 2 when it "
+      "failed.\n\n"
       "Examples:\n  headroom diff 71 8c\n  headroom diff 2d..1d 1d.. --by statement\n"
       "  headroom diff 2026-11-20T08:00..2026-11-20T12:00 2026-11-21T08:00..2026-11-21T12:00 --database "
       "shop\n"

@@ -162,6 +162,17 @@ TEST_F(Executable, ComparesTwoSidesAndFailsWhenOneIsWorse) {
   EXPECT_EQ(run_on_store("diff shop/71 7b --threshold 10").status, 2);
 }
 
+TEST_F(Executable, NeverEndsAComparisonThatFailedAsIfOneSideWereWorse) {
+  for (const char* sides : {"shop/71 zz", "shop/71 @9", "shop/71 ..2001-01-01"}) {
+    const Outcome failed = run_on_store(std::string("diff ") + sides);
+    EXPECT_EQ(failed.status, 2) << sides;
+    EXPECT_THAT(failed.error, StartsWith("headroom: ")) << sides;
+  }
+  EXPECT_EQ(run("--store sqlite:///nowhere/perf.sqlite diff 71 7b").status, 2);
+  EXPECT_EQ(run("--config /nowhere/headroom.toml diff 71 7b").status, 2);
+  EXPECT_EQ(run_on_store("diff shop/71 7b >/dev/full; exit $?; true").status, 2);
+}
+
 TEST_F(Executable, GivesAdviceInParagraphsAndRows) {
   const Outcome text = run_on_store("advice shop/71");
   EXPECT_EQ(text.status, 0) << text.error;

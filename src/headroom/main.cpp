@@ -109,17 +109,25 @@ Exit explain(const CLI::App& app, const CLI::ParseError& error) {
   return Exit::kMisused;
 }
 
-Exit fail_with(const base::Error& error) {
-  print_error(error.message());
-  return exit_of(error);
+base::Result<Exit> run(Invocation& invocation) {
+  auto configuration = load_configuration(invocation.options.config);
+  if (!configuration) return base::fail(configuration.error());
+  invocation.configuration = std::move(*configuration);
+  return invocation.run(invocation);
 }
 
-Exit run(Invocation& invocation) {
-  auto configuration = load_configuration(invocation.options.config);
-  if (!configuration) return fail_with(configuration.error());
-  invocation.configuration = std::move(*configuration);
-  const auto exit = invocation.run(invocation);
-  return exit ? *exit : fail_with(exit.error());
+/// Runs what was parsed. As with diff(1), the status 1 of `headroom diff` is an answer: failures of it get 2.
+Exit run_or_fail(const CLI::App& app, Invocation& invocation) {
+  const bool compares = app.got_subcommand("diff");
+  try {
+    const auto exit = run(invocation);
+    if (exit) return *exit;
+    print_error(exit.error().message());
+    return compares ? Exit::kMisused : exit_of(exit.error());
+  } catch (const std::exception& error) {
+    print_error(error.what());
+    return compares ? Exit::kMisused : Exit::kFailed;
+  }
 }
 
 Exit parse_and_run(int argc, char** argv) {
@@ -132,7 +140,7 @@ Exit parse_and_run(int argc, char** argv) {
     return explain(app, error);
   }
   if (!invocation.run) return print_text(app.help());
-  return run(invocation);
+  return run_or_fail(app, invocation);
 }
 
 }  // namespace
