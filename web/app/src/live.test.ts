@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { advance, type Live, type LiveCall, type Snapshot } from './live'
+import { advance, statementNow, type Live, type LiveCall, type RunningCall, type Snapshot } from './live'
 
 const start: Live = { snapshot: undefined, times: [], perSecond: [], running: [], calls: [] }
 
@@ -24,4 +24,10 @@ test('what is kept is bounded however long one looks', () => {
   expect(live.times.length).toBe(180)
   expect(live.calls.length).toBe(500)
   expect(live.times[179]).toBe(999)
+})
+
+test('a call that is in Python is in no statement', () => {
+  const running: RunningCall = { id: 'c', database: 'd', session: 's', user: 'u', method: 'm', start: '', seconds: 2, host: 'h', process: 1,
+    activity: 'sql', activity_seconds: 1, statement: 'SELECT 1', blocked_by: null }
+  expect(['sql', 'lock', 'commit', 'code'].map((activity) => statementNow({ ...running, activity }))).toEqual(['SELECT 1', 'SELECT 1', 'SELECT 1', null])
 })

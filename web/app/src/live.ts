@@ -93,6 +93,11 @@ export interface Live {
 
 const nothing: Live = { snapshot: undefined, times: [], perSecond: [], running: [], calls: [] }
 
+/** The statement that the call is in; in Python it is in none, though the last one is known. */
+export function statementNow(call: RunningCall): string | null {
+  return call.activity === 'code' ? null : call.statement
+}
+
 /** The state after one more picture. */
 export function advance(live: Live, snapshot: Snapshot): Live {
   const kept = <T>(list: T[], next: T) => [...list.slice(Math.max(0, list.length - POINTS + 1)), next]

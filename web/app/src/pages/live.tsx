@@ -9,11 +9,11 @@ import { Stack } from '../parts/stack'
 import { Table, type TableColumn } from '../parts/table'
 import { session } from '../api'
 import { MANY, STATUS_TEXT, statusMark } from '../call_row'
-import { Feed, feedAddress, type Connection, type LiveCall, type LiveMethod, type LockSession, type RunningCall } from '../live'
+import { Feed, feedAddress, statementNow, type Connection, type LiveCall, type LiveMethod, type LockSession, type RunningCall } from '../live'
 import { Link } from '../router'
 import { localRows } from '../rows'
 import { useSignal } from '../signal'
-import { count, moment, number, seconds } from '../units'
+import { count, moment, NOTHING, number, seconds } from '../units'
 import { oneLine } from '../visible'
 import { callAddress } from '../which'
 
@@ -25,9 +25,14 @@ const runningColumns: TableColumn<RunningCall>[] = [
   { name: 'activity', title: 'Now in', width: 100, cell: (row) => ACTIVITY[row.activity] ?? row.activity },
   { name: 'activity_seconds', title: 'since', width: 80, right: true, rank: 3, cell: (row) => seconds(row.activity_seconds) },
   { name: 'user', title: 'User', width: 90, rank: 2, cell: (row) => oneLine(row.user ?? '–') },
-  { name: 'statement', title: 'Statement', width: 170, grow: 3, rank: 4, cell: (row) => <code title={oneLine(row.statement ?? '', 2000)}>{oneLine(row.statement ?? '', 300)}</code> },
+  { name: 'statement', title: 'Statement', width: 170, grow: 3, rank: 4, cell: (row) => <StatementNow call={row} /> },
   { name: 'process', title: 'Process', width: 110, rank: 5, right: true, cell: (row) => <span class="muted">{oneLine(row.host)} {row.process}</span> },
 ]
+
+function StatementNow({ call }: { call: RunningCall }) {
+  const statement = statementNow(call)
+  return statement === null ? <span class="muted">{NOTHING}</span> : <code title={oneLine(statement, 2000)}>{oneLine(statement, 300)}</code>
+}
 
 /** Stands there only while a call waits for another session's lock. */
 const blockedColumn: TableColumn<RunningCall> = { name: 'blocked_by', title: 'Blocked by', width: 130, grow: 2, rank: 2,
