@@ -4,10 +4,11 @@ import { busiestSession, newPage, run, sessionAddress, visit } from './harness.m
 
 await run(async (browser) => {
   const page = await newPage(browser)
-  page.expected.push('404', 'ERR_FAILED')
+  page.expected.push('400', '404', 'ERR_FAILED')
   await askedOnce(page)
   await emptyStore(page)
   await unknownSession(page)
+  await wrongAddress(page)
   await silentDaemon(page)
 })
 
@@ -37,6 +38,20 @@ async function unknownSession(page) {
   assert.match(await failure.innerText(), /store keeps calls for a limited time/)
   await failure.getByRole('link', { name: 'All sessions' }).click()
   await page.getByRole('grid', { name: 'Sessions' }).waitFor()
+}
+
+/** What goes on from there is a link, not a command. */
+async function wrongAddress(page) {
+  const session = await busiestSession(page)
+  const more = sessionAddress(session).slice('/session'.length)
+  for (const [path, up] of [[`/call${more}&call=abc`, /^Session /], [`/call${more}&call=99999`, /^Session /], [`/query${more}&rank=0`, /^Slow statements/]]) {
+    await visit(page, path)
+    const failure = page.getByRole('alert').first()
+    await failure.getByRole('link', { name: up }).waitFor()
+    assert.doesNotMatch(await failure.innerText(), /headroom|Try again/, path)
+  }
+  await page.getByRole('alert').first().getByRole('link', { name: /^Slow statements/ }).click()
+  await page.getByRole('grid', { name: 'Slow statements' }).waitFor()
 }
 
 async function silentDaemon(page) {

@@ -27,12 +27,13 @@ export default function Call() {
   const { value, error, reload } = useResource<Report<WholeCall>>(
     session && number ? '/api/perf/call' : undefined, { session: reference(which), call: number })
   const call = value?.rows[0]
+  const up = { to: address('/session', { db, session }), title: `Session ${oneLine(session, 40)}` }
   if (!session || !number) return <Empty title="Which call?"><p><Link to="/">Choose a session</Link></p></Empty>
   return (
     <Page title={call ? oneLine(call.method, 200) : `Call ${number}`}
-      up={{ to: address('/session', { db, session }), title: `Session ${oneLine(session, 40)}` }}
+      up={up}
       actions={<Neighbours which={which} />}>
-      {error ? <Failure error={error} again={reload} /> : call === undefined ? <Waiting what="the call" /> : <>
+      {error ? <Failure error={error} again={reload} up={up} /> : call === undefined ? <Waiting what="the call" /> : <>
         <Summary call={call} />
         <Tabs label="Views of the call" current={view} tabs={tabsOf(call)} />
         <View key={view} view={view} call={call} which={which} />

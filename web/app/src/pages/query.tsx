@@ -34,7 +34,7 @@ export default function Query() {
   if (!session || !rank) return <Empty title="Which statement?"><p><Link to="/">Choose a session</Link></p></Empty>
   return (
     <Page title={slow ? `${slow.action.toUpperCase()} ${oneLine(slow.table, 60)}` : `Statement ${rank}`} up={up}>
-      {error ? <Failure error={error} again={reload} /> : slow === undefined ? <Waiting what="the statement" /> : <>
+      {error ? <Failure error={error} again={reload} up={up} /> : slow === undefined ? <Waiting what="the statement" /> : <>
         <Figures figures={[
           { name: 'Time', value: seconds(slow.time), mark: 'bad' },
           { name: 'Rows', value: count(slow.rows) },

@@ -2,24 +2,24 @@
 
 import type { ComponentChildren } from 'preact'
 import type { ApiError } from '../api'
+import { adviceOf, isFinal, withoutCommand } from '../advice_of_error'
 import { Link } from '../router'
 import { visible } from '../visible'
 
-const ADVICE: Record<string, string> = {
-  unavailable: 'Look whether headroom serve runs and its store can be read; the page tries again when you reload it.',
-  timed_out: 'Narrow the question: a shorter time, one method.',
-  denied: 'Administrators may: sign in as one.',
-  unauthorized: 'Sign in first.',
-  not_found: 'It may have been deleted, since the store keeps calls for a limited time.',
+interface FailureProps {
+  error: ApiError
+  again?: (() => void) | undefined
+  /** Where what was meant may be found, beside all sessions. */
+  up?: { to: string; title: string } | undefined
 }
 
-export function Failure({ error, again }: { error: ApiError; again?: () => void }) {
+export function Failure({ error, again, up }: FailureProps) {
   return (
     <div class="failure" role="alert">
-      <p><strong>{visible(error.message)}</strong></p>
-      <p>{ADVICE[error.code] ?? 'The log of headroom serve may say more.'}</p>
-      {again && <button type="button" onClick={again}>Try again</button>}
-      {error.code === 'not_found' && <p><Link to="/">All sessions</Link></p>}
+      <p><strong>{visible(withoutCommand(error.message))}</strong></p>
+      <p>{adviceOf(error.code)}</p>
+      {again && !isFinal(error.code) && <button type="button" onClick={again}>Try again</button>}
+      {isFinal(error.code) && <p class="actions">{up && <Link to={up.to}>{up.title}</Link>}<Link to="/">All sessions</Link></p>}
     </div>
   )
 }
