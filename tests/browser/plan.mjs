@@ -27,7 +27,5 @@ await run(async (browser) => {
   await open(rankOf('UPDATE'))
   await page.getByRole('button', { name: 'Show the plan' }).click()
   await steps.getByText('ModifyTable').waitFor()
-  page.expected.push('403')
-  await page.getByRole('button', { name: 'Run and measure' }).click()
-  await page.getByRole('alert').filter({ hasText: 'takes only a SELECT' }).waitFor()
+  assert.equal(await page.getByRole('button', { name: 'Run and measure' }).count(), 0, 'what would always be refused is not offered')
 })

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { drawn, type Plan, type PlanNode } from './plan'
+import { drawn, mayMeasure, type Plan, type PlanNode } from './plan'
 
 function node(parent: number | null, cost: number | null, more: Partial<PlanNode> = {}): PlanNode {
   return { parent, operation: 'x', relation: null, index: null, condition: null, detail: null, rows: null, cost, actual_rows: null, actual_ms: null,
@@ -28,4 +28,10 @@ test('estimates that are far off are told', () => {
 test('a plan that was run is weighed by its time', () => {
   const nodes = drawn(plan([node(null, 1, { actual_ms: 10 }), node(0, 1, { actual_ms: 9 })], true))
   expect(nodes.map((one) => one.share)).toEqual([0.1, 0.9])
+})
+
+test('only a SELECT is measured, and not by SQLite', () => {
+  const plan = (dialect: string): Plan => ({ dialect, generic: false, analyzed: false, statement: '', planning_ms: null, execution_ms: null, nodes: [] })
+  expect([mayMeasure('select', plan('postgresql')), mayMeasure('SELECT', plan('postgresql'))]).toEqual([true, true])
+  expect([mayMeasure('update', plan('postgresql')), mayMeasure('select', plan('sqlite')), mayMeasure('select', undefined)]).toEqual([false, false, false])
 })

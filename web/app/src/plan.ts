@@ -41,6 +41,11 @@ export interface DrawnNode extends PlanNode {
   wrong: number | null
 }
 
+/** Whether the database runs the statement to measure it: a SELECT only, and not SQLite, which the first plan tells. */
+export function mayMeasure(action: string, plan: Plan | undefined): boolean {
+  return action.toLowerCase() === 'select' && plan !== undefined && plan.dialect !== 'sqlite'
+}
+
 /** An estimate that is this many times off leads planners astray. */
 const ASTRAY = 10
 

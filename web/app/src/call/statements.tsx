@@ -47,7 +47,7 @@ export function Statements({ call }: { call: WholeCall }) {
         <h2>{statement.action.toUpperCase()} {oneLine(statement.tables ?? '', 200)} <span class="muted">{count(statement.number)}×, {seconds(statement.time)}</span></h2>
         <Backtrace text={statement.backtrace ?? ''} />
         <Sql text={statement.statement ?? ''} />
-        <Explain key={statement.fingerprint} what={{ session: reference({ db, session: call.session }), fingerprint: statement.fingerprint }} />
+        <Explain key={statement.fingerprint} action={statement.action} what={{ session: reference({ db, session: call.session }), fingerprint: statement.fingerprint }} />
       </article>}
     </section>
   )

@@ -43,7 +43,7 @@ export default function Query() {
         <h2>Statement</h2>
         <Sql text={slow.sql} />
         <h2>Plan</h2>
-        <Explain what={{ session: reference(which), rank }} />
+        <Explain action={slow.action} what={{ session: reference(which), rank }} />
         <h2>Sent from</h2>
         <Backtrace text={slow.backtrace ?? ''} />
       </>}

@@ -2,13 +2,14 @@
 
 import { useState } from 'preact/hooks'
 import { address, get, mayChange, post, session, type Parameters } from '../api'
-import { drawn, type DrawnNode, type Explanation } from '../plan'
+import { drawn, mayMeasure, type DrawnNode, type Explanation } from '../plan'
 import { asApiError } from '../resource'
 import { useSignal } from '../signal'
 import { count, number, plural, seconds } from '../units'
 import { visible } from '../visible'
 
-export function Explain({ what }: { what: Parameters }) {
+/** `action` is what the statement begins with. */
+export function Explain({ action, what }: { action: string; what: Parameters }) {
   const [answer, setAnswer] = useState<Explanation>()
   const [problem, setProblem] = useState('')
   const [busy, setBusy] = useState(false)
@@ -22,7 +23,7 @@ export function Explain({ what }: { what: Parameters }) {
     <section aria-label="Plan">
       <div class="actions">
         <button type="button" disabled={busy} onClick={() => ask(get('/api/perf/explain', what))}>Show the plan</button>
-        {change && <button type="button" disabled={busy} title="Runs the statement in a transaction that is rolled back"
+        {change && mayMeasure(action, answer?.plan) && <button type="button" disabled={busy} title="Runs the statement in a transaction that is rolled back"
           onClick={() => ask(post(address('/api/perf/explain', what), {}))}>Run and measure</button>}
       </div>
       <p class="problem" role="alert">{visible(problem)}</p>
