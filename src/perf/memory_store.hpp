@@ -77,6 +77,7 @@ class MemoryStore final : public Store {
   }
 
   Result<CallPage> calls(const Filter& filter, const Page& page) override {
+    ++pages_read_;
     CallPage result;
     for (const CallRecord& record : calls_) {
       if (matches(record.summary, filter)) result.calls.push_back(record.summary);
@@ -139,6 +140,9 @@ class MemoryStore final : public Store {
 
   Result<StoreInfo> info() override { return StoreInfo{}; }
 
+  /// How often `calls` was asked.
+  [[nodiscard]] std::uint64_t pages_read() const { return pages_read_; }
+
  private:
   static std::uint32_t index_of(std::vector<std::string>& names, const std::string& name) {
     for (std::size_t i = 0; i < names.size(); ++i) {
@@ -170,6 +174,7 @@ class MemoryStore final : public Store {
   std::map<std::uint64_t, StatementInfo> statements_;
   std::vector<MethodCount> counts_;
   std::map<std::pair<std::string, std::string>, std::uint64_t> ranks_;
+  std::uint64_t pages_read_ = 0;
 };
 
 }  // namespace headroom::perf

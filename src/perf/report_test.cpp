@@ -410,6 +410,30 @@ TEST(Report, SortsByAnyColumnBeforeItCutsThePage) {
   }
 }
 
+TEST(Report, SortsTheCallsOfASessionOutOfASinglePageOfTheStore) {
+  MemoryStore store;
+  Batch batch;
+  for (int i = 0; i < 2500; ++i) {
+    CallRecord record;
+    record.summary.id = "c" + std::to_string(i);
+    record.summary.database = "shop";
+    record.summary.session = "71aa";
+    record.summary.method = "model.sale.sale.read";
+    record.summary.start = UtcTime(std::chrono::seconds(i));
+    record.summary.wall = std::chrono::milliseconds(i * 7 % 2500);
+    batch.calls.push_back(std::move(record));
+  }
+  ASSERT_TRUE(store.append(batch));
+  ReportRequest asked = request("call", "shop/71");
+  asked.sort = "-tm";
+  asked.page = {2, 1};
+  const auto report = make_report(store, asked);
+  ASSERT_TRUE(report) << report.error().message();
+  EXPECT_EQ(report->total, 2500U);
+  EXPECT_EQ(report->table.rows.at(0)[3], Cell(Microseconds(std::chrono::milliseconds(2497))));
+  EXPECT_EQ(store.pages_read(), 1U);
+}
+
 TEST(Report, GivesACallTreeWithItsNodesInParallelLists) {
   MemoryStore store = sample_store();
   const Report calls = make(request("profile", "shop/71"));

@@ -46,48 +46,59 @@ Cell http_status_cell(const CallSummary& call) {
   return call.http_status == 0 ? Cell() : count(call.http_status);
 }
 
-const std::vector<Column> kCallColumns{{"#", Format::kCount},
-                                       {"method", Format::kText},
-                                       {"dt", Format::kTime},
-                                       {"tm", Format::kSeconds},
-                                       {"db_nb", Format::kCount},
-                                       {"db_tm", Format::kSeconds},
-                                       {"req_size", Format::kBytes, Shown::kWhereItFits},
-                                       {"res_size", Format::kBytes, Shown::kWhereItFits},
-                                       {"status", Format::kText},
-                                       {"error", Format::kLongText, Shown::kWhereItFits},
-                                       {"cpu", Format::kSeconds, Shown::kWhereItFits},
-                                       {"wait", Format::kSeconds, Shown::kWhereItFits},
-                                       {"commit", Format::kSeconds, Shown::kWhereItFits},
-                                       {"rows", Format::kCount, Shown::kWhereItFits},
-                                       {"repeated", Format::kCount, Shown::kWhereItFits},
-                                       {"attempts", Format::kCount, Shown::kWhereItFits},
-                                       {"kind", Format::kText, Shown::kWhereItFits},
-                                       {"details", Format::kText, Shown::kWhereItFits},
-                                       {"user", Format::kText, Shown::kWhereItFits},
-                                       {"http_status", Format::kCount, Shown::kWhereItFits}};
+/// A column of the list, and its cell for a call.
+struct CallColumn {
+  Column column;
+  Cell (*cell)(const CallSummary& call);
+};
+
+/// Where the first line of the error stands: no part of a summary.
+constexpr std::size_t kErrorColumn = 9;
+
+const std::vector<CallColumn> kCallColumns{
+    {{"#", Format::kCount}, [](const CallSummary& call) { return count(call.rank); }},
+    {{"method", Format::kText}, [](const CallSummary& call) { return Cell(call.method); }},
+    {{"dt", Format::kTime}, [](const CallSummary& call) { return Cell(call.start); }},
+    {{"tm", Format::kSeconds}, [](const CallSummary& call) { return Cell(call.wall); }},
+    {{"db_nb", Format::kCount}, [](const CallSummary& call) { return count(call.statements); }},
+    {{"db_tm", Format::kSeconds}, [](const CallSummary& call) { return Cell(call.sql); }},
+    {{"req_size", Format::kBytes, Shown::kWhereItFits},
+     [](const CallSummary& call) { return count(call.bytes_in); }},
+    {{"res_size", Format::kBytes, Shown::kWhereItFits},
+     [](const CallSummary& call) { return count(call.bytes_out); }},
+    {{"status", Format::kText}, [](const CallSummary& call) { return Cell(std::string(name(call.status))); }},
+    // Sorted, the calls with the same status stand together.
+    {{"error", Format::kLongText, Shown::kWhereItFits},
+     [](const CallSummary& call) { return Cell(std::string(name(call.status))); }},
+    {{"cpu", Format::kSeconds, Shown::kWhereItFits},
+     [](const CallSummary& call) { return call.cpu ? Cell(*call.cpu) : Cell(); }},
+    {{"wait", Format::kSeconds, Shown::kWhereItFits},
+     [](const CallSummary& call) { return Cell(call.connection_wait + call.lock_wait); }},
+    {{"commit", Format::kSeconds, Shown::kWhereItFits},
+     [](const CallSummary& call) { return Cell(call.commit); }},
+    {{"rows", Format::kCount, Shown::kWhereItFits}, [](const CallSummary& call) { return count(call.rows); }},
+    {{"repeated", Format::kCount, Shown::kWhereItFits},
+     [](const CallSummary& call) { return count(call.most_repeated); }},
+    {{"attempts", Format::kCount, Shown::kWhereItFits},
+     [](const CallSummary& call) { return count(call.attempts); }},
+    {{"kind", Format::kText, Shown::kWhereItFits},
+     [](const CallSummary& call) { return Cell(std::string(name(call.kind))); }},
+    {{"details", Format::kText, Shown::kWhereItFits},
+     [](const CallSummary& call) { return Cell(details_text(call.has)); }},
+    {{"user", Format::kText, Shown::kWhereItFits}, user_cell},
+    {{"http_status", Format::kCount, Shown::kWhereItFits}, http_status_cell}};
+
+std::vector<Column> call_columns() {
+  std::vector<Column> columns;
+  for (const CallColumn& column : kCallColumns) columns.push_back(column.column);
+  return columns;
+}
 
 std::vector<Cell> call_row(const CallSummary& call, const std::string& error) {
-  return {count(call.rank),
-          call.method,
-          call.start,
-          call.wall,
-          count(call.statements),
-          call.sql,
-          count(call.bytes_in),
-          count(call.bytes_out),
-          std::string(name(call.status)),
-          error,
-          call.cpu ? Cell(*call.cpu) : Cell(),
-          call.connection_wait + call.lock_wait,
-          call.commit,
-          count(call.rows),
-          count(call.most_repeated),
-          count(call.attempts),
-          std::string(name(call.kind)),
-          details_text(call.has),
-          user_cell(call),
-          http_status_cell(call)};
+  std::vector<Cell> cells;
+  for (const CallColumn& column : kCallColumns) cells.push_back(column.cell(call));
+  cells[kErrorColumn] = error;
+  return cells;
 }
 
 /// The first line of the error of each failed call, by id.
@@ -116,16 +127,16 @@ struct SortedCall {
   std::size_t index = 0;
 };
 
-/// The page of the calls in the order asked for. Only summaries are held, and of them the first kMostSorted.
+/// The page of the calls in the order asked for. Only summaries are held, and of them the first kMostSorted;
+/// they are read at once, since a store walks to the place of a page from an end.
 Result<CallPage> sorted_page(Store& store, const ReportRequest& request, const Filter& filter) {
-  const auto key = parse_sort(request.sort, kCallColumns);
+  const auto key = parse_sort(request.sort, call_columns());
   if (!key) return fail(key.error());
-  auto all = gather_calls(store, filter, 0, kMostSorted);
+  auto all = store.calls(filter, Page{0, kMostSorted});
   if (!all) return fail(all.error());
+  const auto cell = kCallColumns[key->column].cell;
   std::vector<SortedCall> order;
-  for (const CallSummary& call : all->calls) {
-    order.push_back({call_row(call, std::string(name(call.status)))[key->column], order.size()});
-  }
+  for (const CallSummary& call : all->calls) order.push_back({cell(call), order.size()});
   std::stable_sort(order.begin(), order.end(), [&key](const SortedCall& left, const SortedCall& right) {
     return key->comes_before(left.key, right.key);
   });
@@ -155,7 +166,7 @@ Result<Report> list_calls(Store& store, const ReportRequest& request, const Filt
   auto errors = first_error_lines(store, page->calls);
   if (!errors) return fail(errors.error());
   Report report;
-  report.table.columns = kCallColumns;
+  report.table.columns = call_columns();
   for (const CallSummary& call : page->calls) report.table.rows.push_back(call_row(call, (*errors)[call.id]));
   report.total = page->total;
   if (request.page.limit == 0 && page->total > request.page.offset + page->calls.size()) {
@@ -314,7 +325,7 @@ Result<Report> one_call(Store& store, const ReportRequest& request) {
   auto children = children_part(store, record.summary);
   if (!children) return fail(children.error());
   Report report;
-  report.table.columns = kCallColumns;
+  report.table.columns = call_columns();
   report.table.rows.push_back(call_row(record.summary, record.error));
   add_record_cells(report, record, *parent);
   report.parts = {attempts_part(record), std::move(*children),
