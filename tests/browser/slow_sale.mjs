@@ -1,6 +1,6 @@
 // A new user: opens the page, takes the session, then its worst call, and stands on the line of Python that sent the statement.
 import { strict as assert } from 'node:assert'
-import { base, busiestSession, newPage, run, settled, visit } from './harness.mjs'
+import { base, busiestSession, newPage, run, sessionAddress, settled, visit } from './harness.mjs'
 
 await run(async (browser) => {
   const page = await newPage(browser)
@@ -36,7 +36,32 @@ await run(async (browser) => {
   await page.waitForURL('**/session?**')
   assert.equal(await page.getByRole('searchbox', { name: 'Method' }).inputValue(), 'thing.run', 'Back finds the filter as it was')
   assert.ok(base)
+
+  for (const [view, part] of [['slow', 'slow_statement'], ['repeats', 'thing.run']]) await filters(page, session, view, part)
+
+  // A telephone tells two sessions of one user apart, and cuts nothing.
+  await page.setViewportSize({ width: 390, height: 844 })
+  await visit(page, '/')
+  await page.getByRole('columnheader', { name: 'Last call' }).waitFor()
+  const cut = await page.evaluate(() => [...document.querySelectorAll('.cell')].filter((cell) => cell.scrollWidth > cell.clientWidth).map((cell) => cell.textContent))
+  assert.deepEqual(cut, [])
+  if (process.env.HEADROOM_PICTURES) await page.screenshot({ path: `${process.env.HEADROOM_PICTURES}/telephone.png` })
 })
+
+/** Only the rows of the method stay, and they lead where they led. */
+async function filters(page, session, view, part) {
+  await visit(page, sessionAddress(session, `&view=${view}`))
+  await page.getByRole('searchbox', { name: 'Method' }).fill(part)
+  await page.waitForURL('**filter=**')
+  await page.waitForFunction((text) => {
+    const rows = [...document.querySelectorAll('.table-body .row')]
+    return rows.length > 0 && rows.every((row) => row.querySelector('.method')?.title.includes(text))
+  }, part)
+  await page.locator('.table-body .row').first().getByRole('link').click()
+  await page.getByText(part).first().waitFor()
+  await visit(page, sessionAddress(session, `&view=${view}&filter=no_such_method`))
+  await page.getByText('No statement matches.').waitFor()
+}
 
 function inSeconds(text) {
   const [number, unit] = text.split(' ')

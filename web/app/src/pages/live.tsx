@@ -10,8 +10,8 @@ import { Table, type TableColumn } from '../parts/table'
 import { session } from '../api'
 import { MANY, STATUS_TEXT, statusMark } from '../call_row'
 import { Feed, feedAddress, statementNow, type Connection, type LiveCall, type LiveMethod, type LockSession, type RunningCall } from '../live'
-import { Link } from '../router'
-import { localRows } from '../rows'
+import { Link, useParameter } from '../router'
+import { localRows, orderText, parseOrder } from '../rows'
 import { useSignal } from '../signal'
 import { count, moment, NOTHING, number, seconds } from '../units'
 import { oneLine } from '../visible'
@@ -95,7 +95,8 @@ function LiveView({ feed }: { feed: Feed }) {
   const columns = useMemo(() => [...runningColumns.slice(0, 3), ...(isBlocked ? [blockedColumn] : []), ...runningColumns.slice(3),
     ...(isViewer ? [] : [stackColumn(setAsked)])], [isViewer, isBlocked])
   const lockRows = useMemo(() => localRows(snapshot?.blocking.sessions ?? [], undefined, ''), [snapshot])
-  const methodRows = useMemo(() => localRows(snapshot?.methods ?? [], undefined, ''), [snapshot])
+  const [sort, setSort] = useParameter('sort')
+  const methodRows = useMemo(() => localRows(snapshot?.methods ?? [], parseOrder(sort), ''), [snapshot, sort])
   const callRows = useMemo(() => localRows(calls, undefined, ''), [calls])
   return (
     <>
@@ -117,7 +118,8 @@ function LiveView({ feed }: { feed: Feed }) {
       {asked && <Stack key={asked} call={asked} onClose={() => setAsked('')} />}
       <div class="columns">
         <section><h2>Busiest methods</h2>
-          <Table label="Busiest methods" columns={methodColumns} rows={methodRows} most={12} empty="No call has ended lately." /></section>
+          <Table label="Busiest methods" columns={methodColumns} rows={methodRows} most={12}
+            order={parseOrder(sort)} onOrder={(order) => setSort(orderText(order), false)} empty="No call has ended lately." /></section>
         <section><h2>Recorded calls</h2>
           <Table label="Recorded calls" columns={callColumns} rows={callRows} most={12}
             to={(row) => callAddress({ db: row.database, session: row.session }, row['#'])}

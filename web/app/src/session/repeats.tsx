@@ -2,7 +2,7 @@
 
 import { useEffect, useMemo } from 'preact/hooks'
 import { MANY } from '../call_row'
-import { Note } from '../parts/layout'
+import { Filter, Note } from '../parts/layout'
 import { Method } from '../parts/method'
 import { Empty } from '../parts/states'
 import { Table, type TableColumn } from '../parts/table'
@@ -43,14 +43,16 @@ const repeatColumns: TableColumn<RepeatRow>[] = [
 export function Repeats(which: Which) {
   const [sort, setSort] = useParameter('sort')
   const [least] = useParameter('least', String(MANY))
-  const rows = useMemo(() => new PagedRows<RepeatRow>('repeat', { session: reference(which), sort, at_least: least }), [which.db, which.session, sort, least])
+  const [filter, setFilter] = useParameter('filter')
+  const rows = useMemo(() => new PagedRows<RepeatRow>('repeat', { session: reference(which), sort, at_least: least, method: filter.trim() && `*${filter.trim()}*` }), [which.db, which.session, sort, least, filter])
   useEffect(() => () => rows.close(), [rows])
   useSignal(rows.version)
   return (
     <section aria-label="Repeated statements">
+      <div class="tools"><Filter label="Method" value={filter} onChange={setFilter} placeholder="Method contains …" /></div>
       <Table label="Repeated statements" columns={repeatColumns} rows={rows} order={parseOrder(sort) ?? { column: 'saving', descending: true }}
         onOrder={(order) => setSort(orderText(order), false)} to={(row) => callAddress(which, row.call, { statement: row.fingerprint })}
-        empty={<Empty title={`No statement ran ${least} times or more in one call.`}><p>That is good: no query in a loop was seen.</p></Empty>} />
+        empty={filter ? <Empty title="No statement matches."><p>Empty the filter to see all of them.</p></Empty> : <Empty title={`No statement ran ${least} times or more in one call.`}><p>That is good: no query in a loop was seen.</p></Empty>} />
       {rows.total !== undefined && rows.total > 0 && <Note>{plural(rows.total, 'statement')} that ran {least} times or more in one call: mostly a query in a loop (N+1).</Note>}
     </section>
   )

@@ -2,7 +2,7 @@
 
 import { useEffect, useMemo } from 'preact/hooks'
 import { address } from '../api'
-import { Note } from '../parts/layout'
+import { Filter, Note } from '../parts/layout'
 import { Method } from '../parts/method'
 import { Empty } from '../parts/states'
 import { Table, type TableColumn } from '../parts/table'
@@ -34,14 +34,16 @@ const slowColumns: TableColumn<SlowRow>[] = [
 
 export function Slow(which: Which) {
   const [sort, setSort] = useParameter('sort', '-time')
-  const rows = useMemo(() => new PagedRows<SlowRow>('query', { session: reference(which), sort }), [which.db, which.session, sort])
+  const [filter, setFilter] = useParameter('filter')
+  const rows = useMemo(() => new PagedRows<SlowRow>('query', { session: reference(which), sort, method: filter.trim() && `*${filter.trim()}*` }), [which.db, which.session, sort, filter])
   useEffect(() => () => rows.close(), [rows])
   useSignal(rows.version)
   return (
     <section aria-label="Slow statements">
+      <div class="tools"><Filter label="Method" value={filter} onChange={setFilter} placeholder="Method contains …" /></div>
       <Table label="Slow statements" columns={slowColumns} rows={rows} order={parseOrder(sort)} onOrder={(order) => setSort(orderText(order), false)}
         to={(row) => address('/query', { db: which.db, session: which.session, rank: row['#'] })}
-        empty={<Empty title="No slow statement was kept."><p>A rule with a limit for statements, such as 100 ms, keeps those that take longer, with their values and the
+        empty={filter ? <Empty title="No statement matches."><p>Empty the filter to see all of them.</p></Empty> : <Empty title="No slow statement was kept."><p>A rule with a limit for statements, such as 100 ms, keeps those that take longer, with their values and the
           line that sent them. <Link to="/rules">Add such a rule</Link></p></Empty>} />
       {rows.total !== undefined && rows.total > 0 && <Note>{plural(rows.total, 'statement')} over the limit of the rule.{rows.note ? ` ${rows.note}` : ''}</Note>}
     </section>
