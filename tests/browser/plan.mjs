@@ -20,6 +20,9 @@ await run(async (browser) => {
   await steps.getByText('headroom_test_thing').first().waitFor()
   assert.match(await steps.getByRole('listitem').first().innerText(), /cost/)
   await page.getByText('nothing was run').waitFor()
+  const other = await newPage(browser)
+  await other.goto(page.url()) // a link that was sent to somebody else
+  await other.getByText('nothing was run').waitFor()
   await page.getByRole('button', { name: 'Run and measure' }).click()
   await page.getByText(/It ran .*; planning took/).waitFor()
   assert.match(await steps.getByRole('listitem').first().innerText(), /1 row/)

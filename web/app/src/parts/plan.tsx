@@ -1,9 +1,10 @@
 // How the database would run a statement, as a tree: what stands deeper is done first. The bar is the part that a step takes itself.
 
-import { useState } from 'preact/hooks'
+import { useEffect, useState } from 'preact/hooks'
 import { address, get, mayChange, post, session, type Parameters } from '../api'
 import { drawn, mayMeasure, type DrawnNode, type Explanation } from '../plan'
 import { asApiError } from '../resource'
+import { useParameter } from '../router'
 import { useSignal } from '../signal'
 import { count, number, plural, seconds } from '../units'
 import { visible } from '../visible'
@@ -13,16 +14,22 @@ export function Explain({ action, what }: { action: string; what: Parameters }) 
   const [answer, setAnswer] = useState<Explanation>()
   const [problem, setProblem] = useState('')
   const [busy, setBusy] = useState(false)
+  const [shown, setShown] = useParameter('plan')
   const change = mayChange(useSignal(session))
   const ask = (question: Promise<Explanation>) => {
     setBusy(true)
     setProblem('')
     question.then(setAnswer, (reason: unknown) => setProblem(asApiError(reason).message)).finally(() => setBusy(false))
   }
+  const show = () => ask(get('/api/perf/explain', what))
+  // A link to a shown plan asks for it; what was measured is not measured again.
+  useEffect(() => {
+    if (shown === 'shown') show()
+  }, [])
   return (
     <section aria-label="Plan">
       <div class="actions">
-        <button type="button" disabled={busy} onClick={() => ask(get('/api/perf/explain', what))}>Show the plan</button>
+        <button type="button" disabled={busy} onClick={() => { setShown('shown'); show() }}>Show the plan</button>
         {change && mayMeasure(action, answer?.plan) && <button type="button" disabled={busy} title="Runs the statement in a transaction that is rolled back"
           onClick={() => ask(post(address('/api/perf/explain', what), {}))}>Run and measure</button>}
       </div>
