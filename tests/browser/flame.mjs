@@ -16,6 +16,10 @@ await run(async (browser) => {
   assert.notEqual(second, 'The whole call')
   await page.keyboard.press('Enter')
   await out.waitFor()
+  const guest = await newPage(browser)
+  await guest.goto(page.url()) // a link to the zoomed frame
+  await guest.getByRole('button', { name: 'Whole call' }).waitFor()
+  assert.equal(await guest.locator('.flame-facts strong').innerText(), second)
   await page.keyboard.press('ArrowUp')
   assert.notEqual(await facts.innerText(), second)
   await page.keyboard.press('Escape') // to its caller

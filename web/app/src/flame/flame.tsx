@@ -42,16 +42,28 @@ function between(from: View, to: View, part: number): View {
   return { from: mix(from.from, to.from), to: mix(from.to, to.to), top: mix(from.top, to.top) }
 }
 
+/** The node that the address names; the whole call when it names none of this tree. */
+function nodeOf(text: string, flame: Layout): number {
+  return /^\d{1,9}$/.test(text) && Number(text) < flame.parent.length ? Number(text) : 0
+}
+
+function viewOf(flame: Layout, node: number): View {
+  const from = node === 0 ? 0 : flame.start[node]!
+  return { from, to: from + Math.max(node === 0 ? flame.total : flame.length[node]!, 1), top: 0 }
+}
+
 export function Flame({ tree }: { tree: ProfileTree }) {
   const { flame, labels, origins } = useScene(tree)
   const [search, setSearch] = useParameter('search')
-  const [selected, setSelected] = useState(0)
+  // A call may have two profiles, each with a zoom of its own.
+  const [zoomText, setZoomText] = useParameter(tree.kind === 'exact' ? 'zoom' : `zoom-${tree.kind}`)
+  const zoomed = nodeOf(zoomText, flame)
+  const [selected, setSelected] = useState(zoomed)
   const [hovered, setHovered] = useState(-1)
-  const [zoomed, setZoomed] = useState(0)
   const look = useSignal(theme)
   const canvas = useRef<HTMLCanvasElement>(null)
   const scroller = useRef<HTMLDivElement>(null)
-  const view = useRef<View>({ from: 0, to: Math.max(flame.total, 1), top: 0 })
+  const view = useRef<View>(viewOf(flame, zoomed))
   const running = useRef(0)
   const match = useMemo(() => matchFrames(tree.frames, search), [tree, search])
   const colors = useMemo(palette, [look])
@@ -81,12 +93,7 @@ export function Flame({ tree }: { tree: ProfileTree }) {
     return () => observer.disconnect()
   }, [colors, flame])
 
-  const zoom = (node: number) => {
-    const to: View = node === 0 ? { from: 0, to: Math.max(flame.total, 1), top: view.current.top }
-      : { from: flame.start[node]!, to: flame.start[node]! + Math.max(flame.length[node]!, 1), top: view.current.top }
-    setZoomed(node)
-    animate(to)
-  }
+  const zoom = (node: number) => setZoomText(node === 0 ? '' : String(node))
   const animate = (to: View) => {
     cancelAnimationFrame(running.current)
     const from = { ...view.current }
@@ -99,6 +106,7 @@ export function Flame({ tree }: { tree: ProfileTree }) {
     }
     running.current = requestAnimationFrame(step)
   }
+  useEffect(() => animate(viewOf(flame, zoomed)), [flame, zoomed])
   useEffect(() => () => cancelAnimationFrame(running.current), [])
 
   const select = (node: number) => {
