@@ -205,10 +205,10 @@ std::optional<std::string> difference(Followed& followed, const Definitions& def
 }
 
 TEST(LiveSource, CountsAsPlainSqlDoesAfterRandomChanges) {
-  const std::uint64_t cases = number_of_cases(6);
+  constexpr int kCases = 6;
   CaseCounts counts;
-  std::uint64_t seed = first_seed();
-  for (std::uint64_t made = 0; made < cases; ++seed) {
+  std::uint64_t seed = 1;
+  for (int made = 0; made < kCases; ++seed) {
     const RandomCase random = random_case(seed);
     if (!random.catalog.look_ups.empty()) continue;
     ++made;
