@@ -181,7 +181,7 @@ void read_security(const Section& section, Catalog& catalog) {
 Holder read_holder(const Section& parent, const YamlNode& node, const Catalog& catalog) {
   const Section section(node, fmt::format("{}: holders", parent.what()), {"column", "role"});
   const YamlNode& named = section.require("column");
-  const Holder holder{column_named(section, named, catalog), section.required_text("role")};
+  Holder holder{column_named(section, named, catalog), section.required_text("role")};
   const Type type = catalog.columns[holder.column].type;
   if (type != Type::kInteger && type != Type::kText) {
     section.refuse(

@@ -188,7 +188,7 @@ std::string SqlText::criterion(const ColumnTest& wanted) {
 
 std::string SqlText::grant(const Grant& grant) {
   const std::size_t security = catalog_.security[grant.security].column;
-  const std::string seen = any_of(catalog_.columns[security].type, column(security), grant.values);
+  std::string seen = any_of(catalog_.columns[security].type, column(security), grant.values);
   if (!grant.held) return seen;
   const std::size_t holder = catalog_.holders[grant.held->holder].column;
   return fmt::format("({} AND {} = {})", seen, column(holder),
