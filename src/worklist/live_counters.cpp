@@ -83,21 +83,6 @@ bool is_relative(const Criterion& criterion) {
 
 }  // namespace
 
-std::vector<CountedList> counted_lists(const Definitions& definitions, std::size_t catalog,
-                                       base::UtcTime now) {
-  std::vector<CountedList> lists;
-  for (const WorkList& list : definitions.lists) {
-    if (list.catalog != catalog) continue;
-    CountedList counted{{}, list.roles};
-    for (const Criterion& criterion : list.criteria) {
-      const Type type = definitions.catalogs[catalog].columns[criterion.column].type;
-      counted.tests.push_back(resolve(type, criterion, now));
-    }
-    lists.push_back(std::move(counted));
-  }
-  return lists;
-}
-
 std::vector<TimedList> timed_lists(const Definitions& definitions, std::size_t catalog) {
   std::vector<TimedList> lists;
   for (const WorkList& list : definitions.lists) {

@@ -42,10 +42,6 @@ struct CountedList {
   std::set<std::string> roles;
 };
 
-/// The lists of a catalog at a moment, in the order of `Definitions::lists`.
-[[nodiscard]] std::vector<CountedList> counted_lists(const Definitions& definitions, std::size_t catalog,
-                                                     base::UtcTime now);
-
 /// A list whose criteria may speak of today and now.
 struct TimedList {
   std::vector<Criterion> criteria;

@@ -99,16 +99,15 @@ std::vector<std::unique_ptr<LiveCounters>> LiveSource::new_counters() const {
   std::vector<std::unique_ptr<LiveCounters>> made;
   for (std::size_t i = 0; i < definitions_.catalogs.size(); ++i) {
     made.push_back(std::make_unique<LiveCounters>(definitions_.catalogs[i]));
-    made.back()->set_lists(counted_lists(definitions_, i, moment_));
+    made.back()->set_lists(timed_lists(definitions_, i), moment_);
   }
   return made;
 }
 
 void LiveSource::set_moment(base::UtcTime now) {
   moment_ = now;
-  for (auto* counters : {&served_, &filling_}) {
-    for (std::size_t i = 0; i < counters->size(); ++i)
-      (*counters)[i]->set_lists(counted_lists(definitions_, i, moment_));
+  for (auto* all : {&served_, &filling_}) {
+    for (auto& counters : *all) counters->advance(now);
   }
 }
 

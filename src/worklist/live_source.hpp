@@ -90,7 +90,8 @@ class LiveSource final {
   [[nodiscard]] LiveStatus status(Time now) const;
   /// Nothing before the first load. Lifetime: until the next `advance`.
   [[nodiscard]] const LiveCounters* counters(std::size_t catalog) const;
-  /// Lists at another moment: what is relative to it may count others.
+  /// It is another time now: lists that speak of it may count others. Due when `next_change` of a catalog's
+  /// counters says so. Cost: that of LiveCounters::advance.
   void set_moment(base::UtcTime now);
   /// Counts anew, as after a loss.
   void rebuild(Time now);

@@ -305,6 +305,41 @@ TEST_F(Sales, AreCountedFromTheFirstCopyOn) {
   EXPECT_EQ(followed->status().text(), "current");
 }
 
+TEST(LiveSource, CountsWhatIsDueAsTimeGoesBy) {
+  const Definitions definitions = read_definitions(R"(
+catalogs:
+  task:
+    table: task
+    key: id
+    columns: {id: integer, due: date}
+    security: []
+lists:
+  - {id: late, workflow: task, title: Late, catalog: task, criteria: {due: {below: today}}}
+)",
+                                                   "lists.yaml", kNow)
+                                      .value();
+  const Database database;
+  Session session(database.url());
+  session.run("CREATE TABLE task (id integer PRIMARY KEY, due date)");
+  session.run(publication_statement(definitions, "headroom_worklist"));
+  session.run("INSERT INTO task VALUES (1, '2026-11-29'), (2, '2026-11-30'), (3, '2026-12-01'), (4, NULL)");
+  Followed followed(definitions, database.url());
+  ASSERT_TRUE(followed.is_current()) << followed.status().text();
+  const auto late = [&] { return followed->counters(0)->count(User()).value().front(); };
+  EXPECT_EQ(late(), 1U);
+  const base::UtcTime midnight = base::parse_time("2026-12-01 00:00", {}).value();
+  EXPECT_EQ(followed->counters(0)->next_change(), midnight);
+  followed->set_moment(midnight);
+  EXPECT_EQ(late(), 2U);
+  session.run("INSERT INTO task VALUES (5, '2026-11-30'), (6, '2026-12-01')");
+  ASSERT_TRUE(followed.reach(session.written()));
+  EXPECT_EQ(late(), 3U) << "of the day that it is now";
+  followed->rebuild(Clock::now());
+  ASSERT_TRUE(followed.is_current());
+  EXPECT_EQ(followed.status().rebuilds, 1U);
+  EXPECT_EQ(late(), 3U) << "and after it was counted anew";
+}
+
 TEST_F(Sales, ThatAreWrittenWhileTheyAreCopiedAreCountedOnce) {
   make();
   session_.run("INSERT INTO sale SELECT i, 'draft', 'n', 7, 3 FROM generate_series(1, 20000) i");
