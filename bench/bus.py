@@ -11,10 +11,8 @@ of nchan learns its position only with its protocol ws+meta.nchan, which stands 
 against the bare one. Socket.IO keeps its connection state; ws keeps nothing. `--quick` does it with 200 connections on Headroom and, where it is
 installed, nchan, and judges nothing but the counts.
 """
-import argparse
 import contextlib
 import random
-import signal
 import statistics
 import sys
 import time
@@ -191,26 +189,14 @@ PARTS = {'memory': memory_rows, 'delivery': delivery_rows, 'slow': slow_rows, 'p
 
 
 def main():
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    parser = argparse.ArgumentParser(prog='bin/bench bus', description=__doc__.splitlines()[0])
-    parser.add_argument('--quick', action='store_true', help='small sizes: checks the counts, does not judge the clock')
-    parser.add_argument('--json', metavar='FILE', help='also write the rows to FILE')
-    parser.add_argument('--only', nargs='+', choices=PARTS, default=list(PARTS), metavar='PART',
-        help='measure only these: ' + ', '.join(PARTS))
+    parser = figures.arguments('bus', __doc__, PARTS)
     parser.add_argument('--hold', type=int, default=600, metavar='SECONDS',
         help='how long `connections` looks at the memory; the goal is told for 600')
     options = parser.parse_args()
     if not options.quick:
         install_peers()
-    figures.heading()
-    found = []
-    for name in options.only:
-        for one in PARTS[name](Sizes(options.quick, options.hold)):
-            figures.show(one)
-            found.append(one)
-    if options.json:
-        figures.write(found, options.json)
-    return 1 if any(one['met'] is False for one in found) else 0
+    sizes = Sizes(options.quick, options.hold)
+    return figures.run((one for name in options.only for one in PARTS[name](sizes)), options.json)
 
 
 if __name__ == '__main__':

@@ -19,12 +19,10 @@ bloat     Dead and free space in the tables after N messages of 1,000 channels (
 No figure counts unless every message that pgbench counts is in the stream once, and its offsets have no gap. `--quick` is short, and
 judges only that.
 """
-import argparse
 import base64
 import json
 import os
 import re
-import signal
 import socket
 import statistics
 import struct
@@ -318,23 +316,11 @@ PARTS = {'publish': publish_rows, 'cost': cost_rows, 'latency': latency_rows, 'l
 
 
 def main():
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    parser = argparse.ArgumentParser(prog='bin/bench bus_postgres', description=__doc__.splitlines()[0])
-    parser.add_argument('--quick', action='store_true', help='small sizes: checks the counts, does not judge the clock')
-    parser.add_argument('--json', metavar='FILE', help='also write the rows to FILE')
-    parser.add_argument('--only', nargs='+', choices=PARTS, default=list(PARTS), metavar='PART',
-        help='measure only these: ' + ', '.join(PARTS))
+    parser = figures.arguments('bus_postgres', __doc__, PARTS)
     parser.add_argument('--messages', type=int, metavar='N', help='of the part bloat')
     options = parser.parse_args()
-    figures.heading()
-    found = []
-    for name in options.only:
-        for one in PARTS[name](Sizes(options)):
-            figures.show(one)
-            found.append(one)
-    if options.json:
-        figures.write(found, options.json)
-    return 1 if any(one['met'] is False for one in found) else 0
+    sizes = Sizes(options)
+    return figures.run((one for name in options.only for one in PARTS[name](sizes)), options.json)
 
 
 if __name__ == '__main__':

@@ -15,11 +15,9 @@ delivery  One message every 5 ms to 100 subscribers, from the moment it was due 
 No figure counts unless each publication has one offset and one entry in a stream, and each subscriber got each message once and in order.
 `--quick` is short, and judges only that.
 """
-import argparse
 import http.client
 import json
 import random
-import signal
 import statistics
 import subprocess
 import sys
@@ -191,22 +189,9 @@ PARTS = {'script': script_rows, 'service': service_rows, 'delivery': delivery_ro
 
 
 def main():
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    parser = argparse.ArgumentParser(prog='bin/bench bus_redis', description=__doc__.splitlines()[0])
-    parser.add_argument('--quick', action='store_true', help='small sizes: checks the counts, does not judge the clock')
-    parser.add_argument('--json', metavar='FILE', help='also write the rows to FILE')
-    parser.add_argument('--only', nargs='+', choices=PARTS, default=list(PARTS), metavar='PART',
-        help='measure only these: ' + ', '.join(PARTS))
-    options = parser.parse_args()
-    figures.heading()
-    found = []
-    for name in options.only:
-        for one in PARTS[name](Sizes(options.quick)):
-            figures.show(one)
-            found.append(one)
-    if options.json:
-        figures.write(found, options.json)
-    return 1 if any(one['met'] is False for one in found) else 0
+    options = figures.arguments('bus_redis', __doc__, PARTS).parse_args()
+    sizes = Sizes(options.quick)
+    return figures.run((one for name in options.only for one in PARTS[name](sizes)), options.json)
 
 
 if __name__ == '__main__':

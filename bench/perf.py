@@ -10,9 +10,7 @@ clock counts. `--quick` does the same on small sizes and judges nothing but the 
 whose counting takes minutes at any size. The files are under a memory file system where there is one: the time of a
 disk is nobody's CPU.
 """
-import argparse
 import os
-import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -86,31 +84,25 @@ PARTS = {'instructions': instructed, 'untraced': untraced, 'traced': traced, 'st
 
 
 def arguments():
-    parser = argparse.ArgumentParser(prog='bin/bench perf', description=__doc__.splitlines()[0])
-    parser.add_argument('--quick', action='store_true', help='small sizes: checks the results, does not judge the clock')
-    parser.add_argument('--json', metavar='FILE', help='also write the rows to FILE')
-    parser.add_argument('--only', nargs='+', choices=PARTS, metavar='PART',
-        help='measure only these: ' + ', '.join(PARTS))
+    parser = figures.arguments('perf', __doc__, PARTS)
+    parser.set_defaults(only=None)
     options = parser.parse_args()
     options.only = options.only or [part for part in PARTS if not options.quick or part != 'instructions']
     return options
 
 
-def main():
-    options = arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    if os.path.isdir(MEMORY_FILES) and os.access(MEMORY_FILES, os.W_OK):
-        tempfile.tempdir = MEMORY_FILES
-    rows = []
-    figures.heading()
+def all_rows(options):
     for name in options.only:
         with Servers() as servers:
-            for row in PARTS[name](servers, Sizes(options.quick)):
-                figures.show(row)
-                rows.append(row)
-    if options.json:
-        figures.write(rows, options.json)
+            yield from PARTS[name](servers, Sizes(options.quick))
+
+
+def main():
+    options = arguments()
+    if os.path.isdir(MEMORY_FILES) and os.access(MEMORY_FILES, os.W_OK):
+        tempfile.tempdir = MEMORY_FILES
+    return figures.run(all_rows(options), options.json)
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

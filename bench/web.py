@@ -7,10 +7,8 @@ Debian's Chromium, headless and drawing in software, before a real `headroom ser
 the median of 20 and, in brackets, the 95th percentile. What was shown is checked before a clock counts. `--quick` does the same
 on a small store and judges nothing but the results.
 """
-import argparse
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -96,22 +94,15 @@ def rows(servers, quick):
     yield spread('diff of two sides of %d calls, to its answer' % (calls // 10), 'ms', compared(address, calls // 10, rounds), 1000, not quick)
 
 
-def main():
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    parser = argparse.ArgumentParser(prog='bin/bench web', description=__doc__.splitlines()[0])
-    parser.add_argument('--quick', action='store_true', help='small sizes: checks the results, does not judge the clock')
-    parser.add_argument('--json', metavar='FILE', help='also write the rows to FILE')
-    options = parser.parse_args()
-    figures.heading()
-    found = []
+def all_rows(quick):
     for part in (rows, live.rows):
         with Servers() as servers:
-            for one in part(servers, options.quick):
-                figures.show(one)
-                found.append(one)
-    if options.json:
-        figures.write(found, options.json)
-    return 1 if any(one['met'] is False for one in found) else 0
+            yield from part(servers, quick)
+
+
+def main():
+    options = figures.arguments('web', __doc__).parse_args()
+    return figures.run(all_rows(options.quick), options.json)
 
 
 if __name__ == '__main__':

@@ -9,10 +9,8 @@ same users over the same documents, those in SQL in one PostgreSQL with the sett
 numbers are those of adding up documents one by one. Counters in memory are filled through `LiveCounters::put`, without a database. `--quick`
 does it with few documents and lists and without DuckDB, and judges nothing but the counts.
 """
-import argparse
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -92,25 +90,12 @@ PARTS = {'live': live_rows, 'sql': sql_rows, 'duckdb': duckdb_rows}
 
 
 def main():
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    parser = argparse.ArgumentParser(prog='bin/bench worklist', description=__doc__.splitlines()[0])
-    parser.add_argument('--quick', action='store_true', help='small sizes: checks the counts, does not judge the clock')
-    parser.add_argument('--json', metavar='FILE', help='also write the rows to FILE')
+    parser = figures.arguments('worklist', __doc__, PARTS)
     parser.add_argument('--documents', type=int, metavar='N', help='so many documents in place of 10 million')
     parser.add_argument('--sample', type=int, metavar='N', help='users that the ways by SQL count for, in place of 2')
-    parser.add_argument('--only', nargs='+', choices=PARTS, default=list(PARTS), metavar='PART',
-        help='measure only these: ' + ', '.join(PARTS))
     options = parser.parse_args()
     sizes = Sizes(options)
-    figures.heading()
-    found = []
-    for name in options.only:
-        for one in PARTS[name](sizes):
-            figures.show(one)
-            found.append(one)
-    if options.json:
-        figures.write(found, options.json)
-    return 1 if any(one['met'] is False for one in found) else 0
+    return figures.run((one for name in options.only for one in PARTS[name](sizes)), options.json)
 
 
 if __name__ == '__main__':
