@@ -11,8 +11,10 @@ from servers.postgresql import PostgreSQL
 
 SETTINGS = {'shared_buffers': '3GB', 'work_mem': '256MB', 'maintenance_work_mem': '512MB', 'effective_cache_size': '6GB',
     'random_page_cost': '1.1', 'max_wal_size': '8GB', 'jit': 'off', 'max_parallel_workers_per_gather': '2'}
-INDEXES = ('security_uid, type, state, owner', 'owner, type, state, security_uid', 'type, state, security_uid', 'state, type')
+INDEXES = ('security_uid, type, state, owner', 'security_uid, type, state', 'owner, type, state, security_uid', 'type, state, security_uid',
+    'state, type')
 DEADLINE_S = 600
+KINDS = ('common', 'evenly drawn')  # uids of a user, in turn: World::has_common_uids
 
 
 def in_list(values):
@@ -26,7 +28,7 @@ def criteria(wanted):
 class Side:
     """A way to count. `counts` gives the user's count of each list, in their order."""
     setup_s = None
-    sampled = None  # lists that it counts, where a whole count takes too long
+    warmed = True  # the first user is counted twice
 
     def __init__(self, cursor, lists):
         self.cursor, self.lists = cursor, lists
@@ -84,6 +86,7 @@ class Union(Side):
 
 class Filter(Side):
     name = 'COUNT FILTER'
+    warmed = False  # a minute and more, of the processor
 
     def counts(self, user):
         columns = ', '.join('count(*) FILTER (WHERE %s)' % criteria(one) for one in self.lists)
@@ -173,27 +176,39 @@ def fill(cursor, sizes):
 
 
 def measure(side, users, expected):
-    """Seconds for each user of the sample; the first one is counted twice, to be warm."""
+    """Seconds for each user of the sample."""
     times = []
-    for user, right in zip([users[0], *users], [expected[0], *expected]):
+    for user, right in zip(users, expected):
         begin = time.perf_counter()
         found = side.counts(user)
         times.append(time.perf_counter() - begin)
         assert found == right, '%s: other counts' % side.name
-    return times[1:]
+    return times
 
 
 def shown(times):
-    return '%.3f' % statistics.median(times) if len(times) > 2 else ', '.join('%.3f' % one for one in times)
+    return ', '.join('%.3f' % one for one in times)
 
 
-def ours(sizes, url, expected):
-    """Seconds for each user of the sample."""
-    times = []
-    for found, right in zip(sizes.ask('sql', url), expected):
-        assert found['counts'] == right, 'the joined way: other counts'
-        times.append(statistics.median(found['times']) / 1000)
-    return times
+def told(sizes, world):
+    """The users of the sample, in words."""
+    return ', '.join('%d with %d %s uids' % (one['id'], len(one['uids']), kind) for one, kind in zip(world['users'], KINDS * sizes.sample))
+
+
+class Ours:
+    """The joined way, counted anew beside each of the others."""
+
+    def __init__(self, sizes, url, expected):
+        self.sizes, self.url, self.expected = sizes, url, expected
+        self.times = [[] for _ in expected]
+
+    def count(self):
+        for times, found, right in zip(self.times, self.sizes.ask('sql', self.url), self.expected):
+            assert found['counts'] == right, 'the joined way: other counts'
+            times += [one / 1000 for one in found['times'][1:]]
+
+    def seconds(self):
+        return [statistics.median(times) for times in self.times]
 
 
 def rows(servers, sizes):
@@ -208,17 +223,26 @@ def rows(servers, sizes):
         yield figures.row('PostgreSQL: %d documents copied; indexes' % sizes.documents, 's', '%.1f; %.1f' % (copied, prepared),
             peer='indexes on (%s)' % '), ('.join(INDEXES))
         yield figures.row('PostgreSQL: settings of all', '-', '-', peer=' '.join('%s=%s' % one for one in settings(sizes).items()))
-        yield figures.row('users of the sample', '-', '-', peer=', '.join('%d with %d uids' % (one['id'], len(one['uids'])) for one in users))
-        mine = ours(sizes, postgresql.uri + 'postgres', expected)
-        yield figures.row('%d counts of a user: group once and join' % sizes.lists, 's', shown(mine), peer='headroom worklist count')
-        best = None
+        yield figures.row('users of the sample', '-', '-', peer=told(sizes, world))
+        mine = Ours(sizes, postgresql.uri + 'postgres', expected)
+        each = []
         for kind in SIDES:
+            mine.count()
             side = kind(cursor, world['lists'])
+            if side.warmed:
+                measure(side, users[:1], expected)
             times = measure(side, users, expected)
             if side.setup_s is not None:
                 yield figures.row('%s: to make it, again for each refresh' % kind.name, 's', '%.1f' % side.setup_s)
             yield figures.row('%d counts of a user: %s' % (sizes.lists, kind.name), 's', shown(times))
             if kind in (EachOr, EachSplit):
-                best = min(best or times, times, key=statistics.fmean)
-    ratio = statistics.median(each / joined for each, joined in zip(best, mine))
-    yield sizes.at_least('group once and join, against the faster of one query each', 'times', ratio, 20)
+                each.append((kind, times))
+    joined = mine.seconds()
+    yield figures.row('%d counts of a user: group once and join' % sizes.lists, 's', shown(joined), peer='headroom worklist count')
+    yield from ratios(sizes, each, joined)
+
+
+def ratios(sizes, each, joined):
+    for kind, times in each:
+        for theirs, ours, uids in zip(times, joined, KINDS):
+            yield sizes.at_least('group once and join, against %s, %s uids' % (kind.name, uids), 'times', theirs / ours, 20)

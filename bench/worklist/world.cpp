@@ -52,7 +52,10 @@ World::World(Sizes sizes) : sizes_(sizes) {
   for (std::size_t i = 0; i < sizes.users; ++i) {
     Person person{static_cast<std::uint32_t>(engine_() % kOwners), {}};
     std::set<std::uint32_t> uids;
-    while (uids.size() < sizes.uids_of_a_user) uids.insert(skewed(unit(engine_())));
+    while (uids.size() < sizes.uids_of_a_user) {
+      const double uniform = unit(engine_());
+      uids.insert(has_common_uids(i) ? skewed(uniform) : static_cast<std::uint32_t>(uniform * kUids));
+    }
     person.uids.assign(uids.begin(), uids.end());
     people_.push_back(std::move(person));
   }
