@@ -103,11 +103,25 @@ PlanNode read_detail(const std::string& detail, std::uint32_t parent) {
   return node;
 }
 
+/// SQLite names what a query inside of the statement gives as it names tables: "(subquery-2)", "(join-1)",
+/// or, where the statement gives it a name, that one, under which it tells how the rows are made.
+bool is_made_by_query(const Plan& plan, const std::string& relation) {
+  if (relation.starts_with('(') || relation == "SUBQUERY") return true;
+  return std::ranges::any_of(plan.nodes, [&](const PlanNode& node) {
+    return node.operation == "CO-ROUTINE " + relation || node.operation == "MATERIALIZE " + relation;
+  });
+}
+
+/// "SCAN CONSTANT ROW", "SCAN 3 CONSTANT ROWS": what stands in the statement.
+bool is_constant(const PlanNode& node) {
+  return node.relation == "CONSTANT" || node.detail.starts_with("CONSTANT ROW");
+}
+
 bool is_scan(const Plan& plan, const PlanNode& node) {
   if (plan.dialect == "sqlite") {
     return node.operation == "SCAN" && node.index.empty() &&
-           node.detail.find("VIRTUAL") == std::string::npos && node.relation != "CONSTANT" &&
-           node.relation != "SUBQUERY";
+           node.detail.find("VIRTUAL") == std::string::npos && !is_constant(node) &&
+           !is_made_by_query(plan, node.relation);
   }
   return node.operation.find("Seq Scan") != std::string::npos;
 }

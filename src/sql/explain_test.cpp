@@ -154,6 +154,25 @@ TEST_F(ExplainInSqlite, ShowsWhetherAnIndexServes) {
   EXPECT_EQ(search->nodes.at(1).index, "sale_number");
 }
 
+TEST_F(ExplainInSqlite, TakesNoQueryWithinTheStatementForATable) {
+  const std::string by_index = "SELECT number, COUNT(*) AS n FROM sale WHERE number = ? GROUP BY number";
+  const std::vector<std::string> texts = {
+      "SELECT * FROM (" + by_index + " LIMIT 10)",
+      "SELECT * FROM (" + by_index + " LIMIT 10) AS a WHERE a.n > 1",
+      "WITH b AS MATERIALIZED (" + by_index + ") SELECT * FROM b WHERE n > 1",
+      "SELECT * FROM (VALUES (1), (2), (3)) AS e", "SELECT 1"};
+  for (const std::string& text : texts) {
+    const auto plan = ask(text);
+    ASSERT_TRUE(plan) << plan.error().message();
+    EXPECT_EQ(worst_scan(*plan), nullptr) << plan_text(*plan);
+  }
+  const auto scan =
+      ask("SELECT * FROM (SELECT state FROM sale WHERE state = ? LIMIT 10) AS a WHERE a.state > 1");
+  ASSERT_TRUE(scan) << scan.error().message();
+  ASSERT_NE(worst_scan(*scan), nullptr) << plan_text(*scan);
+  EXPECT_EQ(worst_scan(*scan)->relation, "sale");
+}
+
 TEST_F(ExplainInSqlite, MakesUpTheFunctionsThatAnApplicationGivesItsConnections) {
   const auto plan =
       ask("SELECT CAST(EXTRACT('EPOCH', COALESCE(state, NOW())) AS VARCHAR), TRUNC(id, 2), extract(1), \"no, "
