@@ -14,7 +14,7 @@
 // uids with all owners. The first level needs no exclusion, and is an array by class.
 //
 // Codes, classes and counts are held as narrow as they are: one or two bytes for most columns, and nothing
-// for keys that are whole numbers close together (`impl/`).
+// for keys that are whole numbers close together. README.md says which part is in which file of impl/.
 //
 // New definitions and a new day change few documents. What a value is called by the lists (its class) is
 // compared with what it was: only documents with a value whose class parted from its kind, and those that no
