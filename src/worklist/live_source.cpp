@@ -25,6 +25,9 @@ constexpr std::chrono::milliseconds kLongestBackoff{1'000};
 constexpr std::chrono::milliseconds kAskEvery{2};
 constexpr std::chrono::milliseconds kBlockerEvery{500};
 constexpr std::chrono::milliseconds kBehindAfter{1'000};
+constexpr std::chrono::milliseconds kProbeEvery{500};
+/// Older than that, with probes on their way, and the counts are behind.
+constexpr std::chrono::milliseconds kFreshWithin{2'000};
 
 /// Slots are of the whole server, and one of a connection that just broke may still be there.
 std::string new_slot_name() {
@@ -39,6 +42,8 @@ constexpr std::string_view kBlocker =
     "h.granted"
     " LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = h.pid WHERE w.pid = $1::int AND NOT w.granted LIMIT "
     "1";
+
+constexpr std::string_view kEndOfLog = "SELECT pg_catalog.pg_current_wal_flush_lsn()";
 
 template <typename Number>
 Number number_in(const std::optional<std::string>& cell) {
@@ -106,9 +111,21 @@ std::vector<std::unique_ptr<LiveCounters>> LiveSource::new_counters() const {
 
 void LiveSource::set_moment(base::UtcTime now) {
   moment_ = now;
+  ++version_;
   for (auto* all : {&served_, &filling_}) {
     for (auto& counters : *all) counters->advance(now);
   }
+}
+
+std::optional<base::UtcTime> LiveSource::next_moment() const {
+  std::optional<base::UtcTime> next;
+  for (const auto* all : {&served_, &filling_}) {
+    for (const auto& counters : *all) {
+      const auto change = counters->next_change();
+      if (change && (!next || *change < *next)) next = change;
+    }
+  }
+  return next;
 }
 
 LiveCounters& LiveSource::filled(std::size_t catalog) {
@@ -151,6 +168,7 @@ void LiveSource::fail_later(Time now, const Error& error) {
   step_ = Step::kAway;
   open_ = false;
   behind_since_.reset();
+  probe_.reset();
   blocker_ = 0;
   backoff_ = std::min(backoff_.count() == 0 ? kFirstBackoff : backoff_ * 2, kLongestBackoff);
   retry_at_ = now + backoff_;
@@ -195,6 +213,7 @@ void LiveSource::answered(Time now, const sql::PostgresRows& rows) {
       return next_table(now, Step::kCopy);
     case Step::kEnd:
       step_ = Step::kWhere;
+      target_at_ = now;
       return connection_->identify(now);
     case Step::kWhere: {
       const auto identity = sql::system_identity(rows);
@@ -257,7 +276,8 @@ void LiveSource::follow(Time now) {
   if (!open_ && !is_behind) applied_ = std::max(applied_, connection_->passed());
   connection_->confirm(applied_);
   if (!filling_.empty() && applied_ >= target_) caught_up();
-  const bool is_waited_for = !filling_.empty() || !readers_.empty();
+  prove_freshness();
+  const bool is_waited_for = !filling_.empty() || !readers_.empty() || (probe_ && probe_->end);
   if (is_waited_for && now >= ask_at_) {
     ask_at_ = now + kAskEvery;
     connection_->ask_position(now);
@@ -266,6 +286,9 @@ void LiveSource::follow(Time now) {
 
 void LiveSource::caught_up() {
   served_ = std::exchange(filling_, {});
+  torn_ = open_;
+  ++version_;
+  fresh_at_ = target_at_;
   problem_.clear();
   backoff_ = std::chrono::milliseconds{0};
 }
@@ -281,6 +304,7 @@ Result<void> LiveSource::apply(const sql::ReplicationMessage& message) {
     open_ = true;
   } else if (const auto* commit = std::get_if<sql::TransactionCommit>(&message)) {
     open_ = false;
+    if (filling_.empty()) torn_ = false;
     applied_ = std::max(applied_, commit->end);
   } else if (const auto* relation = std::get_if<sql::ReplicatedRelation>(&message)) {
     return learn(*relation);
@@ -304,10 +328,17 @@ Result<void> LiveSource::learn(const sql::ReplicatedRelation& relation) {
   return {};
 }
 
+void LiveSource::touch() {
+  ++changes_;
+  if (!filling_.empty()) return;
+  ++version_;
+  torn_ = open_;
+}
+
 /// Several catalogs may be of one table.
 template <typename Change>
 Result<void> LiveSource::change(const Change& change) {
-  ++changes_;
+  touch();
   for (std::size_t i = 0; i < tables_.size(); ++i) {
     if (!tables_[i].is(change.relation)) continue;
     if (auto applied = tables_[i].apply(change, filled(i)); !applied) return applied;
@@ -316,7 +347,7 @@ Result<void> LiveSource::change(const Change& change) {
 }
 
 void LiveSource::truncate(const sql::RelationsTruncated& truncated) {
-  ++changes_;
+  touch();
   for (std::size_t i = 0; i < tables_.size(); ++i) {
     if (std::any_of(truncated.relations.begin(), truncated.relations.end(),
                     [&](std::uint32_t relation) { return tables_[i].is(relation); }))
@@ -328,8 +359,7 @@ void LiveSource::truncate(const sql::RelationsTruncated& truncated) {
 // ---------------------------------------------------------------------------------------------------------
 
 Result<void> LiveSource::wait_for(sql::Lsn lsn, Time now, Time until, Reached done) {
-  const bool is_current = step_ == Step::kFollow && filling_.empty();
-  if (is_current && applied_ >= lsn) {
+  if (follows() && applied_ >= lsn) {
     done(true);
     return {};
   }
@@ -341,10 +371,9 @@ Result<void> LiveSource::wait_for(sql::Lsn lsn, Time now, Time until, Reached do
 }
 
 void LiveSource::tell_readers(Time now) {
-  const bool is_current = step_ == Step::kFollow && filling_.empty();
   std::vector<std::pair<Reached, bool>> told;
   for (auto reader = readers_.begin(); reader != readers_.end();) {
-    const bool is_reached = is_current && reader->first <= applied_;
+    const bool is_reached = follows() && reader->first <= applied_;
     if (!is_reached && now < reader->second.until) {
       ++reader;
       continue;
@@ -355,17 +384,46 @@ void LiveSource::tell_readers(Time now) {
   for (const auto& [done, is_reached] : told) done(is_reached);
 }
 
-/// While the slot waits: for whom.
+/// While the slot waits: for whom. Then how far the log is.
 void LiveSource::advance_asker(Time now) {
   asker_.advance(now);
   if (const auto answer = asker_.take_answer()) {
-    const bool is_known = step_ == Step::kSlot && *answer && !(*answer)->empty() && (**answer)[0].size() == 2;
-    blocker_ = is_known ? number_in<int>((**answer)[0][0]) : 0;
-    blocker_age_ = std::chrono::seconds{is_known ? number_in<std::int64_t>((**answer)[0][1]) : 0};
+    const sql::PostgresRows* rows = *answer && !(*answer)->empty() ? &**answer : nullptr;
+    if (probe_ && !probe_->end) {
+      take_probe(rows);
+    } else {
+      take_blocker(rows);
+    }
   }
-  if (step_ != Step::kSlot || !asker_.is_free() || now < ask_at_) return;
-  ask_at_ = now + kBlockerEvery;
-  asker_.ask(now, std::string(kBlocker), {std::to_string(connection_->backend())});
+  if (!asker_.is_free()) return;
+  if (step_ == Step::kSlot && now >= ask_at_) {
+    ask_at_ = now + kBlockerEvery;
+    asker_.ask(now, std::string(kBlocker), {std::to_string(connection_->backend())});
+  } else if (follows() && !probe_ && now >= probe_at_) {
+    probe_at_ = now + kProbeEvery;
+    probe_ = Probe{now, std::nullopt};
+    asker_.ask(now, std::string(kEndOfLog), {});
+  }
+}
+
+void LiveSource::take_blocker(const sql::PostgresRows* rows) {
+  const bool is_known = step_ == Step::kSlot && rows != nullptr && rows->front().size() == 2;
+  blocker_ = is_known ? number_in<int>(rows->front()[0]) : 0;
+  blocker_age_ = std::chrono::seconds{is_known ? number_in<std::int64_t>(rows->front()[1]) : 0};
+}
+
+void LiveSource::take_probe(const sql::PostgresRows* rows) {
+  const auto end = rows != nullptr && rows->front().front() ? sql::parse_lsn(*rows->front().front())
+                                                            : base::Result<sql::Lsn>(sql::Lsn{0});
+  if (!end || *end == 0) return probe_.reset();
+  probe_->end = *end;
+  prove_freshness();
+}
+
+void LiveSource::prove_freshness() {
+  if (!probe_ || !probe_->end || !follows() || torn_ || applied_ < *probe_->end) return;
+  fresh_at_ = probe_->asked;
+  probe_.reset();
 }
 
 // What is told
@@ -380,9 +438,9 @@ std::array<sql::Waited, 2> LiveSource::waited() const {
 LiveSource::Time LiveSource::wake_at() const {
   Time at = asker_.wake_at();
   at = std::min(at, connection_ ? connection_->wake_at() : retry_at_);
-  const bool asks =
-      step_ == Step::kSlot || (step_ == Step::kFollow && (!filling_.empty() || !readers_.empty()));
-  if (asks) at = std::min(at, ask_at_);
+  const bool is_waited_for = !filling_.empty() || !readers_.empty() || (probe_ && probe_->end);
+  if (step_ == Step::kSlot || (step_ == Step::kFollow && is_waited_for)) at = std::min(at, ask_at_);
+  if (follows() && !probe_ && asker_.is_free()) at = std::min(at, probe_at_);
   const bool has_more = behind_since_ || (step_ == Step::kCopy && connection_ && !connection_->wants_read());
   if (has_more) at = Time{};
   for (const auto& [lsn, reader] : readers_) at = std::min(at, reader.until);
@@ -398,8 +456,10 @@ LiveStatus LiveSource::status(Time now) const {
   status.process = blocker_;
   status.age = blocker_age_;
   for (const auto& counters : served_) status.documents += counters->size().documents;
-  const bool is_behind = behind_since_ && now - *behind_since_ >= kBehindAfter;
-  if (step_ == Step::kFollow && filling_.empty()) {
+  if (fresh_at_) status.behind = std::chrono::duration_cast<std::chrono::milliseconds>(now - *fresh_at_);
+  const bool is_late = fresh_at_ && now - *fresh_at_ >= kFreshWithin;
+  const bool is_behind = is_late || (behind_since_ && now - *behind_since_ >= kBehindAfter);
+  if (follows()) {
     status.state = is_behind ? LiveState::kCatchingUp : LiveState::kCurrent;
   } else if (!served_.empty()) {
     status.state = LiveState::kRebuilding;

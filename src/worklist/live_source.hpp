@@ -14,6 +14,9 @@
 // that is lost costs a new copy. A permanent one was rejected: with the counters in memory it serves a broken
 // connection alone, and fills the disk of a database whose Headroom was uninstalled.
 //
+// How old the counts are is asked: twice a second the database says how far its log is, and once that much is
+// counted, the counts are as fresh as the question was.
+//
 // What the log does not tell: TRUNCATE of one partition of a table that is published by its root, and
 // partitions that are attached or detached. `rebuild` counts anew.
 
@@ -59,6 +62,8 @@ struct LiveStatus {
   std::uint64_t changes = 0;   ///< of rows, since the start
   std::uint64_t rebuilds = 0;  ///< begun
   std::string problem;         ///< of the last attempt; empty
+  /// All that had committed so long ago is counted; nothing before that was known once.
+  std::optional<std::chrono::milliseconds> behind;
 
   /// "waiting for transaction of process 4711, open for 12 s", "current".
   [[nodiscard]] std::string text() const;
@@ -69,10 +74,10 @@ struct LiveStatus {
 
 /// The caller waits until one of `waited` can go on or `wake_at` is reached, and calls `advance`.
 /// Guarantees: after `wait_for(lsn)` said yes, counts hold every transaction that committed before it.
-/// Without that a count may hold a part of the transaction that is being applied. Counts of before are served
-/// while it rebuilds. Attempts are at most 1 s apart. Bounds: memory is that of the counters (twice while it
-/// rebuilds); `most_changes` changes an `advance`. Threads: none, one at a time. Lifetime: the definitions
-/// outlive it.
+/// While `is_whole` says no, a count may hold a part of the transaction that is being applied. Counts of
+/// before are served while it rebuilds. Attempts are at most 1 s apart. Bounds: memory is that of the
+/// counters (twice while it rebuilds); `most_changes` changes an `advance`. Threads: none, one at a time.
+/// Lifetime: the definitions outlive it.
 class LiveSource final {
  public:
   using Time = std::chrono::steady_clock::time_point;
@@ -90,9 +95,14 @@ class LiveSource final {
   [[nodiscard]] LiveStatus status(Time now) const;
   /// Nothing before the first load. Lifetime: until the next `advance`.
   [[nodiscard]] const LiveCounters* counters(std::size_t catalog) const;
-  /// It is another time now: lists that speak of it may count others. Due when `next_change` of a catalog's
-  /// counters says so. Cost: that of LiveCounters::advance.
+  /// Whether the counts are those of a moment: there are some, and none holds a part of a transaction.
+  [[nodiscard]] bool is_whole() const { return !served_.empty() && !torn_; }
+  /// Another number whenever a count may be another one.
+  [[nodiscard]] std::uint64_t version() const { return version_; }
+  /// It is another time now: lists that speak of it may count others. Cost: that of LiveCounters::advance.
   void set_moment(base::UtcTime now);
+  /// When `set_moment` is due; never too late.
+  [[nodiscard]] std::optional<base::UtcTime> next_moment() const;
   /// Counts anew, as after a loss.
   void rebuild(Time now);
 
@@ -117,6 +127,11 @@ class LiveSource final {
     Time until;
     Reached done;
   };
+  /// How far the log was, which the counts have to reach to be as fresh as that.
+  struct Probe {
+    Time asked;
+    std::optional<sql::Lsn> end;  ///< nothing: not answered yet
+  };
 
   LiveSource(const Definitions& definitions, LiveSourceOptions options, sql::PostgresListener asker,
              base::UtcTime now);
@@ -131,12 +146,17 @@ class LiveSource final {
   [[nodiscard]] Result<void> take(const sql::ReceivedMessage& received);
   [[nodiscard]] Result<void> apply(const sql::ReplicationMessage& message);
   [[nodiscard]] Result<void> learn(const sql::ReplicatedRelation& relation);
+  void touch();
   template <typename Change>
   [[nodiscard]] Result<void> change(const Change& change);
   void truncate(const sql::RelationsTruncated& truncated);
   void caught_up();
   void tell_readers(Time now);
+  [[nodiscard]] bool follows() const { return step_ == Step::kFollow && filling_.empty(); }
   void advance_asker(Time now);
+  void take_blocker(const sql::PostgresRows* rows);
+  void take_probe(const sql::PostgresRows* rows);
+  void prove_freshness();
   [[nodiscard]] LiveCounters& filled(std::size_t catalog);
   [[nodiscard]] std::vector<std::unique_ptr<LiveCounters>> new_counters() const;
 
@@ -155,11 +175,17 @@ class LiveSource final {
   std::string slot_;
   sql::Lsn applied_ = 0;
   sql::Lsn target_ = 0;  ///< up to which the load has to be followed
+  Time target_at_{};     ///< when it was asked for
   bool open_ = false;    ///< inside a transaction
+  bool torn_ = false;    ///< what is served holds a part of one
+  std::uint64_t version_ = 0;
+  std::optional<Probe> probe_;
+  std::optional<Time> fresh_at_;
   std::optional<Time> behind_since_;
   Time retry_at_{};
   std::chrono::milliseconds backoff_{0};
   Time ask_at_{};
+  Time probe_at_{};
   int blocker_ = 0;
   std::chrono::seconds blocker_age_{0};
   std::multimap<sql::Lsn, Reader> readers_;

@@ -10,9 +10,8 @@
 
 #include <fmt/format.h>
 
-#include "sql/postgres.hpp"
-#include "tests/servers/postgresql.hpp"
 #include "worklist/count.hpp"
+#include "worklist/live_world.hpp"
 #include "worklist/random_case.hpp"
 
 namespace headroom::worklist {
@@ -22,46 +21,6 @@ using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-testing::PostgresServer& shared_server() {
-  static testing::PostgresServer made(
-      {"wal_level = logical", "fsync = off", "full_page_writes = off", "max_replication_slots = 20"});
-  return made;
-}
-
-/// Of the tables' owner.
-class Session {
- public:
-  explicit Session(const std::string& url)
-      : connection_(sql::PostgresConnection::connect(url, Clock::now() + 1min).value()) {}
-
-  std::string run(const std::string& statement) {
-    const auto rows = connection_.query(statement, {}, Clock::now() + 1min);
-    if (!rows) throw std::runtime_error(fmt::format("{}: {}", rows.error().message(), statement));
-    return rows->empty() ? "" : rows->front().front().value_or("");
-  }
-  sql::Lsn written() { return sql::parse_lsn(run("SELECT pg_current_wal_flush_lsn()")).value(); }
-
- private:
-  sql::PostgresConnection connection_;
-};
-
-/// A database of its own.
-class Database {
- public:
-  explicit Database(testing::PostgresServer& server = shared_server()) : server_(server) {
-    static int number = 0;
-    name_ = fmt::format("lists{}", ++number);
-    Session(server.url()).run("CREATE DATABASE " + name_ + " TEMPLATE template0");
-  }
-  [[nodiscard]] std::string url(const std::string& user = "postgres") const {
-    return server_.url(name_, user);
-  }
-
- private:
-  testing::PostgresServer& server_;
-  std::string name_;
-};
 
 const base::UtcTime kNow = base::parse_time("2026-11-30 12:00", {}).value();
 
@@ -233,25 +192,6 @@ TEST(LiveSource, CountsAsPlainSqlDoesAfterRandomChanges) {
 
 // Named cases
 // ---------------------------------------------------------------------------------------------------------
-
-constexpr std::string_view kYaml = R"(
-catalogs:
-  sale:
-    table: sale
-    key: id
-    columns:
-      id: integer
-      state: text
-      note: {type: text, values: many}
-      owner: integer
-      uid: integer
-    security:
-      - {column: owner, role: Owner}
-      - {column: uid}
-lists:
-  - {id: draft, workflow: sale, title: Drafts, catalog: sale, criteria: {state: draft}}
-  - {id: noted, workflow: sale, title: Noted, catalog: sale, criteria: {note: {prefix: xx}}}
-)";
 
 /// A table, and who sees rows with the uid 3 and his own ones: the counts of "draft" and "noted".
 class Sales : public ::testing::Test {
