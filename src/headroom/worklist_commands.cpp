@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 
 #include <fmt/format.h>
@@ -12,6 +13,7 @@
 #include "headroom/output.hpp"
 #include "headroom/text_file.hpp"
 #include "worklist/action.hpp"
+#include "worklist/cost.hpp"
 #include "worklist/count.hpp"
 #include "worklist/database_check.hpp"
 #include "worklist/user_source.hpp"
@@ -35,7 +37,7 @@ struct WorklistOptions {
   std::string timeout;
   std::string user;
   std::string user_file;
-  std::string way = "join";
+  std::string way = "auto";
   std::string list;
   std::string limit = "100";
   std::string after;
@@ -52,6 +54,7 @@ struct Work {
   worklist::User user;
   base::UtcTime now;
   worklist::Way way = worklist::Way::kJoin;
+  std::optional<worklist::Choice> choice;  ///< none: --way named one
 
   [[nodiscard]] worklist::Question question() const {
     const auto dialect = reader == nullptr ? sql::Dialect::kPostgres : reader->dialect();
@@ -154,8 +157,45 @@ Result<Work> prepare(const Invocation& run, const WorklistOptions& options) {
   auto user = chosen_user(work, options);
   if (!user) return fail(std::move(user.error()));
   work.user = std::move(*user);
-  work.way = worklist::parse_way(options.way).value();
   return work;
+}
+
+std::string names_of(const std::set<worklist::Way>& ways) {
+  std::vector<std::string_view> names;
+  for (const worklist::Way way : ways) names.push_back(worklist::name(way));
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+/// That of --way, or the cheapest one for the lists that are there, of those that the site allows.
+Result<void> choose_way(const Invocation& run, const WorklistOptions& options, Work& work) {
+  const std::set<worklist::Way>& allowed = run.configuration.worklist.ways;
+  if (options.way != "auto") {
+    work.way = worklist::parse_way(options.way).value();
+    if (allowed.contains(work.way)) return {};
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("--way {}: ways in [worklist] of headroom.toml allows {}", options.way,
+                            names_of(allowed)));
+  }
+  std::vector<worklist::CatalogSize> sizes;
+  if (work.reader != nullptr) {
+    auto read = worklist::read_sizes(*work.reader, work.definitions);
+    if (!read) return fail(std::move(read.error()));
+    sizes = std::move(*read);
+  }
+  auto choice = worklist::choose_way(work.question(), sizes, allowed);
+  if (!choice) return fail(std::move(choice.error()));
+  work.way = choice->way;
+  work.choice = std::move(*choice);
+  return {};
+}
+
+/// A note for each line.
+void print_notes(std::string_view text) {
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    print_note(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
 }
 
 Result<Work> prepare_with_database(const Invocation& run, const WorklistOptions& options) {
@@ -174,12 +214,27 @@ std::string columns_of(const Definitions& definitions, const worklist::WorkList&
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
-perf::Report checked_lists(const Definitions& definitions) {
+/// Every list can be counted in every way that the site allows.
+std::string why_not_others(const std::set<worklist::Way>& allowed) {
+  std::string why;
+  for (const worklist::Way way : {worklist::Way::kEach, worklist::Way::kJoin, worklist::Way::kCells}) {
+    if (!allowed.contains(way))
+      why += fmt::format("{}{}: the site does not allow it", why.empty() ? "" : "; ", worklist::name(way));
+  }
+  return why;
+}
+
+perf::Report checked_lists(const Definitions& definitions, const std::set<worklist::Way>& allowed) {
   perf::Report report;
-  report.table.columns = {{"list"}, {"catalog"}, {"columns"}, {"ways"}, {"line", Format::kCount}};
+  report.table.columns = {{"list"},
+                          {"catalog"},
+                          {"columns"},
+                          {"ways"},
+                          {"why not others", Format::kLongText},
+                          {"line", Format::kCount}};
   for (const worklist::WorkList& list : definitions.lists) {
     report.table.rows.push_back({list.key(), definitions.catalogs[list.catalog].name,
-                                 columns_of(definitions, list), std::string("join, cells, each"),
+                                 columns_of(definitions, list), names_of(allowed), why_not_others(allowed),
                                  std::int64_t{list.line}});
   }
   report.total = report.table.rows.size();
@@ -206,7 +261,7 @@ Result<Exit> check(const Invocation& run, const WorklistOptions& options) {
   }
   auto reader = open_database(run, options);
   if (!reader) return fail(std::move(reader.error()));
-  perf::Report report = checked_lists(*definitions);
+  perf::Report report = checked_lists(*definitions, run.configuration.worklist.ways);
   if (*reader == nullptr) {
     report.note = "the database was not asked: neither --url nor [worklist] names one";
     return print_report(run.options, report);
@@ -216,9 +271,15 @@ Result<Exit> check(const Invocation& run, const WorklistOptions& options) {
   sql::Reader& rights = *users != nullptr ? **users : **reader;
   const auto problems = worklist::check_database(**reader, rights, *definitions);
   if (!problems) return fail(problems.error());
-  if (problems->empty()) return print_report(run.options, report);
-  (void)print_report(run.options, problems_report(*problems));
-  return Exit::kFailed;
+  if (!problems->empty()) {
+    (void)print_report(run.options, problems_report(*problems));
+    return Exit::kFailed;
+  }
+  const auto sizes = worklist::read_sizes(**reader, *definitions);
+  if (!sizes) return fail(sizes.error());
+  const Exit exit = print_report(run.options, report);
+  print_notes(worklist::to_text(*definitions, *sizes));
+  return exit;
 }
 
 std::string_view name(Fate fate) {
@@ -239,8 +300,9 @@ std::vector<std::int64_t> statement_numbers(const worklist::Plan& plan) {
 }
 
 Result<Exit> plan(const Invocation& run, const WorklistOptions& options) {
-  const auto work = prepare(run, options);
+  auto work = prepare(run, options);
   if (!work) return fail(work.error());
+  if (auto chosen = choose_way(run, options, *work); !chosen) return fail(std::move(chosen.error()));
   const auto made = worklist::make_plan(work->question());
   if (!made) return fail(made.error());
   const auto numbers = statement_numbers(*made);
@@ -254,12 +316,15 @@ Result<Exit> plan(const Invocation& run, const WorklistOptions& options) {
   }
   report.total = report.table.rows.size();
   report.note = fmt::format("{} statements", made->statements.size());
-  return print_report(run.options, report);
+  const Exit exit = print_report(run.options, report);
+  if (work->choice) print_notes(worklist::to_text(*work->choice));
+  return exit;
 }
 
 Result<Exit> count(const Invocation& run, const WorklistOptions& options) {
-  const auto work = prepare_with_database(run, options);
+  auto work = prepare_with_database(run, options);
   if (!work) return fail(work.error());
+  if (auto chosen = choose_way(run, options, *work); !chosen) return fail(std::move(chosen.error()));
   const auto counts = worklist::count(*work->reader, work->question());
   if (!counts) return fail(counts.error());
   perf::Report report;
@@ -315,8 +380,13 @@ Result<Exit> explain(const Invocation& run, const WorklistOptions& options) {
   auto work = prepare(run, options);
   if (!work) return fail(work.error());
   if (auto kept = keep_list(work->definitions, options.list); !kept) return fail(std::move(kept.error()));
-  const auto explained = worklist::explain_plan(work->question());
+  if (auto chosen = choose_way(run, options, *work); !chosen) return fail(std::move(chosen.error()));
+  auto explained = worklist::explain_plan(work->question());
   if (!explained) return fail(explained.error());
+  if (work->choice) {
+    explained->notes.insert(explained->notes.begin(), {"way", "the cheapest one that the site allows",
+                                                       worklist::to_text(*work->choice)});
+  }
   perf::Report report;
   report.table.columns = {{"pass"}, {"purpose"}, {"text", Format::kLongText}};
   for (const worklist::PassNote& note : explained->notes) {
@@ -351,8 +421,10 @@ void add_user(CLI::App& command, const Shared& options) {
 }
 
 void add_way(CLI::App& command, const Shared& options) {
-  command.add_option("--way", options->way, "join or cells (one statement for many lists), or each")
-      ->check(CLI::IsMember({"join", "cells", "each"}));
+  command
+      .add_option("--way", options->way,
+                  "join or cells (one statement for many lists), each, or auto, the cheapest of them")
+      ->check(CLI::IsMember({"auto", "join", "cells", "each"}));
 }
 
 }  // namespace

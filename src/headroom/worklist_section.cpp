@@ -27,6 +27,18 @@ std::string names_of(const std::map<std::string, std::string>& databases) {
   return names.empty() ? "which has none" : fmt::format("which has {}", fmt::join(names, ", "));
 }
 
+void read_ways(base::ConfigSection& section, std::set<worklist::Way>& ways) {
+  std::vector<std::string> names{"each", "join", "cells"};
+  section.read("ways", names);
+  ways.clear();
+  for (const std::string& name : names) {
+    const auto way = worklist::parse_way(name);
+    if (!way) return section.reject("ways", way.error().message());
+    ways.insert(*way);
+  }
+  if (ways.empty()) section.reject("ways", "expected at least one of each, join, cells");
+}
+
 }  // namespace
 
 void WorklistSection::read(base::ConfigSection& section, const std::filesystem::path& configuration,
@@ -50,6 +62,7 @@ void WorklistSection::read(base::ConfigSection& section, const std::filesystem::
   section.read("timeout", timeout);
   if (timeout < std::chrono::milliseconds{1} || timeout > std::chrono::minutes{10})
     section.reject("timeout", "expected a span from 1ms to 10m");
+  read_ways(section, ways);
 }
 
 }  // namespace headroom::cli

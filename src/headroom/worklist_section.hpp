@@ -3,9 +3,11 @@
 #include <chrono>
 #include <filesystem>
 #include <map>
+#include <set>
 #include <string>
 
 #include "base/config.hpp"
+#include "worklist/plan.hpp"
 
 namespace headroom::cli {
 
@@ -18,6 +20,8 @@ struct WorklistSection {
   std::string users_url;
   /// Of each statement, and to connect.
   base::Microseconds timeout = std::chrono::seconds{10};
+  /// How lists may be counted in the database; at least one.
+  std::set<worklist::Way> ways{worklist::Way::kEach, worklist::Way::kJoin, worklist::Way::kCells};
 
   /// A relative file is beside `configuration`, the file that is read. `database` in place of `url` names one
   /// of `databases`, those of [perf.databases].

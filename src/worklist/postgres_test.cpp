@@ -13,6 +13,7 @@
 
 #include "tests/servers/postgresql.hpp"
 #include "worklist/case_database.hpp"
+#include "worklist/cost.hpp"
 #include "worklist/count.hpp"
 #include "worklist/database_check.hpp"
 #include "worklist/random_case.hpp"
@@ -140,6 +141,44 @@ TEST_F(Example, CountsForEachUserInAllWaysWithinOneSnapshot) {
   EXPECT_EQ(numbers[0], numbers[1]);
   EXPECT_EQ(numbers[0], numbers[2]);
   EXPECT_EQ(numbers[0][definitions.find_list("draft_sales").value()], 5U) << "as it was before the delete";
+}
+
+TEST_F(Example, KnowsHowLargeItsTablesAre) {
+  const Definitions definitions = definitions_with("", "");
+  const std::size_t sale = definitions.lists[definitions.find_list("late").value()].catalog;
+  EXPECT_FALSE(read_sizes(*shop_reader(), definitions).value()[sale].documents) << "before ANALYZE";
+  session_.run("CREATE INDEX sale_state ON sale (state, lower(reference), owner)");
+  session_.run("CREATE INDEX sale_few ON sale (party) WHERE state = 'done'");
+  session_.run(
+      "INSERT INTO sale (id, state) SELECT n, CASE WHEN n % 100 = 0 THEN 'draft' ELSE 'done' END FROM "
+      "generate_series(1001, 6000) AS n");
+  session_.run("ANALYZE");
+  const auto sizes = read_sizes(*shop_reader(), definitions);
+  ASSERT_TRUE(sizes) << sizes.error().message();
+  const CatalogSize& size = (*sizes)[sale];
+  const Catalog& catalog = definitions.catalogs[sale];
+  const ColumnSize& state = size.columns[catalog.find("state").value()];
+  EXPECT_EQ(size.documents, 5010);
+  EXPECT_EQ(state.values, 4);
+  EXPECT_NEAR(state.parts.at("done"), 0.99, 0.01);
+  EXPECT_NEAR(size.columns[catalog.find("owner").value()].nulls.value_or(0), 1, 0.01);
+  EXPECT_THAT(size.indexes,
+              ::testing::UnorderedElementsAre(::testing::ElementsAre(catalog.key),
+                                              ::testing::ElementsAre(catalog.find("state").value())));
+}
+
+TEST_F(Example, KnowsHowLargeAPartitionedTableIs) {
+  session_.run("DROP TABLE sale");
+  session_.run("CREATE TABLE sale (id integer, state varchar, security_uid integer) PARTITION BY RANGE (id)");
+  session_.run("CREATE TABLE sale_1 PARTITION OF sale FOR VALUES FROM (0) TO (1000)");
+  session_.run("CREATE TABLE sale_2 PARTITION OF sale FOR VALUES FROM (1000) TO (2000)");
+  session_.run("INSERT INTO sale SELECT n, 'draft', 1 FROM generate_series(1, 1500) AS n");
+  const Definitions definitions = definitions_with("", "");
+  const std::size_t sale = definitions.lists[definitions.find_list("late").value()].catalog;
+  session_.run("ANALYZE sale_1");
+  EXPECT_FALSE(read_sizes(*shop_reader(), definitions).value()[sale].documents) << "a part is not known";
+  session_.run("ANALYZE sale_2");
+  EXPECT_EQ(read_sizes(*shop_reader(), definitions).value()[sale].documents, 1500);
 }
 
 TEST_F(Example, EndsAStatementAtItsDeadline) {

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "worklist/case_database.hpp"
+#include "worklist/cost.hpp"
 #include "worklist/count.hpp"
 #include "worklist/database_check.hpp"
 #include "worklist/random_case.hpp"
@@ -233,6 +234,25 @@ TEST_F(Example, TellsWhatADatabaseLacks) {
   for (const DatabaseProblem& one : *problems) subjects.push_back(one.subject);
   EXPECT_THAT(subjects, UnorderedElementsAre("catalog 'sale': look-up 'party'",
                                              "catalog 'sale': column 'state'", "users: roles"));
+}
+
+TEST_F(Example, KnowsHowLargeItsTablesAre) {
+  file_.run("CREATE INDEX sale_state ON sale (state, owner)");
+  file_.run("CREATE INDEX sale_few ON sale (party) WHERE state = 'done'");
+  auto sizes = read_sizes(*file_.reader(), definitions_);
+  ASSERT_TRUE(sizes) << sizes.error().message();
+  const std::size_t sale = definitions_.lists[definitions_.find_list("late").value()].catalog;
+  EXPECT_FALSE((*sizes)[sale].documents) << "before ANALYZE";
+  file_.run("ANALYZE");
+  sizes = read_sizes(*file_.reader(), definitions_);
+  ASSERT_TRUE(sizes) << sizes.error().message();
+  const CatalogSize& size = (*sizes)[sale];
+  const Catalog& catalog = definitions_.catalogs[sale];
+  const std::size_t state = catalog.find("state").value();
+  EXPECT_EQ(size.documents, 10);
+  EXPECT_NEAR(size.columns[state].values.value_or(0), 5, 1);
+  EXPECT_THAT(size.indexes, UnorderedElementsAre(ElementsAre(catalog.key),
+                                                 ElementsAre(state, catalog.find("owner").value())));
 }
 
 TEST_F(Example, ListsDocumentsPageByPage) {

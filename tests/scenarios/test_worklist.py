@@ -59,7 +59,7 @@ class Shop:
         self.file.write_text(text.replace(what, by))
 
 
-@pytest.mark.parametrize('way', ['join', 'each'])
+@pytest.mark.parametrize('way', ['auto', 'join', 'cells', 'each'])
 def test_every_user_is_told_what_he_may_see(shop, way):
     assert shop.counts(1, '--way', way) == {'invoice/overdue': 2, 'sale/draft_sales': 5, 'sale/large_in_the_north': 3,
         'sale/late': 5, 'sale/my_drafts': 1}
@@ -108,12 +108,34 @@ def test_the_plan_says_what_is_counted_how_and_what_is_not(shop):
 
 
 def test_explain_shows_each_pass_and_no_value_within_a_statement(shop):
-    passes = shop.rows('explain', 'sale/late', '--user', 1)
+    passes = shop.rows('explain', 'sale/late', '--user', 1, '--way', 'join')
     assert [row['pass'] for row in passes] == ['guard', 'dates', 'impossible', 'scope', 'group', 'keys', 'shapes', 'join']
     assert 'late: state not_in cancelled, done or null and due below 20' in passes[1]['text']
     assert 'cancelled' not in passes[-1]['text'] and 'GROUP BY' in passes[-1]['text']
     text = shop.run('explain', 'late', '--user', 1, '--way', 'each').stdout
     assert 'each: a statement for each list\n' in text and 'SELECT count(*) FROM "sale"' in text
+
+
+def test_the_way_is_chosen_by_what_the_database_knows_of_its_tables(shop):
+    def told(*arguments):
+        return shop.run('plan', '--user', 1, *arguments).stderr
+    assert 'note: chosen: join, nothing is known of the size of invoice, sale; ANALYZE tells it\n' in told()
+    shop.postgresql.execute('ANALYZE', 'shop')
+    assert 'note: chosen: cells, the cheapest\n' in told() and 'chosen:' not in told('--way', 'join')
+    assert 'chosen: each, the cheapest\n' in shop.run('explain', 'sale/late', '--user', 1).stdout
+    shop.postgresql.execute("INSERT INTO sale (id, state, security_uid) SELECT n, 'done', 10 FROM generate_series(1000, 200000) AS n",
+        'shop')
+    shop.postgresql.execute('ANALYZE sale', 'shop')
+    text = shop.run('explain', '--user', 1).stdout
+    assert text.startswith('way: the cheapest one that the site allows\njoin: about ') and 'documents\nchosen: ' in text
+    assert ' that read 398028 documents\n' in text
+    assert 'note: sale: about 199011 documents\n' in shop.run('check').stderr
+    run = configured(shop, file=shop.file, url=shop.url, ways=['each'])
+    assert 'note: chosen: each, the site allows no other\n' in run('plan', '--user', 1).stderr
+    row = json.loads(run('check', '--json').stdout)[0]
+    assert row['ways'] == 'each' and row['why not others'] == 'join: the site does not allow it; cells: the site does not allow it'
+    done = run('count', '--user', 1, '--way', 'join')
+    assert done.returncode == 2 and '--way join: ways in [worklist] of headroom.toml allows each' in done.stderr
 
 
 def test_check_compares_the_definitions_with_the_database(shop):
@@ -156,7 +178,7 @@ def configured(shop, **keys):
     """Runs without options, by a headroom.toml in the folder above that of the command."""
     folder = shop.folder / 'etc'
     folder.mkdir(exist_ok=True)
-    (folder / 'headroom.toml').write_text('[worklist]\n' + ''.join('%s = "%s"\n' % one for one in keys.items()))
+    (folder / 'headroom.toml').write_text('[worklist]\n' + ''.join('%s = %s\n' % (key, json.dumps(value, default=str)) for key, value in keys.items()))
 
     def run(command, *arguments):
         return subprocess.run([executable, '--config', 'etc/headroom.toml', 'worklist', command, *map(str, arguments)],
@@ -194,6 +216,8 @@ def test_users_may_be_in_another_database(shop):
     ({'url': 'mysql://root:geheim@localhost/shop'}, '2: worklist.url: expected a URL: postgresql://'),
     ({'database': 'shop'}, "2: worklist.database: 'shop' is not in [perf.databases], which has none"),
     ({'timeout': '0s'}, '2: worklist.timeout: expected a span from 1ms to 10m'),
+    ({'ways': ['join', 'guess']}, "2: worklist.ways: unknown way 'guess'; accepted: each, join, cells"),
+    ({'ways': []}, '2: worklist.ways: expected at least one of each, join, cells'),
     ({'files': 'worklists.yaml'}, '2: worklist.files: unknown key'),
     ({}, 'no definitions: --file, or file in [worklist] of headroom.toml, names worklists.yaml'),
     ])
