@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/glob.hpp"
+#include "perf/call_order.hpp"
 #include "perf/store.hpp"
 
 namespace headroom::perf {
@@ -76,7 +77,7 @@ class MemoryStore final : public Store {
     return result;
   }
 
-  Result<CallPage> calls(const Filter& filter, const Page& page) override {
+  Result<CallPage> calls(const Filter& filter, const Page& page, const CallOrder& order) override {
     ++pages_read_;
     CallPage result;
     for (const CallRecord& record : calls_) {
@@ -87,10 +88,9 @@ class MemoryStore final : public Store {
                        return std::pair(left.start, left.rank) < std::pair(right.start, right.rank);
                      });
     result.total = result.calls.size();
-    const auto skipped =
-        static_cast<std::ptrdiff_t>(std::min<std::uint64_t>(page.offset, result.calls.size()));
-    result.calls.erase(result.calls.begin(), result.calls.begin() + skipped);
-    if (page.limit > 0 && result.calls.size() > page.limit) result.calls.resize(page.limit);
+    sort_page(result.calls, order, page);
+    for (CallSummary& call : result.calls) cut_names(call);
+    summaries_given_ += result.calls.size();
     return result;
   }
 
@@ -116,7 +116,7 @@ class MemoryStore final : public Store {
   }
 
   Result<CallSamples> samples(const Filter& filter, std::uint64_t most) override {
-    const auto page = calls(filter, {0, most}).value();
+    const auto page = calls(filter, {0, most}, {}).value();
     CallSamples samples;
     samples.complete = page.total <= most;
     for (const CallSummary& summary : page.calls) {
@@ -142,6 +142,8 @@ class MemoryStore final : public Store {
 
   /// How often `calls` was asked.
   [[nodiscard]] std::uint64_t pages_read() const { return pages_read_; }
+  /// How many summaries it gave for that.
+  [[nodiscard]] std::uint64_t summaries_given() const { return summaries_given_; }
 
  private:
   static std::uint32_t index_of(std::vector<std::string>& names, const std::string& name) {
@@ -175,6 +177,7 @@ class MemoryStore final : public Store {
   std::vector<MethodCount> counts_;
   std::map<std::pair<std::string, std::string>, std::uint64_t> ranks_;
   std::uint64_t pages_read_ = 0;
+  std::uint64_t summaries_given_ = 0;
 };
 
 }  // namespace headroom::perf

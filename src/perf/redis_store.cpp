@@ -27,6 +27,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/glob.hpp"
+#include "perf/call_order.hpp"
 #include "perf/impl/redis_client.hpp"
 #include "perf/impl/redis_keys.hpp"
 #include "perf/lua/scripts.hpp"
@@ -281,9 +282,9 @@ class RedisStore final : public Store {
     });
   }
 
-  Result<CallPage> calls(const Filter& filter, const Page& page) override {
+  Result<CallPage> calls(const Filter& filter, const Page& page, const CallOrder& order) override {
     return guarded(
-        [&] { return needs_summary(filter) ? matching_page(filter, page) : indexed_page(filter, page); });
+        [&] { return order == CallOrder{} ? usual_page(filter, page) : sorted_page(filter, page, order); });
   }
 
   Result<Batch> load(const std::vector<std::string>& ids) override {
@@ -493,6 +494,7 @@ class RedisStore final : public Store {
       row->last = utc(parse_number(names[i].second));
       const bool wanted =
           is_user(filter.user, row->user, row->user_id) && (!filter.until || row->first < *filter.until);
+      row->user = shown_name(row->user);
       if (wanted) rows.push_back(std::move(*row));
     }
   }
@@ -655,13 +657,26 @@ class RedisStore final : public Store {
     return order.next(kStep);
   }
 
+  CallPage usual_page(const Filter& filter, const Page& page) {
+    return needs_summary(filter) ? matching_page(filter, page) : indexed_page(filter, page);
+  }
+
+  /// Reads the summaries of all: Redis has an index by start alone.
+  CallPage sorted_page(const Filter& filter, const Page& page, const CallOrder& order) {
+    CallPage result = usual_page(filter, {0, kMostSorted});
+    sort_page(result.calls, order, {page.offset, page.limit == 0 ? kDefaultLimit : page.limit});
+    return result;
+  }
+
   CallPage matching_page(const Filter& filter, const Page& page) {
     CallPage result;
     const auto limit = page.limit == 0 ? kDefaultLimit : page.limit;
     each_match(filter, [&](const std::vector<RedisPlace>&, std::vector<CallSummary>& calls) {
       for (auto& call : calls) {
-        if (result.total >= page.offset && result.calls.size() < limit)
+        if (result.total >= page.offset && result.calls.size() < limit) {
+          cut_names(call);
           result.calls.push_back(std::move(call));
+        }
         ++result.total;
       }
       return true;
@@ -679,7 +694,10 @@ class RedisStore final : public Store {
       auto places = order.next(std::min<std::uint64_t>(left, kStep));
       if (places.empty()) break;
       left -= places.size();
-      for (auto& call : summaries(places)) result.calls.push_back(std::move(call));
+      for (auto& call : summaries(places)) {
+        cut_names(call);
+        result.calls.push_back(std::move(call));
+      }
     }
     return result;
   }
@@ -756,7 +774,8 @@ class RedisStore final : public Store {
       count.kind = call_kind(key.substr(0, colon)).value_or(CallKind::kRpc);
       count.method = key.substr(colon + 1);
       if (!filter.method.empty() && !base::glob_match(filter.method, count.method)) continue;
-      count.database = database;
+      count.method = shown_name(count.method);
+      count.database = shown_name(database);
       count.hour = parse_number(hour);
       count.histogram = or_throw(base::Histogram::decode(histograms[key]));
       rows.push_back(std::move(count));

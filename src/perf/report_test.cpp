@@ -432,6 +432,7 @@ TEST(Report, SortsTheCallsOfASessionOutOfASinglePageOfTheStore) {
   EXPECT_EQ(report->total, 2500U);
   EXPECT_EQ(report->table.rows.at(0)[3], Cell(Microseconds(std::chrono::milliseconds(2497))));
   EXPECT_EQ(store.pages_read(), 1U);
+  EXPECT_EQ(store.summaries_given(), 1U) << "no more than the page holds";
 }
 
 TEST(Report, GivesACallTreeWithItsNodesInParallelLists) {

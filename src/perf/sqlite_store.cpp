@@ -57,6 +57,8 @@ class SqliteFile final {
   }
 
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+  /// How many connections there were until now.
+  [[nodiscard]] std::uint64_t connections() const { return connections_; }
 
  private:
   /// Closes a connection that holds no locks as soon as the question is answered.
@@ -95,12 +97,14 @@ class SqliteFile final {
     auto connection = connect_sqlite_file(path_, mode_, schema_steps());
     identity_ = identity();
     connection_ = std::move(connection);
+    ++connections_;
     return *connection_.database;
   }
 
   std::filesystem::path path_;
   OpenMode mode_;
   SqliteConnection connection_;
+  std::uint64_t connections_ = 0;
   Identity identity_;
 };
 
@@ -109,6 +113,7 @@ class SqliteStore final : public Store {
   explicit SqliteStore(SqliteFile file) : file_(std::move(file)) {}
 
   Result<void> append(const Batch& batch) override {
+    kept_ = {};
     return file_.run([&](SqliteDatabase& database) { append_batch(database, batch); });
   }
   Result<std::vector<SessionRow>> sessions(const Filter& filter) override {
@@ -117,8 +122,13 @@ class SqliteStore final : public Store {
   Result<std::vector<TotalRow>> totals(const Filter& filter, GroupBy group) override {
     return file_.run([&](SqliteDatabase& database) { return read_totals(database, filter, group); });
   }
-  Result<CallPage> calls(const Filter& filter, const Page& page) override {
-    return file_.run([&](SqliteDatabase& database) { return read_calls(database, filter, page); });
+  Result<CallPage> calls(const Filter& filter, const Page& page, const CallOrder& order) override {
+    return file_.run([&](SqliteDatabase& database) {
+      if (order == CallOrder{}) return read_calls(database, filter, page);
+      // Another connection counts its versions anew.
+      if (std::exchange(kept_on_, file_.connections()) != file_.connections()) kept_ = {};
+      return read_sorted_calls(database, filter, page, order, kept_);
+    });
   }
   Result<Batch> load(const std::vector<std::string>& ids) override {
     return file_.run([&](SqliteDatabase& database) { return read_records(database, ids); });
@@ -151,6 +161,8 @@ class SqliteStore final : public Store {
   }
 
   SqliteFile file_;
+  KeptOrder kept_;
+  std::uint64_t kept_on_ = 0;
 };
 
 class SqliteControl final : public StoreControl {

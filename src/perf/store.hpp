@@ -31,6 +31,7 @@ struct Filter {
   Has has = Has::kNothing;       ///< all of these
   std::uint32_t most_repeated_at_least = 0;
   std::uint64_t rank = 0;  ///< the call of this rank (with `session`); 0 is all
+  bool operator==(const Filter&) const = default;
 };
 
 /// Whether calls of this database are in, as far as their database goes.
@@ -49,6 +50,44 @@ struct Page {
   std::uint64_t offset = 0;
   std::uint64_t limit = 0;
 };
+
+/// What a list of calls is ordered by: numbers and times by size; method, status, kind, user and what was
+/// kept
+/// (`kHas`) by their text, byte by byte. A call without the value comes before those that have one.
+enum class CallKey : std::uint8_t {
+  kStart,
+  kRank,
+  kMethod,
+  kWall,
+  kStatements,
+  kSql,
+  kBytesIn,
+  kBytesOut,
+  kStatus,
+  kCpu,
+  kWait,  ///< connection_wait and lock_wait together
+  kCommit,
+  kRows,
+  kRepeated,
+  kAttempts,
+  kKind,
+  kHas,
+  kUser,
+  kHttpStatus,
+};
+
+struct CallOrder {
+  CallKey key = CallKey::kStart;
+  bool descending = false;
+  bool operator==(const CallOrder&) const = default;
+};
+
+/// Of more calls than these only the first ones, by start, are put into an order that is asked for.
+inline constexpr std::uint64_t kMostSorted = 200'000;
+
+/// Names in lists (methods, users, databases, sessions) are cut after so many bytes: a store may hold longer
+/// ones, and one of them may stand in each of a hundred thousand calls.
+inline constexpr std::size_t kLongestShownName = 1024;
 
 struct SessionRow {
   std::string database;
@@ -72,9 +111,13 @@ struct TotalRow {
 };
 
 struct CallPage {
-  std::vector<CallSummary> calls;  ///< by start, then rank
+  std::vector<CallSummary> calls;  ///< by start, then rank, or as asked; names as `shown_name` cuts them
   std::uint64_t total = 0;         ///< without paging
 };
+
+/// The name as it is, or its first bytes (no more than kLongestShownName) with a mark that tells how long it
+/// is.
+[[nodiscard]] std::string shown_name(std::string_view name);
 
 /// How much a store keeps.
 struct Retention {
@@ -121,7 +164,13 @@ class Store {
   [[nodiscard]] virtual Result<std::vector<SessionRow>> sessions(const Filter& filter) = 0;
   /// Unordered. Cost: rollups when only database and session are given, else O(calls that match).
   [[nodiscard]] virtual Result<std::vector<TotalRow>> totals(const Filter& filter, GroupBy group) = 0;
-  [[nodiscard]] virtual Result<CallPage> calls(const Filter& filter, const Page& page) = 0;
+  /// A page of the calls in an order; equal ones keep that of their start. Cost: of an order other than the
+  /// usual one O(calls that match) for its first page; SQLite keeps the last one, until somebody writes.
+  [[nodiscard]] virtual Result<CallPage> calls(const Filter& filter, const Page& page,
+                                               const CallOrder& order) = 0;
+  [[nodiscard]] Result<CallPage> calls(const Filter& filter, const Page& page) {
+    return calls(filter, page, CallOrder{});
+  }
   /// Whole records by id, in the order asked, with the StatementInfo of every fingerprint in them.
   /// Unknown ids are left out. `Batch::counts` and `process` stay empty.
   [[nodiscard]] virtual Result<Batch> load(const std::vector<std::string>& ids) = 0;

@@ -171,6 +171,7 @@ class Bench final {
     }
     reports();
     pages();
+    sorted_pages();
     comparisons();
     return std::move(rows_);
   }
@@ -285,6 +286,20 @@ class Bench final {
     filter = session();
     filter.most_repeated_at_least = 30;
     page("page of 100 calls, repeated, first", 50, filter, 0);
+  }
+
+  /// The order is made anew for each repetition, or was made before.
+  void sorted_pages() {
+    bool descending = false;
+    const auto page = [&](std::uint64_t offset) {
+      const auto answer = value_of(store_->calls(session(), {offset, 100}, {CallKey::kWall, descending}));
+      expect(answer.calls.size() == 100 && answer.total == session_calls_, "page of calls by time");
+    };
+    measure("page of 100 calls, by time, a new order", 200, [&] {
+      descending = !descending;
+      page(0);
+    });
+    measure("page of 100 calls, by time, the next one", 50, [&] { page(100); });
   }
 
   /// Two sides of a tenth of the calls each: 100,000 of a million.

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/glob.hpp"
+#include "perf/call_order.hpp"
 #include "perf/record_codec.hpp"
 
 namespace headroom::perf {
@@ -24,6 +25,7 @@ namespace {
 using base::ErrorCode;
 using testing::ElementsAre;
 using testing::IsEmpty;
+using testing::Not;
 using testing::SizeIs;
 using testing::UnorderedElementsAre;
 
@@ -93,6 +95,35 @@ CallRecord random_call(Lcg& random, int number) {
                             static_cast<std::int64_t>(random.below(500)));
   }
   return record;
+}
+
+/// The numbers that calls can be ordered by; few values, so that many calls are equal.
+CallRecord with_random_figures(CallRecord record, Lcg& random) {
+  CallSummary& call = record.summary;
+  const auto few = [&random] { return static_cast<std::int64_t>(random.below(12)); };
+  call.status = static_cast<CallStatus>(random.below(7));
+  call.kind = static_cast<CallKind>(random.below(9));
+  call.cpu.reset();
+  if (random.below(3) != 0) call.cpu = Microseconds(few());
+  call.connection_wait = Microseconds(few());
+  call.lock_wait = Microseconds(few());
+  call.commit = Microseconds(few());
+  call.sql = Microseconds(few());
+  call.statements = static_cast<std::uint32_t>(few());
+  call.rows = few();
+  call.bytes_in = random.below(12);
+  call.bytes_out = random.below(12);
+  call.attempts = static_cast<std::uint32_t>(few());
+  call.http_status = static_cast<int>(few());
+  if (random.below(4) == 0) call.user.clear();
+  if (random.below(4) == 0) call.user_id.reset();
+  return record;
+}
+
+std::vector<std::string> ids_of(const CallPage& page) {
+  std::vector<std::string> found;
+  for (const auto& call : page.calls) found.push_back(call.id);
+  return found;
 }
 
 std::vector<StatementInfo> random_infos() {
@@ -643,6 +674,55 @@ TEST_P(StoreConformance, pages_put_together_are_the_whole_list) {
   }
 }
 
+TEST_P(StoreConformance, calls_come_in_any_order_that_is_asked_for) {
+  const auto seed = std::random_device{}();
+  SCOPED_TRACE(fmt::format("seed {}", seed));
+  Lcg random{std::mt19937_64(seed)};
+  std::vector<CallRecord> all;
+  for (int i = 0; i < 150; ++i) all.push_back(with_random_figures(random_call(random, i), random));
+  append(all);
+  constexpr auto kKeys = static_cast<std::uint64_t>(CallKey::kHttpStatus) + 1;
+  for (int round = 0; round < 80; ++round) {
+    const auto filter = random_filter(random);
+    const CallOrder order{static_cast<CallKey>(random.below(kKeys)), random.below(2) == 0};
+    SCOPED_TRACE(fmt::format("key {}{}", order.descending ? "-" : "", static_cast<int>(order.key)));
+    auto expected = calls(filter);
+    sort_page(expected.calls, order, {});
+    std::vector<std::string> found;
+    while (found.size() < expected.total) {
+      const auto page = value_of(store().calls(filter, {found.size(), 7}, order));
+      ASSERT_THAT(page.calls, Not(IsEmpty()));
+      EXPECT_EQ(page.total, expected.total);
+      for (const auto& call : page.calls) found.push_back(call.id);
+    }
+    EXPECT_EQ(found, ids_of(expected));
+    EXPECT_THAT(value_of(store().calls(filter, {expected.total, 7}, order)).calls, IsEmpty());
+  }
+}
+
+TEST_P(StoreConformance, an_order_holds_what_was_written_and_pruned_since_its_last_page) {
+  const CallOrder slowest{CallKey::kWall, true};
+  const auto with_wall = [](const std::string& id, std::int64_t second, std::int64_t wall) {
+    auto call = plain_call(id, second);
+    call.summary.wall = Microseconds(wall);
+    return call;
+  };
+  const auto found = [&] { return ids_of(value_of(store().calls(in_session("s1"), {}, slowest))); };
+  append({with_wall("a", 1, 10), with_wall("b", 2000, 30)});
+  EXPECT_THAT(found(), ElementsAre("b", "a"));
+  append({with_wall("c", 3000, 20)});
+  EXPECT_THAT(found(), ElementsAre("b", "c", "a"));
+  auto other = open(OpenMode::kWrite);
+  Batch batch;
+  batch.calls = {with_wall("d", 4000, 40)};
+  ASSERT_TRUE(other.store->append(batch));
+  EXPECT_THAT(found(), ElementsAre("d", "b", "c", "a"));
+  Retention retention;
+  retention.age = std::chrono::seconds(1500);
+  ASSERT_TRUE(control().prune(retention, at(4000)));
+  EXPECT_THAT(found(), ElementsAre("d", "c"));
+}
+
 TEST_P(StoreConformance, a_statement_counts_at_every_table_and_keeps_its_fingerprint) {
   append({with_statement(with_statement(plain_call("a", 1), 5, 2, 30), 6, 1, 7)},
          {info_of(5, {"t", "u"}), info_of(6, {"u"})});
@@ -1005,7 +1085,12 @@ TEST_P(StoreConformance, names_up_to_a_mebibyte_are_kept_and_longer_ones_refused
   auto call = plain_call("long", 1);
   call.summary.method = std::string(1U << 20, 'm');
   append({call});
-  EXPECT_EQ(calls({}).calls.at(0).method.size(), 1U << 20);
+  EXPECT_EQ(value_of(store().load({"long"})).calls.at(0).summary.method.size(), 1U << 20);
+  EXPECT_THAT(calls({}).calls.at(0).method, testing::EndsWith("mm\u2026 (1048576 bytes)"));
+  EXPECT_LE(calls({}).calls.at(0).method.size(), kLongestShownName);
+  Filter whole;
+  whole.method = call.summary.method;
+  EXPECT_EQ(calls(whole).total, 1U) << "a filter means the whole name";
   call.summary.id = "longer";
   call.summary.method += 'm';
   Batch batch;

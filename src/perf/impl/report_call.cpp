@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "perf/call_order.hpp"
 #include "perf/impl/report_parts.hpp"
 #include "perf/report_text.hpp"
 
@@ -16,39 +17,24 @@ namespace {
 using base::fail;
 
 constexpr std::uint64_t kMostCalls = 10'000;
-constexpr std::uint64_t kMostSorted = 200'000;
 /// Errors are no part of a summary: their records have to be loaded, whose profiles may be large.
 constexpr std::size_t kMostErrors = 1'000;
 /// Calls of a session that began while another of its calls ran, looked at for those which that one ran.
 constexpr std::uint64_t kMostDuring = 500;
 
-std::string details_text(Has has) {
-  std::string text;
-  const auto add = [&](Has bit, std::string_view word) {
-    if (!includes(has, bit)) return;
-    if (!text.empty()) text += ',';
-    text += word;
-  };
-  add(Has::kProfile, "profile");
-  add(Has::kSample, "sample");
-  add(Has::kDb, "db");
-  add(Has::kQuery, "query");
-  add(Has::kIo, "io");
-  return text;
-}
-
 Cell user_cell(const CallSummary& call) {
-  if (!call.user.empty()) return call.user;
-  return call.user_id ? Cell(fmt::format("{}", *call.user_id)) : Cell();
+  if (call.user.empty() && !call.user_id) return {};
+  return text_of(call, CallKey::kUser);
 }
 
 Cell http_status_cell(const CallSummary& call) {
   return call.http_status == 0 ? Cell() : count(call.http_status);
 }
 
-/// A column of the list, and its cell for a call.
+/// A column of the list, what it is sorted by, and its cell for a call.
 struct CallColumn {
   Column column;
+  CallKey key;
   Cell (*cell)(const CallSummary& call);
 };
 
@@ -56,37 +42,53 @@ struct CallColumn {
 constexpr std::size_t kErrorColumn = 9;
 
 const std::vector<CallColumn> kCallColumns{
-    {{"#", Format::kCount}, [](const CallSummary& call) { return count(call.rank); }},
-    {{"method", Format::kText}, [](const CallSummary& call) { return Cell(call.method); }},
-    {{"dt", Format::kTime}, [](const CallSummary& call) { return Cell(call.start); }},
-    {{"tm", Format::kSeconds}, [](const CallSummary& call) { return Cell(call.wall); }},
-    {{"db_nb", Format::kCount}, [](const CallSummary& call) { return count(call.statements); }},
-    {{"db_tm", Format::kSeconds}, [](const CallSummary& call) { return Cell(call.sql); }},
+    {{"#", Format::kCount}, CallKey::kRank, [](const CallSummary& call) { return count(call.rank); }},
+    {{"method", Format::kText}, CallKey::kMethod, [](const CallSummary& call) { return Cell(call.method); }},
+    {{"dt", Format::kTime}, CallKey::kStart, [](const CallSummary& call) { return Cell(call.start); }},
+    {{"tm", Format::kSeconds}, CallKey::kWall, [](const CallSummary& call) { return Cell(call.wall); }},
+    {{"db_nb", Format::kCount},
+     CallKey::kStatements,
+     [](const CallSummary& call) { return count(call.statements); }},
+    {{"db_tm", Format::kSeconds}, CallKey::kSql, [](const CallSummary& call) { return Cell(call.sql); }},
     {{"req_size", Format::kBytes, Shown::kWhereItFits},
+     CallKey::kBytesIn,
      [](const CallSummary& call) { return count(call.bytes_in); }},
     {{"res_size", Format::kBytes, Shown::kWhereItFits},
+     CallKey::kBytesOut,
      [](const CallSummary& call) { return count(call.bytes_out); }},
-    {{"status", Format::kText}, [](const CallSummary& call) { return Cell(std::string(name(call.status))); }},
+    {{"status", Format::kText},
+     CallKey::kStatus,
+     [](const CallSummary& call) { return Cell(std::string(name(call.status))); }},
     // Sorted, the calls with the same status stand together.
     {{"error", Format::kLongText, Shown::kWhereItFits},
+     CallKey::kStatus,
      [](const CallSummary& call) { return Cell(std::string(name(call.status))); }},
     {{"cpu", Format::kSeconds, Shown::kWhereItFits},
+     CallKey::kCpu,
      [](const CallSummary& call) { return call.cpu ? Cell(*call.cpu) : Cell(); }},
     {{"wait", Format::kSeconds, Shown::kWhereItFits},
+     CallKey::kWait,
      [](const CallSummary& call) { return Cell(call.connection_wait + call.lock_wait); }},
     {{"commit", Format::kSeconds, Shown::kWhereItFits},
+     CallKey::kCommit,
      [](const CallSummary& call) { return Cell(call.commit); }},
-    {{"rows", Format::kCount, Shown::kWhereItFits}, [](const CallSummary& call) { return count(call.rows); }},
+    {{"rows", Format::kCount, Shown::kWhereItFits},
+     CallKey::kRows,
+     [](const CallSummary& call) { return count(call.rows); }},
     {{"repeated", Format::kCount, Shown::kWhereItFits},
+     CallKey::kRepeated,
      [](const CallSummary& call) { return count(call.most_repeated); }},
     {{"attempts", Format::kCount, Shown::kWhereItFits},
+     CallKey::kAttempts,
      [](const CallSummary& call) { return count(call.attempts); }},
     {{"kind", Format::kText, Shown::kWhereItFits},
+     CallKey::kKind,
      [](const CallSummary& call) { return Cell(std::string(name(call.kind))); }},
     {{"details", Format::kText, Shown::kWhereItFits},
+     CallKey::kHas,
      [](const CallSummary& call) { return Cell(details_text(call.has)); }},
-    {{"user", Format::kText, Shown::kWhereItFits}, user_cell},
-    {{"http_status", Format::kCount, Shown::kWhereItFits}, http_status_cell}};
+    {{"user", Format::kText, Shown::kWhereItFits}, CallKey::kUser, user_cell},
+    {{"http_status", Format::kCount, Shown::kWhereItFits}, CallKey::kHttpStatus, http_status_cell}};
 
 std::vector<Column> call_columns() {
   std::vector<Column> columns;
@@ -121,37 +123,18 @@ std::uint64_t most_rows(const ReportRequest& request) {
   return request.page.limit > 0 ? request.page.limit : kMostCalls;
 }
 
-/// What a call is sorted by, beside its place in the list.
-struct SortedCall {
-  Cell key;
-  std::size_t index = 0;
-};
-
-/// The page of the calls in the order asked for. Only summaries are held, and of them the first kMostSorted;
-/// they are read at once, since a store walks to the place of a page from an end.
-Result<CallPage> sorted_page(Store& store, const ReportRequest& request, const Filter& filter) {
-  const auto key = parse_sort(request.sort, call_columns());
+Result<CallOrder> parse_order(std::string_view sort) {
+  if (sort.empty()) return CallOrder{};
+  const auto key = parse_sort(sort, call_columns());
   if (!key) return fail(key.error());
-  auto all = store.calls(filter, Page{0, kMostSorted});
-  if (!all) return fail(all.error());
-  const auto cell = kCallColumns[key->column].cell;
-  std::vector<SortedCall> order;
-  for (const CallSummary& call : all->calls) order.push_back({cell(call), order.size()});
-  std::stable_sort(order.begin(), order.end(), [&key](const SortedCall& left, const SortedCall& right) {
-    return key->comes_before(left.key, right.key);
-  });
-  CallPage page;
-  page.total = all->total;
-  const std::uint64_t most = most_rows(request);
-  for (std::uint64_t i = request.page.offset; i < order.size() && page.calls.size() < most; ++i) {
-    page.calls.push_back(std::move(all->calls[order[i].index]));
-  }
-  return page;
+  return CallOrder{kCallColumns[key->column].key, key->descending};
 }
 
 Result<CallPage> page_of_calls(Store& store, const ReportRequest& request, const Filter& filter) {
-  if (!request.sort.empty()) return sorted_page(store, request, filter);
-  return gather_calls(store, filter, request.page.offset, most_rows(request));
+  const auto order = parse_order(request.sort);
+  if (!order) return fail(order.error());
+  if (*order == CallOrder{}) return gather_calls(store, filter, request.page.offset, most_rows(request));
+  return store.calls(filter, Page{request.page.offset, most_rows(request)}, *order);
 }
 
 void note_unsorted(Report& report, const ReportRequest& request) {

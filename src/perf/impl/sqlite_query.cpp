@@ -2,17 +2,26 @@
 // everything else scans `call`, over its covering index where that suffices, and adds up here rather than
 // with GROUP BY, which would sort a million rows. Paging counts first, then walks the order from whichever
 // end is nearer.
+//
+// Calls in another order than that of time: the keys of all that match are read, over the covering index
+// where it has them, and sorted here; the order is kept, as numbers of rows, so that the further pages of a
+// list cost what is on them. (Considered: ORDER BY with LIMIT, which sorts anew for each page; an index for
+// each column, which every call would pay for.)
 
 #include "perf/impl/sqlite_query.hpp"
 
 #include <algorithm>
+#include <array>
+#include <limits>
 #include <map>
 #include <set>
+#include <span>
 #include <utility>
 #include <variant>
 
 #include <fmt/format.h>
 
+#include "perf/call_order.hpp"
 #include "perf/impl/sqlite_rows.hpp"
 #include "perf/record_codec.hpp"
 
@@ -303,6 +312,109 @@ std::vector<std::int64_t> find_page(SqliteDatabase& database, const Filter& filt
   return rows;
 }
 
+/// What the numbers of a key stand for.
+enum class KeyText : std::uint8_t { kNumber, kMethod, kAccount, kStatus, kKind, kHas };
+
+struct KeyColumn {
+  CallKey key;
+  std::string_view select;
+  KeyText text = KeyText::kNumber;
+};
+
+constexpr std::array<KeyColumn, 19> kKeyColumns{{{CallKey::kStart, "start"},
+                                                 {CallKey::kRank, "rank"},
+                                                 {CallKey::kMethod, "method", KeyText::kMethod},
+                                                 {CallKey::kWall, "wall"},
+                                                 {CallKey::kStatements, "statement_count"},
+                                                 {CallKey::kSql, "sql_time"},
+                                                 {CallKey::kBytesIn, "bytes_in"},
+                                                 {CallKey::kBytesOut, "bytes_out"},
+                                                 {CallKey::kStatus, "status", KeyText::kStatus},
+                                                 {CallKey::kCpu, "cpu"},
+                                                 {CallKey::kWait, "connection_wait + lock_wait"},
+                                                 {CallKey::kCommit, "commit_time"},
+                                                 {CallKey::kRows, "row_count"},
+                                                 {CallKey::kRepeated, "most_repeated"},
+                                                 {CallKey::kAttempts, "attempts"},
+                                                 {CallKey::kKind, "kind", KeyText::kKind},
+                                                 {CallKey::kHas, "has", KeyText::kHas},
+                                                 {CallKey::kUser, "account", KeyText::kAccount},
+                                                 {CallKey::kHttpStatus, "nullif(http_status, 0)"}}};
+
+const KeyColumn& key_column(CallKey key) {
+  return *std::ranges::find(kKeyColumns, key, &KeyColumn::key);
+}
+
+struct KeyedRow {
+  std::int64_t key = 0;
+  std::int64_t n = 0;
+};
+
+/// The keys of the calls that match, by start, the first kMostSorted.
+std::vector<KeyedRow> read_keys(SqliteDatabase& database, const Filter& filter, const KeyColumn& column) {
+  const auto where = call_key(database, filter);
+  const auto* const tie = where.of_one_session() ? "" : ", n";
+  auto read = where.prepare(database, fmt::format("SELECT n, {} FROM call", column.select),
+                            fmt::format(" ORDER BY start, rank{} LIMIT {}", tie, kMostSorted));
+  std::vector<KeyedRow> rows;
+  while (read.step()) {
+    const auto key = read.optional_integer(1).value_or(std::numeric_limits<std::int64_t>::min());
+    rows.push_back({key, read.integer(0)});
+  }
+  return rows;
+}
+
+std::string account_text(SqliteDatabase& database, std::int64_t n) {
+  const SqliteCursor cursor(database.prepared("SELECT login, user_id FROM account WHERE n = ?1").bind(1, n));
+  if (!cursor->step()) raise_malformed("an account is missing");
+  const auto id = cursor->optional_integer(1);
+  return cursor->bytes(0).empty() && id ? fmt::to_string(*id) : cursor->text(0);
+}
+
+std::string method_text(SqliteDatabase& database, std::int64_t n) {
+  const SqliteCursor cursor(database.prepared("SELECT name FROM method WHERE n = ?1").bind(1, n));
+  if (!cursor->step()) raise_malformed("a method has no name");
+  return cursor->text(0);
+}
+
+std::string key_text(SqliteDatabase& database, KeyText text, std::int64_t key) {
+  if (text == KeyText::kMethod) return method_text(database, key);
+  if (text == KeyText::kAccount) return account_text(database, key);
+  if (text == KeyText::kStatus) return std::string(name(checked(key, CallStatus::kKilled)));
+  if (text == KeyText::kKind) return std::string(name(checked(key, CallKind::kStatic)));
+  return details_text(static_cast<Has>(key));
+}
+
+/// Replaces keys that stand for texts by the places of these in their order. They are few: methods, users.
+void order_texts(SqliteDatabase& database, KeyText text, std::vector<KeyedRow>& rows) {
+  std::map<std::int64_t, std::string> texts;
+  for (const KeyedRow& row : rows) {
+    const auto [entry, made] = texts.try_emplace(row.key);
+    if (made) entry->second = key_text(database, text, row.key);
+  }
+  std::vector<std::string_view> sorted;
+  for (const auto& [key, value] : texts) sorted.push_back(value);
+  std::ranges::sort(sorted);
+  std::map<std::int64_t, std::int64_t> places;
+  for (const auto& [key, value] : texts)
+    places[key] = std::ranges::lower_bound(sorted, std::string_view(value)) - sorted.begin();
+  for (KeyedRow& row : rows) row.key = places[row.key];
+}
+
+std::vector<std::int64_t> sorted_rows(SqliteDatabase& database, const Filter& filter,
+                                      const CallOrder& order) {
+  const KeyColumn& column = key_column(order.key);
+  auto rows = read_keys(database, filter, column);
+  if (column.text != KeyText::kNumber) order_texts(database, column.text, rows);
+  std::ranges::stable_sort(rows, [&order](const KeyedRow& left, const KeyedRow& right) {
+    return order.descending ? right.key < left.key : left.key < right.key;
+  });
+  std::vector<std::int64_t> numbers;
+  numbers.reserve(rows.size());
+  for (const KeyedRow& row : rows) numbers.push_back(row.n);
+  return numbers;
+}
+
 constexpr const char* kSelectCall =
     "SELECT call.id, session.database, session.token, call.rank, kind, status, method.name, user_id, login, "
     "start, wall, "
@@ -338,6 +450,16 @@ CallSummary summary_of(const SqliteStatement& row) {
   call.http_status = static_cast<int>(row.integer(22));
   call.has = static_cast<Has>(row.integer(23));
   return call;
+}
+
+void add_summaries(SqliteDatabase& database, std::span<const std::int64_t> rows, CallPage& page) {
+  auto& find = database.prepared(kSelectCall);
+  for (const auto n : rows) {
+    const SqliteCursor cursor(find.bind(1, n));
+    if (!cursor->step()) raise_malformed("a call's session, method or account is missing");
+    page.calls.push_back(summary_of(*cursor.operator->()));
+    cut_names(page.calls.back());
+  }
 }
 
 // Samples
@@ -521,8 +643,8 @@ std::vector<SessionRow> read_sessions(SqliteDatabase& database, const Filter& fi
                             " ORDER BY last DESC, session.n DESC");
   std::vector<SessionRow> rows;
   while (read.step()) {
-    rows.push_back({read.text(0), read.text(1), read.text(2), read.optional_integer(3), utc(read.integer(4)),
-                    utc(read.integer(5)), static_cast<std::uint64_t>(read.integer(6)),
+    rows.push_back({read.text(0), read.text(1), shown_name(read.bytes(2)), read.optional_integer(3),
+                    utc(read.integer(4)), utc(read.integer(5)), static_cast<std::uint64_t>(read.integer(6)),
                     Microseconds(read.integer(7))});
   }
   return rows;
@@ -538,12 +660,28 @@ CallPage read_calls(SqliteDatabase& database, const Filter& filter, const Page& 
   const SqliteTransaction transaction(database, SqliteTransaction::Kind::kRead);
   CallPage answer;
   answer.total = count_calls(database, filter);
-  auto& find = database.prepared(kSelectCall);
-  for (const auto n : find_page(database, filter, page, answer.total)) {
-    const SqliteCursor cursor(find.bind(1, n));
-    if (!cursor->step()) raise_malformed("a call's session, method or account is missing");
-    answer.calls.push_back(summary_of(*cursor.operator->()));
+  add_summaries(database, find_page(database, filter, page, answer.total), answer);
+  return answer;
+}
+
+CallPage read_sorted_calls(SqliteDatabase& database, const Filter& filter, const Page& page,
+                           const CallOrder& order, KeptOrder& kept) {
+  const SqliteTransaction transaction(database, SqliteTransaction::Kind::kRead);
+  const std::int64_t version = database.integer("PRAGMA data_version");
+  if (kept.version != version || kept.filter != filter || kept.order != order) {
+    kept = {};
+    kept.rows = sorted_rows(database, filter, order);
+    kept.total = kept.rows.size() < kMostSorted ? kept.rows.size() : count_calls(database, filter);
+    kept.filter = filter;
+    kept.order = order;
+    kept.version = version;
   }
+  CallPage answer;
+  answer.total = kept.total;
+  const auto begin = std::min<std::uint64_t>(page.offset, kept.rows.size());
+  const auto most =
+      std::min<std::uint64_t>(page.limit == 0 ? kDefaultPage : page.limit, kept.rows.size() - begin);
+  add_summaries(database, std::span(kept.rows).subspan(begin, most), answer);
   return answer;
 }
 
@@ -587,11 +725,11 @@ std::vector<MethodCount> read_counts(SqliteDatabase& database, const Filter& fil
   while (read.step()) {
     auto histogram = base::Histogram::decode(read.bytes(9));
     if (!histogram) raise_malformed("the histogram of a method");
-    counts.push_back({read.text(0), read.text(1), checked(read.integer(2), CallKind::kStatic),
-                      read.integer(3), static_cast<std::uint64_t>(read.integer(4)),
-                      static_cast<std::uint64_t>(read.integer(5)), Microseconds(read.integer(6)),
-                      Microseconds(read.integer(7)), static_cast<std::uint64_t>(read.integer(8)),
-                      *std::move(histogram)});
+    counts.push_back(
+        {shown_name(read.bytes(0)), shown_name(read.bytes(1)), checked(read.integer(2), CallKind::kStatic),
+         read.integer(3), static_cast<std::uint64_t>(read.integer(4)),
+         static_cast<std::uint64_t>(read.integer(5)), Microseconds(read.integer(6)),
+         Microseconds(read.integer(7)), static_cast<std::uint64_t>(read.integer(8)), *std::move(histogram)});
   }
   return counts;
 }
