@@ -19,6 +19,7 @@
 
 #include "bus/token.hpp"
 #include "net/secret_file.hpp"
+#include "wire/json.hpp"
 
 namespace headroom::cli {
 
@@ -31,6 +32,8 @@ namespace {
 constexpr std::chrono::seconds kPatience{10};
 constexpr std::size_t kMostReply = 64U << 20U;
 constexpr std::int64_t kTokenLife = 3600;
+/// {"history":{"messages":[{"data":...}]}}
+constexpr int kDataLevels = 4;
 
 std::string why() {
   return std::generic_category().message(errno);
@@ -124,23 +127,19 @@ std::string first_line(const std::string& text) {
   return text.substr(0, text.find_first_of("\r\n"));
 }
 
-/// Behind the string that begins at `at`.
-std::size_t string_end(std::string_view json, std::size_t at) {
-  for (++at; at < json.size() && json[at] != '"'; ++at) at += json[at] == '\\' ? 1 : 0;
-  return std::min(at + 1, json.size());
-}
-
-/// Behind the value that begins at `at`; however deep it is nested.
-std::size_t value_end(std::string_view json, std::size_t at) {
-  for (std::size_t depth = 0; at < json.size();) {
-    const char c = json[at];
-    const bool closes = c == '}' || c == ']';
-    if (depth == 0 && (c == ',' || closes)) return at;
-    at = c == '"' ? string_end(json, at) : at + 1;
-    if (c == '{' || c == '[') ++depth;
-    if (closes) --depth;
+/// The data of the messages within a value, as deep as the service writes them. What is broken holds none.
+void find_data(std::string_view value, int levels, std::vector<std::string_view>& found) {
+  const bool is_object = value.starts_with('{');
+  if (levels == 0 || (!is_object && !value.starts_with('['))) return;
+  const std::size_t any_depth = value.size();
+  const auto read = is_object ? wire::read_object(value, any_depth) : wire::read_list(value, any_depth);
+  for (const wire::JsonPart& part : read.parts) {
+    if (part.key == "data") {
+      found.push_back(part.value);
+    } else {
+      find_data(part.value, levels - 1, found);
+    }
   }
-  return at;
 }
 
 }  // namespace
@@ -266,19 +265,8 @@ Result<std::optional<wire::Event>> BusConnection::next(std::chrono::milliseconds
 }
 
 std::vector<std::string_view> data_in(std::string_view object) {
-  constexpr std::string_view kKey = "\"data\"";
   std::vector<std::string_view> found;
-  for (std::size_t at = 0; at < object.size();) {
-    if (object[at] != '"') {
-      ++at;
-      continue;
-    }
-    const std::size_t begin = std::exchange(at, string_end(object, at));
-    if (object.substr(begin, at - begin) != kKey || at >= object.size() || object[at] != ':') continue;
-    const std::size_t value = at + 1;
-    at = value_end(object, value);
-    found.push_back(object.substr(value, at - value));
-  }
+  find_data(object, kDataLevels, found);
   return found;
 }
 

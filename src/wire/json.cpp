@@ -1,10 +1,10 @@
+#include "wire/json.hpp"
+
 #include <charconv>
 
 #include <fmt/format.h>
 
-#include "bus/impl/json.hpp"
-
-namespace headroom::bus {
+namespace headroom::wire {
 namespace {
 
 bool is_blank(char c) {
@@ -15,10 +15,10 @@ bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
 
-/// Steps over one value at a time. Source: RFC 8259.
+/// Steps over one value at a time, in containers nested `deepest` deep. Source: RFC 8259.
 class Scanner {
  public:
-  explicit Scanner(std::string_view text) : text_(text) {}
+  Scanner(std::string_view text, std::size_t deepest) : text_(text), deepest_(deepest) {}
 
   [[nodiscard]] std::size_t at() const { return at_; }
   [[nodiscard]] bool at_end() const { return at_ >= text_.size(); }
@@ -32,11 +32,11 @@ class Scanner {
     ++at_;
     return true;
   }
-  /// The slice of a value, or nothing.
-  std::optional<std::string_view> value(int depth) {
+  /// The slice of a value within the outermost container, or nothing.
+  std::optional<std::string_view> value() {
     skip_blanks();
     const std::size_t start = at_;
-    if (!skip_value(depth)) return std::nullopt;
+    if (!skip_value()) return std::nullopt;
     return text_.substr(start, at_ - start);
   }
   std::optional<std::string_view> string() {
@@ -47,14 +47,48 @@ class Scanner {
   }
 
  private:
-  bool skip_value(int depth) {
+  bool skip_value() {
+    std::string ends;  // of the containers that are open
+    do {
+      skip_blanks();
+      if (begins_container()) {
+        if (!open(ends)) return false;
+        if (!take(ends.back())) {
+          if (!skip_key(ends)) return false;
+          continue;
+        }
+        ends.pop_back();
+      } else if (!skip_scalar()) {
+        return false;
+      }
+      if (!go_on(ends)) return false;
+    } while (!ends.empty());
+    return true;
+  }
+  [[nodiscard]] bool begins_container() const {
+    return !at_end() && (text_[at_] == '{' || text_[at_] == '[');
+  }
+  bool open(std::string& ends) {
+    too_deep_ = ends.size() + 1 >= deepest_;
+    if (too_deep_) return false;
+    ends.push_back(text_[at_++] == '{' ? '}' : ']');
+    return true;
+  }
+  /// To where the value of a container's next member begins.
+  bool skip_key(const std::string& ends) { return ends.back() != '}' || (string() && take(':')); }
+  /// Behind a value: to the next one, or out of the containers that end here.
+  bool go_on(std::string& ends) {
+    while (!ends.empty()) {
+      if (take(',')) return skip_key(ends);
+      if (!take(ends.back())) return false;
+      ends.pop_back();
+    }
+    return true;
+  }
+  bool skip_scalar() {
     if (at_end()) return false;
     const char c = text_[at_];
     if (c == '"') return skip_string();
-    if (c == '{' || c == '[') {
-      too_deep_ = depth >= kDeepestJson;
-      return !too_deep_ && skip_container(c == '{', depth + 1);
-    }
     if (c == 't') return skip_word("true");
     if (c == 'f') return skip_word("false");
     if (c == 'n') return skip_word("null");
@@ -64,16 +98,6 @@ class Scanner {
     if (text_.substr(at_, word.size()) != word) return false;
     at_ += word.size();
     return true;
-  }
-  bool skip_container(bool object, int depth) {
-    const char end = object ? '}' : ']';
-    ++at_;
-    if (take(end)) return true;
-    do {
-      if (object && (!string() || !take(':'))) return false;
-      if (!value(depth)) return false;
-    } while (take(','));
-    return take(end);
   }
   bool skip_string() {
     if (at_end() || text_[at_] != '"') return false;
@@ -122,6 +146,7 @@ class Scanner {
   }
 
   std::string_view text_;
+  std::size_t deepest_;
   std::size_t at_ = 0;
   bool too_deep_ = false;
 };
@@ -179,9 +204,10 @@ std::uint32_t code_point(std::string_view inside, std::size_t& i) {
   return 0x10000 + ((first - 0xd800) << 10U) + (second - 0xdc00);
 }
 
-JsonParts read_container(std::string_view text, bool object) {
+JsonParts read_container(std::string_view text, bool object, std::size_t deepest) {
   JsonParts read;
-  Scanner scanner(text);
+  read.deepest = deepest;
+  Scanner scanner(text, deepest);
   const auto wrong = [&] {
     read.wrong_at = scanner.at() + 1;
     read.too_deep = scanner.too_deep();
@@ -198,7 +224,7 @@ JsonParts read_container(std::string_view text, bool object) {
         if (!name || !scanner.take(':')) return wrong();
         key = json_string(*name);
       }
-      const auto value = scanner.value(1);
+      const auto value = scanner.value();
       if (!value) return wrong();
       read.parts.push_back({key.value_or(std::string()), *value});
     } while (scanner.take(','));
@@ -211,17 +237,17 @@ JsonParts read_container(std::string_view text, bool object) {
 
 }  // namespace
 
-JsonParts read_object(std::string_view text) {
-  return read_container(text, true);
+JsonParts read_object(std::string_view text, std::size_t deepest) {
+  return read_container(text, true, deepest);
 }
 
-JsonParts read_list(std::string_view text) {
-  return read_container(text, false);
+JsonParts read_list(std::string_view text, std::size_t deepest) {
+  return read_container(text, false, deepest);
 }
 
 std::string why_wrong(const JsonParts& parts) {
   const std::size_t at = parts.wrong_at.value_or(0);
-  return parts.too_deep ? fmt::format("nested deeper than {} at byte {}", kDeepestJson, at)
+  return parts.too_deep ? fmt::format("nested deeper than {} at byte {}", parts.deepest, at)
                         : fmt::format("not JSON at byte {}", at);
 }
 
@@ -287,4 +313,4 @@ std::string quoted(std::string_view text) {
   return made + "\"";
 }
 
-}  // namespace headroom::bus
+}  // namespace headroom::wire
