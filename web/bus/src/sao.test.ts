@@ -54,7 +54,7 @@ class PlayedBus {
 }
 
 let opened: PlayedBus[] = []
-vi.mock('./bus', () => ({ connect: (options: Options) => new PlayedBus(options) }))
+vi.mock('./bus', () => ({ Bus: PlayedBus }))
 
 /** What custom.js finds of SAO, and no more: its session, its poll, its names. */
 class Session {

@@ -7,7 +7,7 @@
 // To the bus a user is `<id>@<database>`, with the channel `user:<id>@<database>`; `client:<uuid>@<database>` is a tab. The token is what SAO
 // sends to trytond, with the database before it. A session that has ended is renewed in the tab whose user works on: the others find its key
 // in SAO's local storage.
-import { connect, type Bus, type Handler, type Position, type Subscription } from './bus'
+import { Bus, type Handler, type Position, type Subscription } from './bus'
 
 interface Login {
   login: string
@@ -59,7 +59,7 @@ function open(session: Session): Bus {
   const { database, user_id } = session
   const user = `${user_id}@${database}`
   const token = () => `Session ${database} ${newest(session, database)}`
-  const made = connect({ url: '/bus/ws', database, user, token, worker: `/bus/bus.worker-${BUS_VERSION}.js` })
+  const made = new Bus({ url: '/bus/ws', database, user, token, worker: `/bus/bus.worker-${BUS_VERSION}.js` })
   const subscribe = (name: string, handle: Handler) => {
     const channel = `${name}@${database}`
     subscriptions.push(made.subscribe(channel, handle, { since: positions.get(channel) }))
