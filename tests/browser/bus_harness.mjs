@@ -8,11 +8,13 @@ import { DEADLINE } from './harness.mjs'
 const server = new URL(process.env.HEADROOM_URL)
 const key = process.env.HEADROOM_BUS_KEY
 
+const RIGHTS = { channels: ['room:*'], publish: ['room:*'], presence: ['*'] }
+
 /** A user's token, as an application makes it. */
 export function tokenOf(user, seconds = 3600) {
   const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url')
   const now = Math.floor(Date.now() / 1000)
-  const text = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({ sub: user, iat: now, exp: now + seconds, channels: ['room:*'], publish: ['room:*'] })}`
+  const text = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({ sub: user, iat: now, exp: now + seconds, ...RIGHTS })}`
   return `${text}.${createHmac('sha256', key).update(text).digest('base64url')}`
 }
 
@@ -167,6 +169,10 @@ async function lastInTheTable() {
   await new Promise((resolve, reject) => {
     const request = indexedDB.open('headroom-bus', 1)
     request.onerror = reject
+    request.onupgradeneeded = () => {
+      request.transaction.abort() // nothing was claimed yet
+      resolve()
+    }
     request.onsuccess = () => {
       const transaction = request.result.transaction('claims', 'readwrite')
       transaction.objectStore('claims').count()
@@ -228,10 +234,11 @@ async function setLifecycle(page, state) {
   await session.send('Page.setWebLifecycleState', { state })
 }
 
-/** The tab's script stands still at its next step, as in a dialog or an endless loop. Returns what lets it go on. */
+/** The tab's script stands still at its next step, as in a dialog or an endless loop: `stands` comes true then, `goOn` ends it. */
 export async function standStill(page) {
   const session = await page.context().newCDPSession(page)
+  const stands = new Promise((resolve) => session.once('Debugger.paused', resolve))
   await session.send('Debugger.enable')
   await session.send('Debugger.pause')
-  return () => session.send('Debugger.disable')
+  return { stands, goOn: () => session.send('Debugger.disable') }
 }

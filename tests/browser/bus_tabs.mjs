@@ -2,11 +2,10 @@
 import { strict as assert } from 'node:assert'
 import { run } from './harness.mjs'
 import {
-  allGot, claimsSettled, effects, freeze, got, killRenderer, losses, Network, Profile, publish, publishOverHttp, standStill, thaw, until,
+  allGot, claimsSettled, effects, freeze, got, killRenderer, losses, Network, Profile, publish, publishOverHttp, thaw, until,
 } from './bus_harness.mjs'
 
 const TABS = 20
-const MORE_THAN_A_TAB_IS_SENT = 600
 const numbers = (from, to) => Array.from({ length: to - from + 1 }, (_, n) => from + n)
 const sorted = (list) => [...list].sort((a, b) => a - b)
 
@@ -87,32 +86,6 @@ async function frozenTab(browser, way, frozen) {
   await profile.context.close()
 }
 
-/** A tab that takes nothing is sent no more than a few hundred messages, gets the rest from history, and is told where history does not reach. */
-async function stuckTab(browser) {
-  const network = await Network.start()
-  const profile = await Profile.start(browser, network)
-  const [many, kept] = ['room:many', 'room:short-stuck']
-  const pages = []
-  for (let n = 0; n < 3; n += 1) pages.push(await profile.open('alice', [[many, { effects: false }], [kept, { effects: false }]]))
-  const [stuck, ...others] = [pages[1], pages[0], pages[2]]
-  const all = numbers(1, MORE_THAN_A_TAB_IS_SENT)
-  const goOn = await standStill(stuck)
-  await publishOverHttp(many, all)
-  await allGot(others, all, many)
-  await publishOverHttp(kept, numbers(1, 20))
-  await allGot(others, numbers(1, 20), kept)
-  await goOn()
-  await allGot(pages, all, many)
-  await publish(others[0], kept, 'next')
-  await until(async () => (await got(stuck, kept)).includes('next'), 'the tab goes on')
-  assert.deepEqual(await got(stuck, kept), ['next'], 'five messages are kept, and the tab was sent none any more')
-  const told = await stuck.evaluate(() => window.losses)
-  assert.deepEqual(told.map((loss) => [loss.channel, loss.position.offset]), [[kept, 20]])
-  for (const page of others) assert.equal(await losses(page), 0)
-  assert.equal(network.opened, 1)
-  await profile.context.close()
-}
-
 /** Each tab goes on after the position that was rendered with its page, or is told that it can't. */
 async function rendered(browser, way) {
   const network = await Network.start()
@@ -147,5 +120,4 @@ await run(async (browser) => {
     for (const frozen of [0, 1]) await frozenTab(browser, way, frozen)
     await rendered(browser, way)
   }
-  await stuckTab(browser)
 })

@@ -2,7 +2,7 @@
 // its subscriptions with their positions, its watches, and what it published without an answer so far.
 import { once } from './once'
 import { tabLock } from './browser'
-import { ACKNOWLEDGE, type FromTab, type Handler, type Port, type Position, type Published, type Refusal, type State, type Statuses, type ToTab } from './types'
+import { ACKNOWLEDGE, type FromTab, type Handler, type Numbered, type Port, type Position, type Published, type Refusal, type State, type Statuses, type ToTab } from './types'
 import { alone, led, loadHub, shared, type Place, type Way } from './ways'
 
 export type { Handler, Message, Position, Published, Refusal, State, Status, Statuses } from './types'
@@ -84,6 +84,9 @@ export class Bus {
   private token: string | undefined
   private port: Port | undefined
   private greeted = false
+  /** The number of what the hub said last. */
+  private heard = 0
+  private place: Place | undefined
   private way: Way | undefined
   private leaving: (() => void) | undefined
   private idleTimer: ReturnType<typeof setTimeout> | undefined
@@ -250,7 +253,7 @@ export class Bus {
     } catch (error) {
       return this.arriveLater(error)
     }
-    if (this.leaving || this.current === 'closed') return
+    if (this.place || this.current === 'closed') return
     const tab = identity()
     const place: Place = {
       key: this.key,
@@ -259,20 +262,18 @@ export class Bus {
       attach: () => ({ t: 'attach', tab, url: this.url(), token: this.token!, active: this.active }),
       arrived: (port) => this.meet(port, place),
       failed: () => {
-        if (this.greeted) return
+        if (this.greeted || this.place !== place) return
         this.refusesWorker = true
         this.way?.leave()
         void this.take(place)
       },
     }
-    if (!navigator.locks) {
-      this.leaving = () => undefined
-      return void this.take(place)
-    }
+    this.place = place
+    if (!navigator.locks) return void this.take(place)
     // Held while this tab lives: that is how the hub notices its end.
     const held = new Promise<void>((resolve) => (this.leaving = resolve))
     void navigator.locks.request(tabLock(tab), () => {
-      if (!this.leaving) return undefined
+      if (this.place !== place) return undefined
       void this.take(place)
       return held
     })
@@ -282,11 +283,11 @@ export class Bus {
     const way = this.choose()
     try {
       if (way !== shared) place.hub = await loadHub(place.worker)
-      if (this.leaving) this.way = way(place)
+      if (this.place === place) this.way = way(place)
     } catch (error) {
       if (way === shared) return place.failed()
-      this.leaving?.()
-      this.leaving = undefined
+      if (this.place !== place) return
+      this.depart()
       this.arriveLater(error)
     }
   }
@@ -299,11 +300,15 @@ export class Bus {
   private meet(port: Port, place: Place): void {
     this.port?.close()
     this.port = port
+    port.onmessage = (event) => this.receive(event.data)
+    this.attach(place)
+  }
+
+  private attach(place: Place): void {
     this.greeted = false
     this.handled = 0
     if (this.current === 'open') this.show('waiting')
-    port.onmessage = (event) => this.receive(event.data)
-    port.postMessage(place.attach())
+    this.port!.postMessage(place.attach())
   }
 
   private depart(): void {
@@ -311,11 +316,16 @@ export class Bus {
     this.way?.leave()
     this.port?.close()
     this.leaving?.()
-    this.way = this.port = this.leaving = undefined
+    this.way = this.port = this.leaving = this.place = undefined
     this.greeted = false
   }
 
-  private receive(message: ToTab): void {
+  private receive(message: Numbered): void {
+    if (message.t !== 'hello') {
+      if (!this.greeted) return
+      if (message.s !== this.heard + 1) return this.attach(this.place!)
+    }
+    this.heard = message.s
     switch (message.t) {
       case 'hello':
         this.greeted = true

@@ -235,3 +235,47 @@ test('a tab that attaches once more begins anew', () => {
   world.last.push(message(5))
   expect(tab.look()).toEqual([{ t: 'hello' }, { t: 'state', state: 'open' }, { t: 'at', n: 1, at: at(4) }, { t: 'message', n: 1, offset: 5, epoch: 'e', data: 'm5' }])
 })
+
+test('a tab that attaches once more, having lost what it was sent, is sent what it missed', () => {
+  const [awake, frozen] = tabs(2) as [FakeTab, FakeTab]
+  for (const tab of [awake, frozen]) tab.say({ t: 'subscribe', n: 1, channel: 'room' })
+  subscribed(0)
+  for (let offset = 1; offset <= UNHANDLED; offset += 1) {
+    world.last.push(message(offset))
+    if (offset % ACKNOWLEDGE === 0) awake.say({ t: 'ack', count: ACKNOWLEDGE })
+  }
+  frozen.say({ t: 'attach', tab: 't1', url: 'ws://here/bus/ws', token: 'a token', active: true })
+  frozen.look() // what was on its way is gone
+  frozen.say({ t: 'subscribe', n: 1, channel: 'room', since: at(0) })
+  const missed = Array.from({ length: UNHANDLED - 1 }, (_, n) => ({ offset: n + 1, data: `m${n + 1}` }))
+  world.last.answer('history', { ...at(UNHANDLED), messages: missed, more: true })
+  world.last.answer('history', { ...at(UNHANDLED), messages: [{ offset: UNHANDLED, data: `m${UNHANDLED}` }] })
+  expect(frozen.data().length).toBe(UNHANDLED)
+})
+
+test('what a tab was sent is followed by a number, more and more seldom while the tab takes nothing', () => {
+  const [tab] = tabs(1) as [FakeTab]
+  tab.say({ t: 'subscribe', n: 1, channel: 'room' })
+  subscribed(0)
+  const reminder = { t: 'state', state: 'open' }
+  const reminders = (milliseconds: number) => {
+    for (let passed = 0; passed < milliseconds; passed += 5_000) {
+      world.pass(5_000)
+      world.last.push({}) // the server is heard
+    }
+    return tab.look()
+  }
+  world.last.push(message(1))
+  tab.look()
+  expect(reminders(3600_000)).toEqual([reminder])
+  for (let offset = 2; offset <= UNHANDLED + 100; offset += 1) world.last.push(message(offset))
+  expect(tab.data().length).toBe(UNHANDLED - 1)
+  expect(reminders(5_000)).toEqual([reminder])
+  expect(reminders(3600_000).length).toBeLessThan(10)
+  tab.say({ t: 'check' })
+  expect(tab.look()).toEqual([reminder])
+  tab.say({ t: 'ack', count: UNHANDLED })
+  world.last.answer('history', { ...at(UNHANDLED + 100), messages: Array.from({ length: 100 }, (_, n) => ({ offset: UNHANDLED + n + 1, data: n })) })
+  expect(tab.data().length).toBe(100)
+  expect(reminders(7200_000)).toEqual([reminder])
+})

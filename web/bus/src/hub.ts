@@ -11,17 +11,25 @@ class Tab {
   readonly wants = new Map<number, Subscription | Watch>()
   active = true
   gone = false
+  private sent = 0
   private unhandled = 0
   /** It takes nothing more for now: a frozen tab must not fill the memory. */
   behind = false
+  reminder: unknown
 
   constructor(
     readonly id: string,
     readonly port: Port,
   ) {}
 
+  /** Nothing that was sent before counts. */
+  begin(): void {
+    this.sent = this.unhandled = 0
+    this.behind = false
+  }
+
   post(message: ToTab): void {
-    if (!this.gone) this.port.postMessage(message)
+    if (!this.gone) this.port.postMessage({ ...message, s: ++this.sent })
   }
 
   /** What the tab acknowledges. */
@@ -72,6 +80,7 @@ interface Watched {
 const SETTLE = 500
 const TOKEN_DEADLINE = 10_000
 const RETRY = 2_000
+const REMIND = 5_000
 
 export class Hub {
   private link: Link | undefined
@@ -113,6 +122,7 @@ export class Hub {
   }
 
   private leave(tab: Tab): void {
+    this.endReminder(tab)
     tab.gone = true
     tab.port.close()
   }
@@ -121,6 +131,8 @@ export class Hub {
   private attach(port: Port, message: FromTab & { t: 'attach' }, known?: Tab): Tab {
     const tab = known ?? new Tab(message.tab, port)
     tab.active = message.active
+    tab.begin()
+    this.endReminder(tab)
     for (const n of [...tab.wants.keys()]) this.endWant(tab, n)
     if (!known) this.whenGone(tab.id, () => this.release(tab))
     this.tabs.set(tab.id, tab)
@@ -177,6 +189,7 @@ export class Hub {
       case 'ack':
         return void (tab.handled(message.count) && this.catchUp(tab))
       case 'check':
+        this.remind(tab)
         return this.link!.check()
       case 'bye':
         return this.release(tab)
@@ -300,7 +313,30 @@ export class Hub {
     const { tab, n, at } = subscription
     if (offset <= at!.offset || tab.behind) return
     at!.offset = offset
-    tab.push({ t: 'message', n, offset, epoch: at!.epoch, data })
+    this.push(tab, { t: 'message', n, offset, epoch: at!.epoch, data })
+  }
+
+  private push(tab: Tab, message: ToTab): void {
+    tab.push(message)
+    tab.reminder ??= this.remindLater(tab, REMIND)
+  }
+
+  /** The number alone matters: a tab that lost what it was sent before sees it, and attaches once more. */
+  private remind(tab: Tab): void {
+    tab.post({ t: 'state', state: this.state })
+  }
+
+  /** Once after messages; more and more seldom while the tab takes none. */
+  private remindLater(tab: Tab, milliseconds: number): unknown {
+    return this.world.later(() => {
+      this.remind(tab)
+      tab.reminder = tab.behind ? this.remindLater(tab, 2 * milliseconds) : undefined
+    }, milliseconds)
+  }
+
+  private endReminder(tab: Tab): void {
+    this.world.cancel(tab.reminder)
+    tab.reminder = undefined
   }
 
   private message({ channel: name, offset, data }: { channel: string; offset: number; data: unknown }): void {
@@ -340,6 +376,7 @@ export class Hub {
   }
 
   private catchUp(tab: Tab): void {
+    this.endReminder(tab)
     for (const want of tab.wants.values()) {
       if ('users' in want) this.show(want)
       else if (want.channel.answered && !want.live) this.place(want)
@@ -379,7 +416,7 @@ export class Hub {
       one.status = status
       for (const watch of one.watchers) changed.set(watch, { ...changed.get(watch), [user]: status })
     }
-    for (const [{ tab, n }, some] of changed) if (!tab.behind) tab.push({ t: 'presence', n, users: some })
+    for (const [{ tab, n }, some] of changed) if (!tab.behind) this.push(tab, { t: 'presence', n, users: some })
   }
 
   /** All that is known. */
@@ -389,7 +426,7 @@ export class Hub {
       const status = this.watched.get(name)?.status
       if (status) users[name] = status
     }
-    if (Object.keys(users).length) tab.push({ t: 'presence', n, users })
+    if (Object.keys(users).length) this.push(tab, { t: 'presence', n, users })
   }
 
   private endWatch(watch: Watch): void {

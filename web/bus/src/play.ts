@@ -1,7 +1,7 @@
 // For the tests: a world whose time, chance and sockets the test plays, and tabs that write down what they get.
 import { Hub } from './hub'
 import type { Socket, World } from './link'
-import type { FromTab, Port, ToTab } from './types'
+import type { FromTab, Numbered, Port, ToTab } from './types'
 
 export class FakeSocket implements Socket {
   onopen: (() => void) | null = null
@@ -111,6 +111,7 @@ export class FakeTab implements Port {
   onmessage: ((event: { data: any }) => void) | null = null
   closed = false
   private got: ToTab[] = []
+  private heard = 0
 
   constructor(
     hub: Hub,
@@ -125,8 +126,10 @@ export class FakeTab implements Port {
     this.onmessage?.({ data: structuredClone(message) })
   }
 
-  postMessage(message: ToTab): void {
-    this.got.push(structuredClone(message))
+  postMessage({ s, ...message }: Numbered): void {
+    if (s !== (message.t === 'hello' ? 1 : this.heard + 1)) throw new Error(`${JSON.stringify(message)} has the number ${s} after ${this.heard}`)
+    this.heard = s
+    this.got.push(structuredClone(message) as ToTab)
   }
 
   close(): void {

@@ -57,6 +57,9 @@ export type ToTab =
   | { t: 'answer'; n: number; body: unknown }
   | { t: 'error'; n: number; error: Refusal }
 
+/** What a hub sends to a tab is numbered, `hello` with 1: a tab that misses one (it stood still, and the browser forgot what waited) begins anew. */
+export type Numbered = ToTab & { s: number }
+
 /** What a MessagePort and a BroadcastChannel have in common. */
 export interface Port {
   onmessage: ((event: { data: any }) => void) | null
