@@ -5,11 +5,11 @@
 
 namespace headroom::bus {
 
-bool grants(const std::vector<std::string>& patterns, std::string_view channel) {
-  return std::any_of(patterns.begin(), patterns.end(), [channel](std::string_view pattern) {
-    if (!pattern.ends_with('*')) return pattern == channel;
+bool grants(const std::vector<std::string>& patterns, std::string_view name) {
+  return std::any_of(patterns.begin(), patterns.end(), [name](std::string_view pattern) {
+    if (!pattern.ends_with('*')) return pattern == name;
     pattern.remove_suffix(1);
-    return channel.starts_with(pattern);
+    return name.starts_with(pattern);
   });
 }
 

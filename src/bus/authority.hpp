@@ -36,15 +36,17 @@ struct Grant {
   std::string session;                ///< for disconnect(session); may be empty
   std::vector<std::string> channels;  ///< readable: names, or prefixes that end with '*'
   std::vector<std::string> publish;   ///< writable, likewise
+  std::vector<std::string> presence;  ///< users whose presence may be known, likewise; the own user's always
   std::optional<std::int64_t> expires_unix_s;
   std::int64_t issued_unix_s = 0;  ///< a revocation ends what was issued before it
-  bool admin = false;              ///< may use the administrative API
-  /// They alone decide what is read, whatever the rules of channels say; nothing is published then.
+  bool admin = false;              ///< may use the administrative API, and know the presence of all users
+  /// They alone decide what is read and who is seen, whatever the rules of channels say; nothing is published
+  /// then.
   std::shared_ptr<Rights> rights;
 };
 
 /// Whether a name stands in a list of names and of prefixes that end with '*'.
-[[nodiscard]] bool grants(const std::vector<std::string>& patterns, std::string_view channel);
+[[nodiscard]] bool grants(const std::vector<std::string>& patterns, std::string_view name);
 
 /// Threads: that of the hub.
 class Authority {

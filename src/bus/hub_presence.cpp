@@ -86,7 +86,21 @@ bool Hub::Impl::is_watching(const HubSession& session, const std::string& user) 
 }
 
 bool Hub::Impl::may_see(const HubSession& session, std::string_view user) {
-  return session.grant.rights == nullptr || session.grant.rights->may_see(user);
+  const Grant& grant = session.grant;
+  if (grant.rights != nullptr) return grant.rights->may_see(user);
+  return grant.admin || user == grant.user || grants(grant.presence, user);
+}
+
+void Hub::Impl::check_watches_again(HubSession& session) {
+  std::string text;
+  const auto is_over = [&](const std::string& user) {
+    if (may_see(session, user)) return false;
+    stop_watching(session, user);
+    text += fmt::format(R"({}{}:"offline")", text.empty() ? "" : ",", quoted(user));
+    return true;
+  };
+  std::erase_if(session.watched, is_over);
+  if (!text.empty()) send(session, fmt::format(R"({{"presence":{{"users":{{{}}}}}}})", text));
 }
 
 std::string Hub::Impl::states_json(const HubSession& session, const std::vector<std::string>& users) const {

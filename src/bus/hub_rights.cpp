@@ -90,6 +90,7 @@ void Hub::Impl::renew(HubSession& session, std::uint64_t id, Grant grant, const 
   answer(session, id, fmt::format(R"("refresh":{{{}}})", expires_json(session, now)));
   check_underway_again(session, now);
   check_rights_again(session, now);
+  check_watches_again(session);
 }
 
 void Hub::Impl::check_rights_again(HubSession& session, const Now& now) {

@@ -366,6 +366,66 @@ TEST(Hub, ATokenThatAllowsLessTakesTheChannelAway) {
   EXPECT_EQ(peer->next(), R"({"message":{"channel":"news:2","offset":1,"data":2}})");
 }
 
+TEST(Hub, AUserSeesThePresenceOfThoseWhomTheTokenNamesAndNobodyElses) {
+  HubWorld world;
+  const auto bob = world.connect("bob");
+  const auto team = world.connect("team-1");
+  const auto seen_by = [&](Grant grant) {
+    const auto peer = connect(world, std::move(grant));
+    const std::string users = R"({"users":["alice","bob","team-1"]}})";
+    const std::string watched = world.ask(*peer, R"({"id":2,"watch":)" + users);
+    const std::string asked = world.ask(*peer, R"({"id":2,"presence":)" + users);
+    EXPECT_EQ(asked.substr(asked.find("users")), watched.substr(watched.find("users")));
+    world.leave(*peer);
+    return watched;
+  };
+  const auto answer = [](std::string_view of_bob, std::string_view of_team) {
+    return fmt::format(R"({{"id":2,"watch":{{"users":{{"alice":"online","bob":"{}","team-1":"{}"}}}}}})",
+                       of_bob, of_team);
+  };
+  Grant grant = grant_of("alice", {"room:*"});
+  EXPECT_EQ(seen_by(grant), answer("offline", "offline")) << "by default the own user alone";
+  grant.presence = {"bob"};
+  EXPECT_EQ(seen_by(grant), answer("online", "offline"));
+  grant.presence = {"team-*", "bo"};
+  EXPECT_EQ(seen_by(grant), answer("offline", "online"));
+  grant.presence = {"*"};
+  EXPECT_EQ(seen_by(grant), answer("online", "online"));
+  grant.presence = {};
+  grant.admin = true;
+  EXPECT_EQ(seen_by(grant), answer("online", "online"));
+}
+
+TEST(Hub, WhoIsNotSeenIsNotTold) {
+  HubWorld world;
+  const auto peer = connect(world, grant_of("alice"));
+  world.ask(*peer, R"({"id":2,"watch":{"users":["bob"]}})");
+  const auto bob = world.connect("bob");
+  world.pass(std::chrono::seconds{2});
+  EXPECT_EQ(peer->next(), "");
+}
+
+TEST(Hub, ATokenThatShowsFewerUsersEndsTheWatchOfTheOthers) {
+  HubWorld world;
+  const auto bob = world.connect("bob");
+  const auto eve = world.connect("eve");
+  Grant grant = grant_of("alice");
+  grant.presence = {"*"};
+  const auto peer = connect(world, grant);
+  EXPECT_THAT(world.ask(*peer, R"({"id":2,"watch":{"users":["bob","eve"]}})"),
+              HasSubstr(R"("bob":"online","eve":"online")"));
+  grant.presence = {"eve"};
+  grant.issued_unix_s = world.now().unix_s;
+  grant.expires_unix_s = world.now().unix_s + 3600;
+  world.say(*peer, R"({"id":3,"refresh":{"token":")" + write_token(grant, HubWorld::key()) + "\"}}");
+  EXPECT_THAT(peer->next(), HasSubstr("\"refresh\""));
+  EXPECT_EQ(peer->next(), R"({"presence":{"users":{"bob":"offline"}}})");
+  for (const auto& one : {&bob, &eve}) world.leave(**one);
+  world.pass(std::chrono::seconds{10});
+  EXPECT_EQ(peer->next(), R"({"presence":{"users":{"eve":"offline"}}})") << "bob is not watched any more";
+  EXPECT_EQ(peer->next(), "");
+}
+
 TEST(Hub, AStopSendsEverybodyAwayToComeBackWithinTheWindow) {
   HubWorld world;
   std::vector<std::unique_ptr<TestPeer>> peers;

@@ -88,12 +88,16 @@ TEST(Token, WhatIsWrittenIsRead) {
   grant.user = "7";
   grant.session = "s\"1";
   grant.channels = {"room:*"};
+  grant.publish = {"room:1"};
+  grant.presence = {"8", "team-*"};
   grant.issued_unix_s = kTime;
   grant.expires_unix_s = kTime + 60;
   const auto back = read(write_token(grant, key_of()));
   ASSERT_TRUE(back) << back.error().message();
   EXPECT_EQ(back->session, grant.session);
   EXPECT_EQ(back->channels, grant.channels);
+  EXPECT_EQ(back->publish, grant.publish);
+  EXPECT_EQ(back->presence, grant.presence);
 }
 
 TEST(Token, EverythingElseIsRefused) {

@@ -125,10 +125,13 @@ Result<Grant> read_claims(const Claims& claims) {
   if (!channels) return fail(std::move(channels.error()));
   auto publish = claims.names("publish");
   if (!publish) return fail(std::move(publish.error()));
+  auto presence = claims.names("presence");
+  if (!presence) return fail(std::move(presence.error()));
   grant.user = std::move(*user);
   grant.session = std::move(*session);
   grant.channels = std::move(*channels);
   grant.publish = std::move(*publish);
+  grant.presence = std::move(*presence);
   if (const std::string* admin = claims.find("admin")) {
     if (!json_bool(*admin)) return denied("has a claim 'admin' that is no boolean");
     grant.admin = *json_bool(*admin);
@@ -220,6 +223,7 @@ std::string write_token(const Grant& grant, const SigningKey& key) {
   if (!grant.session.empty()) claims += fmt::format(R"(,"sid":{})", quoted(grant.session));
   if (!grant.channels.empty()) claims += fmt::format(R"(,"channels":{})", list_json(grant.channels));
   if (!grant.publish.empty()) claims += fmt::format(R"(,"publish":{})", list_json(grant.publish));
+  if (!grant.presence.empty()) claims += fmt::format(R"(,"presence":{})", list_json(grant.presence));
   if (grant.admin) claims += R"(,"admin":true)";
   const std::string text = to_base64url(R"({"alg":"HS256","typ":"JWT"})") + "." + to_base64url(claims + "}");
   return text + "." + to_base64url(key.sign(text));

@@ -42,7 +42,7 @@ void check(const headroom::base::Result<Grant>& grant, const SigningKey& key) {
   if (!again) return;  // it got longer than a token may be
   require(again->user == grant->user && again->session == grant->session &&
           again->channels == grant->channels && again->publish == grant->publish &&
-          again->admin == grant->admin);
+          again->presence == grant->presence && again->admin == grant->admin);
 }
 
 }  // namespace

@@ -19,9 +19,9 @@ def encoded(value):
 
 
 def token(user, seconds=600, secret=SECRET, **claims):
-    """A JWT (HS256), made without the code that checks it."""
+    """A JWT (HS256), made without the code that checks it; it shows all users unless `presence` is another."""
     now = int(time.time())
-    parts = [{'alg': 'HS256', 'typ': 'JWT'}, {'sub': user, 'iat': now, 'exp': now + seconds, **claims}]
+    parts = [{'alg': 'HS256', 'typ': 'JWT'}, {'sub': user, 'iat': now, 'exp': now + seconds, 'presence': ['*'], **claims}]
     text = '.'.join(encoded(json.dumps(part).encode()) for part in parts)
     return text + '.' + encoded(hmac.new(secret.encode(), text.encode(), hashlib.sha256).digest())
 

@@ -249,6 +249,8 @@ struct Hub::Impl {
   void stop_watching(const HubSession& session, const std::string& user);
   [[nodiscard]] bool is_watching(const HubSession& session, const std::string& user) const;
   [[nodiscard]] static bool may_see(const HubSession& session, std::string_view user);
+  /// Under another token: who may not be seen any more is offline to it.
+  void check_watches_again(HubSession& session);
   /// As the session may know them.
   [[nodiscard]] std::string states_json(const HubSession& session,
                                         const std::vector<std::string>& users) const;
