@@ -1,12 +1,15 @@
 // Debian's SAO over a real trytond, through the example's nginx: without custom.js a request of each tab waits; with it twenty tabs have one
-// connection, every tab is usable, and a notification of trytond is handled in one tab.
+// connection, every tab is usable, and a notification of trytond is handled in one tab. That this would be found out is shown by a custom.js
+// in which every tab handles it.
 import { strict as assert } from 'node:assert'
 import { DEADLINE, run, work } from './harness.mjs'
 import { claimsSettled, until } from './bus_harness.mjs'
+import { givePassword, logIn, shown } from './sao.mjs'
 
 const { address, database, people } = JSON.parse(process.env.HEADROOM_SAO)
 const TABS = 20
-const AT_ONCE = 4 // tabs that load
+const AT_ONCE = 8 // tabs that load
+const PROCESSES = 4 // in which tabs run: each is one core's work
 const LOADED = 60_000
 
 /** A figure of the service. */
@@ -41,6 +44,7 @@ class Tabs {
       const session = await this.context.newCDPSession(page)
       await session.send('Network.enable')
       await session.send('Network.setBlockedURLs', { urls: this.without })
+      page.network = session
     }
     await page.goto(`${address}/#${database}`, { waitUntil: 'commit' })
     return page
@@ -48,11 +52,24 @@ class Tabs {
 
   /** The first tab logs in; the others find its session, as SAO keeps it for all tabs. */
   async open(number) {
-    this.pages.push(await logIn(await this.load(), people[0]))
+    this.pages.push(await enter(await this.load(), people[0]))
     while (this.pages.length < number) {
       const more = Array.from({ length: Math.min(AT_ONCE, number - this.pages.length) }, async () => ready(await this.load()))
       this.pages.push(...(await Promise.all(more)))
     }
+  }
+
+  /** The same tabs with a custom.js that is changed so. */
+  async reload(change) {
+    await this.context.route('**/custom.js', async (route) => {
+      const response = await route.fetch()
+      await route.fulfill({ response, body: change(await response.text()) })
+    })
+    await Promise.all(this.pages.map(async (page) => {
+      await page.network.send('Network.setBlockedURLs', { urls: [] })
+      await page.reload({ waitUntil: 'commit' })
+      await ready(page)
+    }))
   }
 
   /** What was handled in these pages, in the order of the alphabet. */
@@ -77,25 +94,16 @@ class Tabs {
 
 const byNumber = ([a], [b]) => a - b
 
-/** Until SAO shows its menu, and listens. */
+/** Until SAO is there, and tells what it is given to handle. */
 async function ready(page) {
-  await page.waitForFunction(() => window.Sao?.Session.current_session?.session && Sao.main_menu_screen, undefined, { polling: 200 })
+  await shown(page)
   await page.evaluate(() => (Sao.Bus.handle = ({ title }) => window.tell(title)))
   return page
 }
 
-/** Fills what SAO asks for. */
-async function logIn(page, [login, password]) {
-  await page.waitForFunction(() => window.jQuery?.('.modal:visible [id=database]:visible').val(), undefined, { polling: 200 })
-  await page.locator('#login').fill(login)
-  await page.locator('.modal:visible button[type=submit]').click()
-  await givePassword(page, password)
+async function enter(page, person) {
+  await logIn(page, person)
   return ready(page)
-}
-
-async function givePassword(page, password) {
-  await page.locator('.modal:visible input[type=password]').fill(password)
-  await page.keyboard.press('Enter')
 }
 
 const notify = (...calls) => work('notify', ...calls)
@@ -116,23 +124,47 @@ function call() {
 }
 
 /** As it is without custom.js: a request of each tab waits, and takes one of the few sockets that a browser opens to one address. */
-async function eachTabPolls(browser) {
-  const tabs = await Tabs.start(browser, ['*/custom.js'])
+async function eachTabPolls(tabs) {
   await tabs.open(2)
   await until(async () => (await figure('tryton_bus_waiting')) === 2, 'each tab polls')
   assert.equal(tabs.polls.length, 2)
   assert.equal(await figure('bus_connections'), 0)
-  await tabs.context.close()
-  await until(async () => (await figure('tryton_bus_waiting')) === 0, 'nobody polls')
 }
 
-async function oneConnection(tabs) {
-  await connected(1, TABS + 1)
+/** Three notifications for the user, and one for another; the titles that were handled in any tab. */
+async function notified(tabs) {
   const user = await userOf(tabs.pages[0])
   for (const title of ['a', 'b', 'c']) await notify({ title, user })
   await notify({ title: 'of another user', user: user + 1000 })
   await tabs.settled('first')
-  assert.deepEqual(tabs.titles(), ['a', 'b', 'c'], 'each in one tab')
+  return tabs.titles()
+}
+
+/** In custom.js as it is built. */
+function handleInEveryTab(script) {
+  const once = /\w+\.once\((\w+)\)/g
+  assert.equal(script.match(once)?.length, 1, 'custom.js has one handler of which one tab is to run')
+  return script.replace(once, '$1')
+}
+
+/** What the tests below look for would be seen. */
+async function eachTabHandles(tabs) {
+  await tabs.reload(handleInEveryTab)
+  await connected(1, tabs.pages.length + 1)
+  assert.deepEqual(await notified(tabs), ['a', 'a', 'b', 'b', 'c', 'c'])
+}
+
+async function twoTabs(browser) {
+  const tabs = await Tabs.start(browser, ['*/custom.js'])
+  await eachTabPolls(tabs)
+  await eachTabHandles(tabs)
+  await tabs.context.close()
+  await until(async () => (await figure('tryton_bus_waiting')) + (await figure('bus_connections')) === 0, 'nobody polls or is connected')
+}
+
+async function oneConnection(tabs) {
+  await connected(1, TABS + 1)
+  assert.deepEqual(await notified(tabs), ['a', 'b', 'c'], 'each in one tab')
   for (const found of await Promise.all(tabs.pages.map((page) => page.evaluate(call)))) assert.ok(found > 0, 'the tab is usable')
   assert.equal(await figure('bus_connections'), 1)
   assert.equal(await figure('tryton_bus_waiting'), 0, 'nobody polls')
@@ -160,7 +192,7 @@ async function another(tabs) {
   await page.evaluate(() => void Sao.Session.current_session.do_logout()) // as SAO does once its own tabs are closed
   await connected(1, TABS) // the others of the first user stay: theirs is the session that was renewed
   await page.reload({ waitUntil: 'commit' })
-  await logIn(page, people[1])
+  await enter(page, people[1])
   await connected(2, TABS + 2)
   tabs.handled = []
   await notify({ title: 'to the first', user: first }, { title: 'to the first client', client }, { title: 'to the second', user: await userOf(page) })
@@ -170,11 +202,11 @@ async function another(tabs) {
 }
 
 await run(async (browser) => {
-  await eachTabPolls(browser)
+  await twoTabs(browser)
   const tabs = await Tabs.start(browser)
   await tabs.open(TABS)
   await oneConnection(tabs)
   await renewed(tabs)
   await another(tabs)
   assert.deepEqual(tabs.polls, [], 'SAO polls no more')
-}, ['--process-per-site'])
+}, [`--renderer-process-limit=${PROCESSES}`])
