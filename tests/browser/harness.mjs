@@ -26,6 +26,12 @@ export async function launch(flags = []) {
   return chromium.launch({ executablePath: '/usr/bin/chromium', args: [...FLAGS, ...flags], ignoreDefaultArgs: ['--disable-back-forward-cache'] })
 }
 
+/** A window on that screen (DISPLAY), with the profile in that folder. */
+export async function openWindow(folder, screen, flags = []) {
+  const args = [...FLAGS.filter((flag) => flag !== '--headless'), ...flags]
+  return chromium.launchPersistentContext(folder, { executablePath: '/usr/bin/chromium', headless: false, args, ignoreDefaultArgs: ['--enable-automation'], viewport: null, locale: 'en-US', env: { ...process.env, DISPLAY: screen } })
+}
+
 /** A page of its own context, in which nobody is signed in. What goes wrong in it is in `page.wrongs`, which `run` wants empty. */
 export async function strangerPage(browser, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, colorScheme: 'light', reducedMotion: 'reduce', ...options })

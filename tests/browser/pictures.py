@@ -1,10 +1,12 @@
 #!/usr/bin/python3
-"""Takes the pictures of the README and the guide again, of the released executable and a small company on Tryton:
+"""Takes the pictures of the README and the guides again, of the released executable and a small company on Tryton:
 
     HEADROOM_BUILD=build/release python3 tests/browser/pictures.py [FOLDER]
 
-Look at each before it is committed: nothing may overlap, nothing may be cut.
+That of a notification in SAO is of a real window, on the screen of Debian's xvfb. Look at each before it is committed: nothing may
+overlap, nothing may be cut.
 """
+import json
 import os
 import sys
 from pathlib import Path
@@ -15,11 +17,12 @@ sys.path[:0] = [str(Path(__file__).parent), str(ROOT / 'tests')]
 import programs  # noqa: E402
 import world as worlds  # noqa: E402
 from servers import Servers  # noqa: E402
+from servers.database import PASSWORD  # noqa: E402
+from servers.display import Display  # noqa: E402
+from sites import SaoSite  # noqa: E402
 
 
-def main():
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / 'docs' / 'pictures').resolve()
-    folder.mkdir(parents=True, exist_ok=True)
+def take_pages(folder):
     with Servers() as servers:
         world = worlds.World(servers, kind='business')
         world.url = world.serve()
@@ -28,7 +31,33 @@ def main():
         world.sell()
         world.wait_for(9)
         environment = {'HEADROOM_URL': world.url, 'HEADROOM_TOKEN': worlds.TOKEN, 'HEADROOM_PICTURES': str(folder)}
-        return 0 if programs.run('pictures.mjs', world, environment) else 1
+        return programs.run('pictures.mjs', world, environment)
+
+
+class Photographer:
+    """Does what the program of SAO's picture asks for."""
+
+    def __init__(self, site, display, path):
+        self.notify = site.notify
+        self.take = lambda: display.save(path)
+
+
+def take_sao(folder):
+    with Servers() as servers:
+        site = SaoSite(servers, kind='business')
+        display = Display(servers.folder)
+        servers.start(display.process)
+        sao = {'address': site.address, 'database': site.tryton.database, 'person': ['admin', PASSWORD], 'screen': display.name,
+            'profile': str(servers.folder / 'profile')}
+        with site.notifier:
+            environment = {'HEADROOM_URL': site.url, 'HEADROOM_SAO': json.dumps(sao)}
+            return programs.run('sao_picture.mjs', Photographer(site, display, folder / 'sao-light.png'), environment)
+
+
+def main():
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / 'docs' / 'pictures').resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    return 0 if take_pages(folder) and take_sao(folder) else 1
 
 
 if __name__ == '__main__':

@@ -53,8 +53,8 @@ class Bus:
 class SaoSite:
     """trytond on PostgreSQL, `headroom serve` with both buses, and the example's nginx before them."""
 
-    def __init__(self, servers):
-        self.tryton = servers.tryton('postgresql')
+    def __init__(self, servers, kind='scenario'):
+        self.tryton = servers.tryton('postgresql', kind=kind)
         self.postgresql = servers.postgresql()
         server = self.tryton.serve()
         self.client = self.tryton.client(server)
