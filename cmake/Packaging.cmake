@@ -9,7 +9,8 @@ set(headroom_packaging "${CMAKE_SOURCE_DIR}/packaging")
 
 if(TARGET headroom)
   install(TARGETS headroom RUNTIME DESTINATION usr/bin)
-  install(FILES "${headroom_packaging}/systemd/headroom.service" DESTINATION lib/systemd/system)
+  install(FILES "${headroom_packaging}/systemd/headroom.service" "${headroom_packaging}/systemd/headroom@.service"
+    DESTINATION lib/systemd/system)
   install(FILES "${CMAKE_SOURCE_DIR}/examples/headroom.toml" DESTINATION etc/headroom)
 endif()
 if(TARGET headroom_native)

@@ -67,7 +67,7 @@ def test_everything_belongs_to_root_and_nobody_else_may_write(deb):
 
 def test_it_holds_what_an_operator_expects(deb):
     paths = {path for _, _, path in contents(deb)}
-    for path in ('/usr/bin/headroom', '/lib/systemd/system/headroom.service', '/etc/headroom/headroom.toml',
+    for path in ('/usr/bin/headroom', '/lib/systemd/system/headroom.service', '/lib/systemd/system/headroom@.service', '/etc/headroom/headroom.toml',
             '/usr/share/man/man1/headroom.1.gz', '/usr/share/bash-completion/completions/headroom',
             '/usr/share/doc/headroom/copyright', '/usr/share/doc/headroom/api.md', '/' + PACKAGE + '/trytond.py',
             '/' + PACKAGE + '/adapters/'):
@@ -132,14 +132,49 @@ def wait_for_ready(notifications, process):
     assert process.poll() is None and 'READY=1' in message, message
 
 
-def test_the_service_starts_tells_systemd_answers_and_stops(root, tmp_path):
+SERVICE, TEMPLATE = 'headroom.service', 'headroom@.service'
+
+
+def unit(root, name):
+    """(key, value) of each line, in order."""
+    text = (root / 'lib/systemd/system' / name).read_text()
+    return [tuple(line.split('=', 1)) for line in text.splitlines() if '=' in line and not line.startswith('#')]
+
+
+@pytest.mark.skipif(not shutil.which('systemd-analyze'), reason='no systemd here')
+@pytest.mark.parametrize('name', [SERVICE, TEMPLATE])
+def test_the_units_are_what_systemd_reads(root, tmp_path, name):
+    copy = tmp_path / name
+    copy.write_text((root / 'lib/systemd/system' / name).read_text().replace('/' + EXECUTABLE, str(root / EXECUTABLE)))
+    done = subprocess.run(['systemd-analyze', 'verify', '--man=no', copy], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, [line for line in done.stderr.splitlines() if 'headroom' in line]) == (0, [])
+
+
+def test_the_template_is_the_service_but_for_its_port(root):
+    own = {'Description', 'After', 'ExecStart', 'RuntimeDirectory', 'RuntimeDirectoryMode'}
+    service, template = ([line for line in unit(root, name) if line[0] not in own] for name in (SERVICE, TEMPLATE))
+    assert service == template
+    assert int(dict(service)['LimitNOFILE']) > 20000 + 4096, 'the clients of the bus and what is beside them'
+    assert not {'RuntimeDirectory', 'RuntimeDirectoryMode'} & set(dict(unit(root, TEMPLATE))), 'the first that stops would take it from the others'
+
+
+def command_of(root, name, instance, configuration):
+    words = dict(unit(root, name))['ExecStart'].replace('%i', instance).split()
+    paths = {'/' + EXECUTABLE: str(root / EXECUTABLE), '/etc/headroom/headroom.toml': str(configuration)}
+    assert set(paths) < set(words), words
+    return [paths.get(word, word) for word in words]
+
+
+@pytest.mark.parametrize('name', [SERVICE, TEMPLATE])
+def test_the_service_starts_tells_systemd_answers_and_stops(root, tmp_path, name):
     port = free_port()
+    of_file = port if name == SERVICE else free_port()
     configuration = tmp_path / 'headroom.toml'
     configuration.write_text('[perf]\nstore = "sqlite://%s/perf.sqlite"\nstate = "%s"\n\n[serve]\nlisten = "127.0.0.1:%d"\n'
-        % (tmp_path, tmp_path, port))
+        % (tmp_path, tmp_path, of_file))
     notifications = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     notifications.bind(str(tmp_path / 'notify'))
-    process = subprocess.Popen([root / EXECUTABLE, 'serve', '--config', configuration],
+    process = subprocess.Popen(command_of(root, name, str(port), configuration),
         env={**os.environ, 'NOTIFY_SOCKET': str(tmp_path / 'notify')})
     try:
         wait_for_ready(notifications, process)
