@@ -50,13 +50,13 @@ class HubWorld {
   static constexpr Now kBegin{1'000'000'000'000, 1'800'000'000};
 
   explicit HubWorld(const HubLimits& limits = {}, std::vector<ChannelRule> rules = {room_rule()},
-                    const Now& begin = kBegin)
+                    const Now& begin = kBegin, const PresenceLimits& presence = {})
       : begin_(begin),
         now_(begin),
         rules_(ChannelRules::make(std::move(rules)).value()),
         broker_(rules_, "epoch"),
         authority_({key()}),
-        hub_(limits, rules_, broker_, authority_, {key()}, PresenceLimits{}) {
+        hub_(limits, rules_, broker_, authority_, {key()}, presence) {
     broker_.start(hub_, now_);
     hub_.tick(now_);
   }

@@ -29,29 +29,9 @@ using std::chrono::milliseconds;
 constexpr milliseconds kLookEvery{500};
 constexpr milliseconds kLongestPause{500};
 constexpr std::int64_t kNsPerMs = 1'000'000;
-constexpr std::size_t kMostWords = 64;    ///< that wait to be said
 constexpr std::size_t kMostEntries = 64;  ///< of one answer
 constexpr int kMostUnderway = 8;
 constexpr std::string_view kStreamLength = "1000";
-
-char letter(PresenceState state) {
-  switch (state) {
-    case PresenceState::kOnline:
-      return 'n';
-    case PresenceState::kAway:
-      return 'a';
-    case PresenceState::kOffline:
-      return 'f';
-  }
-  return 'f';
-}
-
-std::optional<PresenceState> state_of(char letter) {
-  if (letter == 'n') return PresenceState::kOnline;
-  if (letter == 'a') return PresenceState::kAway;
-  if (letter == 'f') return PresenceState::kOffline;
-  return std::nullopt;
-}
 
 template <typename Number>
 Number number_in(std::string_view text) {
@@ -74,8 +54,8 @@ PresenceWord kept_word(const std::vector<Reply>& pairs) {
   for (std::size_t i = 0; i + 1 < pairs.size(); i += 2) {
     const std::string& value = pairs[i + 1].text;
     if (pairs[i].text.empty()) word.number = number_in<std::uint64_t>(value);
-    const auto state = value.empty() ? std::nullopt : state_of(value.front());
-    if (state && !pairs[i].text.empty()) word.states.push_back({pairs[i].text, *state});
+    for (NodePresence& user : read_presence_text(value + pairs[i].text))
+      word.states.push_back(std::move(user));
   }
   return word;
 }
@@ -89,24 +69,6 @@ struct Heard {
 };
 
 }  // namespace
-
-std::string presence_text(const std::vector<NodePresence>& users) {
-  std::string text;
-  for (const NodePresence& user : users) text += fmt::format("{}{}\n", letter(user.state), user.user);
-  return text;
-}
-
-std::vector<NodePresence> read_presence_text(std::string_view text) {
-  std::vector<NodePresence> users;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    const std::string_view line = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    const auto state = line.empty() ? std::nullopt : state_of(line.front());
-    if (state && line.size() > 1) users.push_back({std::string(line.substr(1)), *state});
-  }
-  return users;
-}
 
 struct RedisPresence::Impl {
   Impl(const RedisPresenceOptions& given, const redis::Url& url, Post given_post)
@@ -164,10 +126,9 @@ struct RedisPresence::Impl {
   std::condition_variable changed;
   bool stopping = false;
   bool leaving = false;
-  bool wants_all = false;  ///< changes say nothing until everybody was named
-  bool asked = false;      ///< the table misses something
-  std::deque<PresenceWord> words;
-  RedisPresenceCounts counts;
+  bool asked = false;  ///< the table misses something
+  PresenceWords words;
+  ExchangeCounts counts;
 
   std::shared_ptr<Impl*> alive = std::make_shared<Impl*>(this);
   const std::weak_ptr<Impl*> self = alive;
@@ -238,8 +199,7 @@ Result<void> RedisPresence::Impl::begin() {
 void RedisPresence::Impl::ask_for_all() {
   {
     const std::lock_guard lock(mutex);
-    if (std::exchange(wants_all, true)) return;
-    words.clear();
+    if (!words.start_anew()) return;
   }
   post_to([](Impl& impl) { impl.table->announce_whole(); });
 }
@@ -248,7 +208,7 @@ Result<void> RedisPresence::Impl::say() {
   std::deque<PresenceWord> waiting;
   {
     const std::lock_guard lock(mutex);
-    waiting.swap(words);
+    waiting = words.take();
     missed = std::exchange(asked, false) || missed;
   }
   for (const PresenceWord& word : waiting) {
@@ -406,18 +366,13 @@ void RedisPresence::leave() {
 }
 
 void RedisPresence::announce(const PresenceWord& word, const Now& /*now*/) {
-  bool is_full = false;
+  bool is_taken = false;
   {
     const std::lock_guard lock(impl_->mutex);
-    if (word.whole) {
-      impl_->wants_all = false;
-      impl_->words.clear();
-    }
-    is_full = impl_->words.size() >= kMostWords;
-    if (!impl_->wants_all && !is_full) impl_->words.push_back(word);
+    is_taken = impl_->words.add(word);
     impl_->changed.notify_all();
   }
-  if (is_full) impl_->ask_for_all();
+  if (!is_taken) impl_->ask_for_all();
 }
 
 void RedisPresence::ask(std::string_view /*node*/, const Now& /*now*/) {
@@ -426,7 +381,7 @@ void RedisPresence::ask(std::string_view /*node*/, const Now& /*now*/) {
   impl_->changed.notify_all();
 }
 
-RedisPresenceCounts RedisPresence::counts() const {
+ExchangeCounts RedisPresence::counts() const {
   const std::lock_guard lock(impl_->mutex);
   return impl_->counts;
 }

@@ -17,6 +17,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bus/exchange.hpp"
 #include "bus/presence.hpp"
 
 namespace headroom::bus {
@@ -31,16 +32,9 @@ struct RedisPresenceOptions {
   std::string key = std::string(kRedisPresence);  ///< with which all of its keys begin
 };
 
-/// Counts since the start.
-struct RedisPresenceCounts {
-  std::uint64_t announced = 0;  ///< changes of this node that Redis took
-  std::uint64_t heard = 0;      ///< of other nodes
-  std::uint64_t losses = 0;     ///< of the connection
-};
-
 /// Threads: one of its own does all that concerns Redis; what it hears is posted. Guarantees: what is said
-/// while Redis is away is said when it is back, as one account of everybody who is there then. At most 64
-/// words wait, then one account takes their place.
+/// while Redis is away is said when it is back, as one account of everybody who is there then. Bounds: those
+/// of PresenceWords.
 class RedisPresence final : public PresenceExchange {
  public:
   /// As RedisBroker::Post.
@@ -61,17 +55,12 @@ class RedisPresence final : public PresenceExchange {
   void announce(const PresenceWord& word, const Now& now) override;
   /// What all nodes keep is read again.
   void ask(std::string_view node, const Now& now) override;
-  [[nodiscard]] RedisPresenceCounts counts() const;
+  [[nodiscard]] ExchangeCounts counts() const;
 
  private:
   struct Impl;
   explicit RedisPresence(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
-
-/// A line for each user, as lua/presence.lua reads it.
-[[nodiscard]] std::string presence_text(const std::vector<NodePresence>& users);
-/// Lines of another form are passed over.
-[[nodiscard]] std::vector<NodePresence> read_presence_text(std::string_view text);
 
 }  // namespace headroom::bus

@@ -17,7 +17,6 @@ namespace headroom::bus {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::IsEmpty;
 using testing::RedisServer;
 
 constexpr std::int64_t kSecondNs = 1'000'000'000;
@@ -185,26 +184,6 @@ TEST_F(RedisPresenceOver, WhatWasMissedIsReadFromWhatTheNodesKeep) {
   EXPECT_TRUE(sees(two, "eve", PresenceState::kOnline));
   EXPECT_TRUE(sees(two, "bob", PresenceState::kOnline));
   EXPECT_THAT(two.told("ann"), ElementsAre("online"));
-}
-
-TEST(RedisPresenceText, HoldsAllUsers) {
-  EXPECT_EQ(presence_text({}), "");
-  std::vector<NodePresence> users;
-  for (int i = 0; i < 100; ++i) users.push_back({std::to_string(i), static_cast<PresenceState>(i % 3)});
-  const std::vector<NodePresence> read = read_presence_text(presence_text(users));
-  ASSERT_EQ(read.size(), users.size());
-  for (std::size_t i = 0; i < users.size(); ++i) {
-    EXPECT_EQ(read[i].user, users[i].user);
-    EXPECT_EQ(read[i].state, users[i].state);
-  }
-}
-
-TEST(RedisPresenceText, PassesOverWhatItDoesNotKnow) {
-  EXPECT_THAT(read_presence_text("xann\n\nn\n"), IsEmpty());
-  const auto read = read_presence_text("zeve\naann");
-  ASSERT_EQ(read.size(), 1U);
-  EXPECT_EQ(read[0].user, "ann");
-  EXPECT_EQ(read[0].state, PresenceState::kAway);
 }
 
 }  // namespace

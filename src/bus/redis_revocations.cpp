@@ -1,14 +1,11 @@
 #include "bus/redis_revocations.hpp"
 
-#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <condition_variable>
-#include <deque>
 #include <mutex>
 #include <optional>
 #include <thread>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -25,10 +22,8 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kLookEvery{500};
 constexpr milliseconds kLongestPause{500};
-constexpr std::size_t kMostKept = 10'000;
 constexpr std::string_view kMostKeptText = "10000";
 constexpr std::size_t kMostEntries = 1'000;  ///< of one answer
-constexpr std::size_t kMostKeyBytes = 4'096;
 constexpr std::string_view kStream = "headroom:bus:revoked";
 constexpr std::string_view kBegin = "0-0";
 
@@ -48,8 +43,7 @@ std::optional<Revocation> revocation_in(const Reply& entry) {
   Revocation revocation{key, 0};
   const char* end = before.data() + before.size();
   const auto [stop, error] = std::from_chars(before.data(), end, revocation.before_unix_s);
-  const bool is_key = key.size() > 1 && key.size() <= kMostKeyBytes && (key[0] == 'u' || key[0] == 's');
-  if (!is_key || error != std::errc() || stop != end) return std::nullopt;
+  if (!is_revocation_key(key) || error != std::errc() || stop != end) return std::nullopt;
   return revocation;
 }
 
@@ -75,20 +69,18 @@ struct RedisRevocations::Impl {
   [[nodiscard]] Result<void> say();
   [[nodiscard]] Result<void> say(const Revocation& revocation);
   [[nodiscard]] std::optional<Revocation> next_word();
+  [[nodiscard]] bool takes_all();
 
   Post post;
   Hub* hub = nullptr;
   redis::Connection connection;
   std::string read_id{kBegin};
-  bool has_told_all = false;                               ///< since the connection is there
-  std::unordered_map<std::string, std::int64_t> is_there;  ///< in Redis, as far as it was read
 
   mutable std::mutex mutex;  ///< of what follows
   std::condition_variable changed;
   bool stopping = false;
-  bool has_dropped = false;  ///< something found no room among the words
-  std::deque<Revocation> words;
-  RedisRevocationCounts counts;
+  RevocationWords words;
+  RevocationCounts counts;
 
   std::shared_ptr<Impl*> alive = std::make_shared<Impl*>(this);
   const std::weak_ptr<Impl*> self = alive;
@@ -111,11 +103,7 @@ void RedisRevocations::Impl::announce_all() {
 
 void RedisRevocations::Impl::announce(const Revocation& revocation) {
   const std::lock_guard lock(mutex);
-  if (words.size() >= kMostKept) {
-    has_dropped = true;
-    return;
-  }
-  words.push_back(revocation);
+  words.add(revocation);
   changed.notify_all();
 }
 
@@ -139,12 +127,11 @@ Result<void> RedisRevocations::Impl::exchange() {
   if (!connection.is_open()) {
     if (auto opened = connection.open(); !opened) return opened;
     read_id = kBegin;
-    is_there.clear();
-    has_told_all = false;
+    const std::lock_guard lock(mutex);
+    words.start_anew();
   }
   if (auto looked = look(); !looked) return looked;
-  if (!std::exchange(has_told_all, true))
-    post_while_there(post, self, [](Impl& impl) { impl.announce_all(); });
+  if (takes_all()) post_while_there(post, self, [](Impl& impl) { impl.announce_all(); });
   return say();
 }
 
@@ -162,15 +149,10 @@ Result<void> RedisRevocations::Impl::look() {
       if (!entry.elements.empty()) read_id = entry.elements[0].text;
       if (auto one = revocation_in(entry)) heard.push_back(std::move(*one));
     }
-    // Forgetting some only means that they are told again.
-    if (is_there.size() > 2 * kMostKept) is_there.clear();
-    for (const Revocation& one : heard) {
-      std::int64_t& before = is_there[one.key];
-      before = std::max(before, one.before_unix_s);
-    }
     entries = found.size();
     {
       const std::lock_guard lock(mutex);
+      for (const Revocation& one : heard) words.heard(one);
       counts.heard += heard.size();
     }
     post_while_there(
@@ -181,29 +163,27 @@ Result<void> RedisRevocations::Impl::look() {
 
 std::optional<Revocation> RedisRevocations::Impl::next_word() {
   const std::lock_guard lock(mutex);
-  if (words.empty()) return std::nullopt;
-  return words.front();
+  return words.next();
 }
 
-/// A word that Redis did not take stays the first.
+bool RedisRevocations::Impl::takes_all() {
+  const std::lock_guard lock(mutex);
+  return words.takes_all();
+}
+
 Result<void> RedisRevocations::Impl::say() {
   while (const auto word = next_word()) {
     if (auto said = say(*word); !said) return said;
-    const std::lock_guard lock(mutex);
-    words.pop_front();
-    if (words.empty() && std::exchange(has_dropped, false)) has_told_all = false;
   }
   return {};
 }
 
 Result<void> RedisRevocations::Impl::say(const Revocation& revocation) {
-  const auto known = is_there.find(revocation.key);
-  if (known != is_there.end() && known->second >= revocation.before_unix_s) return {};
   const auto reply = connection.run({"XADD", kStream, "MAXLEN", kMostKeptText, "*", "k", revocation.key, "b",
                                      std::to_string(revocation.before_unix_s)});
   if (!reply) return fail(reply.error());
-  is_there[revocation.key] = revocation.before_unix_s;
   const std::lock_guard lock(mutex);
+  words.heard(revocation);
   ++counts.announced;
   return {};
 }
@@ -231,7 +211,7 @@ void RedisRevocations::announce(const Revocation& revocation) {
   impl_->announce(revocation);
 }
 
-RedisRevocationCounts RedisRevocations::counts() const {
+RevocationCounts RedisRevocations::counts() const {
   const std::lock_guard lock(impl_->mutex);
   return impl_->counts;
 }

@@ -11,15 +11,10 @@
 #include <string>
 #include <string_view>
 
+#include "bus/exchange.hpp"
 #include "bus/hub.hpp"
 
 namespace headroom::bus {
-
-/// Counts since the start.
-struct RedisRevocationCounts {
-  std::uint64_t announced = 0;  ///< by this node, that Redis took
-  std::uint64_t heard = 0;      ///< read there, its own too
-};
 
 /// Threads: one of its own does all that concerns Redis; what it hears is posted. Guarantees: every node
 /// knows what was revoked half a second after Redis took it. What is revoked while Redis is away holds on
@@ -38,7 +33,7 @@ class RedisRevocations final : public RevocationExchange {
   void start(Hub& hub);
 
   void announce(const Revocation& revocation) override;
-  [[nodiscard]] RedisRevocationCounts counts() const;
+  [[nodiscard]] RevocationCounts counts() const;
 
  private:
   struct Impl;

@@ -32,7 +32,7 @@ class Text {
 std::string bus_metrics(const bus::HubCounts& counts, const bus::MemoryCounts& memory,
                         const std::optional<bus::PostgresBrokerCounts>& postgres,
                         const std::optional<bus::RedisBrokerCounts>& redis,
-                        const std::optional<bus::RedisPresenceCounts>& presence) {
+                        const std::optional<bus::ExchangeCounts>& presence) {
   Text text;
   text.gauge("available", "1 while messages can be published and read.", counts.broker_available ? 1 : 0);
   text.gauge("connections", "Clients now, of all doors.", counts.sessions);

@@ -15,6 +15,6 @@ namespace headroom::cli {
 [[nodiscard]] std::string bus_metrics(const bus::HubCounts& counts, const bus::MemoryCounts& memory,
                                       const std::optional<bus::PostgresBrokerCounts>& postgres,
                                       const std::optional<bus::RedisBrokerCounts>& redis,
-                                      const std::optional<bus::RedisPresenceCounts>& presence);
+                                      const std::optional<bus::ExchangeCounts>& presence);
 
 }  // namespace headroom::cli

@@ -169,7 +169,7 @@ std::optional<bus::RedisBrokerCounts> BusService::redis() const {
   return redis_->counts();
 }
 
-std::optional<bus::RedisPresenceCounts> BusService::presence_exchange() const {
+std::optional<bus::ExchangeCounts> BusService::presence_exchange() const {
   if (presence_ == nullptr) return std::nullopt;
   return presence_->counts();
 }

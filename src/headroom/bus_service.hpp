@@ -97,7 +97,7 @@ class BusService {
   [[nodiscard]] bus::MemoryCounts memory() const;
   [[nodiscard]] std::optional<bus::PostgresBrokerCounts> postgres() const;
   [[nodiscard]] std::optional<bus::RedisBrokerCounts> redis() const;
-  [[nodiscard]] std::optional<bus::RedisPresenceCounts> presence_exchange() const;
+  [[nodiscard]] std::optional<bus::ExchangeCounts> presence_exchange() const;
   /// Why the broker can't be read; empty.
   [[nodiscard]] std::string problem() const;
   /// The page of another site that is not allowed is refused.
