@@ -22,24 +22,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
-const ChannelRules& rules() {
-  static const ChannelRules made = [] {
-    ChannelRule all;
-    all.history_messages = 10'000;
-    ChannelRule small = all;
-    small.prefix = "small:";
-    small.history_messages = 5;
-    ChannelRule tight = all;
-    tight.prefix = "tight:";
-    tight.history_bytes = 1'024;
-    ChannelRule none = all;
-    none.prefix = "none:";
-    none.history_messages = 0;
-    return ChannelRules::make({all, small, tight, none}).value();
-  }();
-  return made;
-}
-
 std::vector<std::string> first(std::size_t count) {
   std::vector<std::string> numbers;
   for (std::size_t i = 1; i <= count; ++i) numbers.push_back(std::to_string(i));
@@ -48,7 +30,7 @@ std::vector<std::string> first(std::size_t count) {
 
 TEST(PostgresBroker, BringsWhatATransactionPublishedWhenItCommits) {
   const PostgresDatabase database;
-  PostgresNode node(database.url(), "one", rules());
+  PostgresNode node(database.url(), "one");
   node.start();
   EXPECT_EQ(node.subscribe("orders").offset, 0U);
   SqlSession session(database.url());
@@ -63,7 +45,7 @@ TEST(PostgresBroker, BringsWhatATransactionPublishedWhenItCommits) {
 
 TEST(PostgresBroker, DelaysNobodyForAnOpenTransactionAndStillBringsItsMessage) {
   const PostgresDatabase database;
-  PostgresNode node(database.url(), "one", rules());
+  PostgresNode node(database.url(), "one");
   node.start();
   node.subscribe("orders");
   SqlSession open(database.url());
@@ -88,7 +70,7 @@ TEST(PostgresBroker, DelaysNobodyForAnOpenTransactionAndStillBringsItsMessage) {
 /// trytond runs REPEATABLE READ: what two transactions both update makes one of them fail.
 TEST(PostgresBroker, FiftyPublishersAtOnceInRepeatableReadNeverFailToSerialize) {
   const PostgresDatabase database;
-  PostgresNode node(database.url(), "one", rules());
+  PostgresNode node(database.url(), "one");
   node.start();
   node.subscribe("orders");
   std::atomic<int> failures{0};
@@ -129,20 +111,16 @@ TEST(PostgresBroker, RefusesWhatIsTooLargeOrNoMessageBeforeTheCommit) {
 
 TEST(PostgresBroker, LetsEachRoleDoItsPartAndNoMore) {
   const PostgresDatabase database;
-  SqlSession owner(database.url());
-  owner.run(
-      "DO $$ BEGIN CREATE ROLE app LOGIN IN ROLE headroom_publisher; CREATE ROLE node LOGIN IN ROLE "
-      "headroom_node;"
-      " CREATE ROLE nobody LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$");
-  SqlSession nobody(database.url("nobody"));
-  EXPECT_EQ(nobody.fails("SELECT headroom.publish('a', '1')"), "42501");
+  make_logins(database);
+  SqlSession stranger(database.url("stranger"));
+  EXPECT_EQ(stranger.fails("SELECT headroom.publish('a', '1')"), "42501");
   SqlSession app(database.url("app"));
   EXPECT_EQ(app.fails("SELECT headroom.publish('a', '1')"), "");
   EXPECT_EQ(app.fails("INSERT INTO headroom.outbox (slot, channel, data) VALUES (0, 'a', '1')"), "42501");
   EXPECT_EQ(app.fails("SELECT * FROM headroom.stream"), "42501");
   EXPECT_EQ(app.fails("SELECT * FROM headroom.poll(0, 1)"), "42501");
   EXPECT_EQ(app.fails("SELECT headroom.campaign('x', 300)"), "42501");
-  PostgresNode node(database.url("node"), "one", rules());
+  PostgresNode node(database.url("node"), "one");
   node.start();
   node.subscribe("a");
   EXPECT_TRUE(node.publish("a", "2"));
@@ -151,7 +129,7 @@ TEST(PostgresBroker, LetsEachRoleDoItsPartAndNoMore) {
 
 TEST(PostgresBroker, AnswersRepeatsOfAnIdWithTheFirstOffsetWhoeverPublishesThem) {
   const PostgresDatabase database;
-  PostgresNode node(database.url(), "one", rules());
+  PostgresNode node(database.url(), "one");
   node.start();
   node.subscribe("a");
   SqlSession(database.url()).run("SELECT headroom.publish('a', '1', 'k'), headroom.publish('a', '1', 'k')");
@@ -177,7 +155,7 @@ std::optional<std::size_t> kept_after(PostgresNode& node, const std::string& cha
 
 TEST(PostgresBroker, KeepsOfAChannelWhatItsRuleSays) {
   const PostgresDatabase database;
-  PostgresNode node(database.url(), "one", rules());
+  PostgresNode node(database.url(), "one");
   node.start();
   for (const std::string channel : {"small:a", "tight:a", "none:a", "other"}) {
     SqlSession(database.url())
@@ -209,7 +187,7 @@ TEST(PostgresBroker, SaysThatTheDatabaseIsAwayAndComesUpWithIt) {
   testing::PostgresServer server;
   const PostgresDatabase database(server);
   server.kill();
-  PostgresNode node(database.url(), "one", rules());
+  PostgresNode node(database.url(), "one");
   node.broker().start(node, read_clocks());
   ASSERT_TRUE(node.run_until([&] { return !node.available(); }));
   server.start();
@@ -221,7 +199,7 @@ TEST(PostgresBroker, SaysThatTheDatabaseIsAwayAndComesUpWithIt) {
 TEST(PostgresBroker, LosesNothingAcknowledgedWhenTheServerIsKilled) {
   testing::PostgresServer server;
   const PostgresDatabase database(server);
-  PostgresNode node(database.url(), "one", rules());
+  PostgresNode node(database.url(), "one");
   node.start();
   node.subscribe("a");
   std::size_t acknowledged = 0;
@@ -260,10 +238,10 @@ TEST(PostgresBroker, LosesNothingAcknowledgedWhenTheServerIsKilled) {
 
 TEST(PostgresBroker, AnotherNodeTakesOverWithAHigherTermAndTheOldOneIsFenced) {
   const PostgresDatabase database;
-  auto one = std::make_unique<PostgresNode>(database.url(), "one", rules());
+  auto one = std::make_unique<PostgresNode>(database.url(), "one");
   one->start();
   ASSERT_TRUE(one->run_until([&] { return one->broker().counts().term > 0; }));
-  PostgresNode two(database.url(), "two", rules());
+  PostgresNode two(database.url(), "two");
   two.start();
   two.subscribe("a");
   ASSERT_TRUE(one->publish("a", "1"));
@@ -291,7 +269,7 @@ TEST(PostgresBroker, ASequencerThatHangsLosesItsLock) {
   const PostgresDatabase database;
   SqlSession hanging(database.url());
   hanging.run("SELECT headroom.campaign('hanging', 300)");
-  PostgresNode node(database.url(), "one", rules());
+  PostgresNode node(database.url(), "one");
   node.start();
   node.subscribe("a");
   ASSERT_TRUE(node.publish("a", "1"));
@@ -312,7 +290,7 @@ TEST(PostgresBroker, WakesTheSequencerWhereNotifyIsOn) {
 
 TEST(PostgresBroker, AProvenLossBeginsAnotherHistory) {
   const PostgresDatabase database;
-  PostgresNode node(database.url(), "one", rules());
+  PostgresNode node(database.url(), "one");
   node.start();
   const Position before = node.subscribe("a");
   ASSERT_TRUE(node.publish("a", "1"));
@@ -364,7 +342,7 @@ TEST(PostgresBroker, EmptiesSlotsOfTheOutboxAndSparesWhatIsStillOpen) {
   EXPECT_LT(size(), before * 6 / 10);
   open.run("COMMIT");
   EXPECT_THAT(session.run("SELECT headroom.clean_outbox(1)"), ElementsAre("0")) << "its row was not read yet";
-  EXPECT_THAT(session.run("SELECT headroom.sequence(1, 1000, false)"), ElementsAre("1"));
+  EXPECT_EQ(session.run("SELECT headroom.sequence(1, 1000, false)").front(), "1");
   EXPECT_THAT(session.run("SELECT headroom.clean_outbox(1)"), ElementsAre("1"));
   EXPECT_LT(size(), 200'000);
   EXPECT_THAT(session.run("SELECT headroom.newest('open')"), ElementsAre("1"));
@@ -390,7 +368,7 @@ TEST(PostgresBroker, EmptiesOldSlotsOfTheStreamAndKeepsOffsetsGrowing) {
   EXPECT_THAT(session.run("SELECT count(*) FROM headroom.stream"), ElementsAre("0"));
   publish(1);
   EXPECT_THAT(session.run("SELECT channel_offset FROM headroom.stream"), ElementsAre("101"));
-  PostgresNode node(database.url(), "one", rules());
+  PostgresNode node(database.url(), "one");
   node.start();
   const Position newest = node.subscribe("a");
   EXPECT_EQ(newest.offset, 101U);
@@ -442,7 +420,7 @@ TEST(PostgresBroker, ForgetsChannelsThatNobodyUsesAndNeverGivesAnOffsetAgain) {
   EXPECT_EQ(newest("old"), "1026");
   EXPECT_THAT(session.run("SELECT headroom.forget_channels(7, 0, 0)"), ElementsAre("0")) << "of another term";
 
-  PostgresNode node(database.url(), "one", rules());
+  PostgresNode node(database.url(), "one");
   node.start();
   EXPECT_EQ(kept_after(node, "old", 1024), 2U);
   EXPECT_EQ(kept_after(node, "old", 100), std::nullopt) << "told, though nothing was missed";
@@ -458,9 +436,9 @@ TEST(PostgresBroker, NeverForgetsAChannelThatANodeUses) {
   PostgresBrokerOptions options;
   options.forget_after = std::chrono::seconds{3600};
   options.object_within = std::chrono::seconds{5};
-  PostgresNode leader(database.url(), "one", rules(), options);
+  PostgresNode leader(database.url(), "one", options);
   leader.start();
-  PostgresNode node(database.url(), "two", rules(), options);
+  PostgresNode node(database.url(), "two", options);
   node.start();
   EXPECT_EQ(node.subscribe("used").offset, 100U);
   ASSERT_TRUE(node.run_until([&] {

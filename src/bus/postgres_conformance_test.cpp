@@ -22,7 +22,7 @@ class PostgresWorld final : public BrokerWorld {
               "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET headroom.notify = on', current_database());"
               " END $$");
     }
-    if (flavour == Flavour::kLogical) begin_log(database_, conformance_rules());
+    if (flavour == Flavour::kLogical) begin_log(database_);
   }
 
   [[nodiscard]] std::unique_ptr<Broker> make(const ChannelRules& rules) override {

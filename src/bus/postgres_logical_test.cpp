@@ -23,16 +23,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-const ChannelRules& rules() {
-  static const ChannelRules made = [] {
-    ChannelRule all;
-    all.history_messages = 100'000;
-    all.history_bytes = 64U << 20U;
-    return ChannelRules::make({all}).value();
-  }();
-  return made;
-}
-
 PostgresBrokerOptions from_log() {
   PostgresBrokerOptions options;
   options.source = PostgresSource::kLog;
@@ -41,7 +31,7 @@ PostgresBrokerOptions from_log() {
 
 std::unique_ptr<PostgresNode> node_on(const PostgresDatabase& database, const std::string& name,
                                       const std::string& user = "postgres") {
-  auto node = std::make_unique<PostgresNode>(database.url(user), name, rules(), from_log());
+  auto node = std::make_unique<PostgresNode>(database.url(user), name, from_log());
   node->start();
   return node;
 }
@@ -121,11 +111,7 @@ TEST(PostgresLog, OrdersATransactionOfThousandsAsAWhole) {
 
 TEST(PostgresLog, TakesNoMessageFromWhoMayNotPublish) {
   const PostgresDatabase database(PostgresSource::kLog);
-  SqlSession owner(database.url());
-  owner.run(
-      "DO $$ BEGIN CREATE ROLE app LOGIN IN ROLE headroom_publisher; CREATE ROLE stranger LOGIN;"
-      " CREATE ROLE node LOGIN REPLICATION IN ROLE headroom_node;"
-      " EXCEPTION WHEN duplicate_object THEN NULL; END $$");
+  make_logins(database);
   const auto node = node_on(database, "one", "node");
   ASSERT_TRUE(reads_log(*node)) << node->broker().counts().problem;
   SqlSession stranger(database.url("stranger"));
@@ -134,7 +120,7 @@ TEST(PostgresLog, TakesNoMessageFromWhoMayNotPublish) {
   EXPECT_EQ(stranger.fails("SELECT * FROM headroom.log_state()"), "42501");
   SqlSession app(database.url("app"));
   EXPECT_EQ(app.fails("SELECT prefix FROM headroom.about"), "42501");
-  EXPECT_EQ(app.fails("SELECT headroom.lose_log(1)"), "42501");
+  EXPECT_EQ(app.fails("SELECT headroom.use_log(1, false)"), "42501");
   app.run("SELECT headroom.publish('a', '2')");
   ASSERT_TRUE(node->run_until([&] { return node->broker().counts().sequenced == 1; }));
   EXPECT_THAT(kept(*node, "a"), ElementsAre("2"));
@@ -263,7 +249,7 @@ TEST(PostgresLog, AnotherNodeTakesTheSlotOver) {
 /// As a node that hangs: its lock is gone, its slot is not.
 TEST(PostgresLog, FreesTheSlotOfANodeThatHangs) {
   const PostgresDatabase database(PostgresSource::kLog);
-  begin_log(database, rules());
+  begin_log(database);
   const std::string slot = SqlSession(database.url()).run("SELECT slot FROM headroom.log_state()").front();
   sql::ReplicationOptions options;
   options.url = database.url();
@@ -364,8 +350,8 @@ TEST(PostgresLog, StaysWithTheOutboxWhereThereIsNoLogAndSaysWhy) {
 
 TEST(PostgresLog, ANodeThatDoesNotReadTheLogCannotLeadUntilItIsLeft) {
   const PostgresDatabase database(PostgresSource::kLog);
-  begin_log(database, rules());
-  PostgresNode node(database.url(), "old", rules());
+  begin_log(database);
+  PostgresNode node(database.url(), "old");
   node.start();
   ASSERT_TRUE(node.run_until([&] { return !node.broker().counts().problem.empty(); }));
   EXPECT_THAT(node.broker().counts().problem, HasSubstr("source = \"logical\""));

@@ -77,21 +77,47 @@ PostgresDatabase::PostgresDatabase(testing::PostgresServer& server) : server_(se
   SqlSession(url()).run("SET client_min_messages = warning;" + postgres_schema());
 }
 
-void begin_log(const PostgresDatabase& database, const ChannelRules& rules) {
+const ChannelRules& world_rules() {
+  static const ChannelRules made = [] {
+    ChannelRule all;
+    all.history_messages = 100'000;
+    all.history_bytes = 64U << 20U;
+    ChannelRule small = all;
+    small.prefix = "small:";
+    small.history_messages = 5;
+    ChannelRule tight = all;
+    tight.prefix = "tight:";
+    tight.history_bytes = 1'024;
+    ChannelRule none = all;
+    none.prefix = "none:";
+    none.history_messages = 0;
+    return ChannelRules::make({all, small, tight, none}).value();
+  }();
+  return made;
+}
+
+void make_logins(const PostgresDatabase& database) {
+  SqlSession(database.url())
+      .run(
+          "DO $$ BEGIN CREATE ROLE app LOGIN IN ROLE headroom_publisher; CREATE ROLE stranger LOGIN;"
+          " CREATE ROLE node LOGIN REPLICATION IN ROLE headroom_node;"
+          " EXCEPTION WHEN duplicate_object THEN NULL; END $$");
+}
+
+void begin_log(const PostgresDatabase& database) {
   PostgresBrokerOptions options;
   options.source = PostgresSource::kLog;
-  PostgresNode node(database.url(), "first", rules, options);
+  PostgresNode node(database.url(), "first", options);
   node.start();
   if (!node.run_until([&] { return node.broker().counts().reads_log; }))
     throw std::runtime_error("the log is not read: " + node.broker().counts().problem);
 }
 
-PostgresNode::PostgresNode(const std::string& url, const std::string& name, const ChannelRules& rules,
-                           PostgresBrokerOptions options)
+PostgresNode::PostgresNode(const std::string& url, const std::string& name, PostgresBrokerOptions options)
     : BrokerNode([&](const HubThread::Post& post) {
         options.url = url;
         options.node = name;
-        return std::move(PostgresBroker::make(std::move(options), rules, post).value());
+        return std::move(PostgresBroker::make(std::move(options), world_rules(), post).value());
       }) {}
 
 }  // namespace headroom::bus

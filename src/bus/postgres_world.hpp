@@ -48,14 +48,20 @@ class PostgresDatabase final {
   std::string name_;
 };
 
-/// Until publications go into the log of a database, as they do from then on.
-void begin_log(const PostgresDatabase& database, const ChannelRules& rules);
+/// "small:" keeps 5 messages, "tight:" 1 KiB, "none:" nothing, all other channels 100,000 messages.
+[[nodiscard]] const ChannelRules& world_rules();
 
-/// A node on a database.
+/// Logins on a database's server, once: "app" may publish, "node" be a node that reads the log, "stranger"
+/// nothing.
+void make_logins(const PostgresDatabase& database);
+
+/// Until publications go into the log of a database, as they do from then on.
+void begin_log(const PostgresDatabase& database);
+
+/// A node on a database, with the rules of `world_rules`.
 class PostgresNode final : public BrokerNode {
  public:
-  PostgresNode(const std::string& url, const std::string& name, const ChannelRules& rules,
-               PostgresBrokerOptions options = {});
+  PostgresNode(const std::string& url, const std::string& name, PostgresBrokerOptions options = {});
   [[nodiscard]] PostgresBroker& broker() { return static_cast<PostgresBroker&>(BrokerNode::broker()); }
 };
 

@@ -43,8 +43,8 @@ std::optional<Question> LogFollower::next(PostgresTime now) {
         "active_pid IS "
         "NOT NULL",
         {state_.slot}};
-  if (step_ == Step::kLose) return Question{"SELECT headroom.lose_log($1)", {std::to_string(term_)}};
-  if (step_ == Step::kBegin) return Question{"SELECT headroom.begin_log($1)", {std::to_string(term_)}};
+  if (step_ == Step::kLose) return Question{"SELECT headroom.use_log($1, false)", {std::to_string(term_)}};
+  if (step_ == Step::kBegin) return Question{"SELECT headroom.use_log($1, true)", {std::to_string(term_)}};
   return std::nullopt;
 }
 

@@ -29,40 +29,25 @@ BEGIN
   SELECT b.lsn, b.lsn_read INTO lsn, lsn_read FROM headroom.batch b ORDER BY b.batch DESC LIMIT 1;
 END $$;
 
-CREATE OR REPLACE FUNCTION headroom.check_term(own_term bigint) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  PERFORM FROM headroom.leader l WHERE l.term = own_term FOR SHARE;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION 'term % is over', own_term USING ERRCODE = 'object_not_in_prerequisite_state';
-  END IF;
-END $$;
-
--- The slot is there: from now on publications go into the log. Where one was lost before, some that were open
--- meanwhile may be lost as well: another history.
-CREATE OR REPLACE FUNCTION headroom.begin_log(own_term bigint) RETURNS void
+-- The slot is there: from now on publications go into the log. Or it is gone, and what was in it: the outbox until
+-- there is another slot. With a slot that is lost begins another history, and once more with the one that
+-- follows it: publications that were open meanwhile may be lost as well.
+DROP FUNCTION IF EXISTS headroom.begin_log(bigint), headroom.lose_log(bigint);
+CREATE OR REPLACE FUNCTION headroom.use_log(own_term bigint, is_there boolean) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
   PERFORM headroom.check_term(own_term);
-  CREATE TABLE IF NOT EXISTS headroom.log (prefix text NOT NULL);
-  INSERT INTO headroom.log SELECT a.prefix FROM headroom.about a WHERE NOT EXISTS (SELECT FROM headroom.log);
-  IF (SELECT a.log_lost FROM headroom.about a) THEN
+  IF is_there THEN
+    CREATE TABLE IF NOT EXISTS headroom.log (prefix text NOT NULL);
+    INSERT INTO headroom.log SELECT a.prefix FROM headroom.about a WHERE NOT EXISTS (SELECT FROM headroom.log);
+  ELSE
+    PERFORM headroom.leave_log();
+  END IF;
+  IF NOT is_there OR (SELECT a.log_lost FROM headroom.about a) THEN
     UPDATE headroom.leader SET generation = substr(md5(gen_random_uuid()::text), 1, 12);
-    UPDATE headroom.about SET log_lost = false;
+    UPDATE headroom.about SET log_lost = NOT is_there;
   END IF;
-END $$;
-
--- The slot is gone, and what was in it: another history, and the outbox until there is another slot.
-CREATE OR REPLACE FUNCTION headroom.lose_log(own_term bigint) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  PERFORM headroom.check_term(own_term);
-  DELETE FROM headroom.log;
-  UPDATE headroom.about SET log_lost = true;
-  UPDATE headroom.leader SET generation = substr(md5(gen_random_uuid()::text), 1, 12);
 END $$;
 
 -- Publications go through the outbox again. What the slot still holds is read as long as a node reads it.

@@ -39,6 +39,17 @@ BEGIN
   RETURN won;
 END $$;
 
+-- Whoever campaigns waits until the caller's transaction has ended; after a campaign the old term is refused.
+CREATE OR REPLACE FUNCTION headroom.check_term(own_term bigint) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  PERFORM FROM headroom.leader l WHERE l.term = own_term FOR SHARE;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'term % is over', own_term USING ERRCODE = 'object_not_in_prerequisite_state';
+  END IF;
+END $$;
+
 -- Gives offsets to at most `most` messages that have become visible in the outbox, and behind them to those that
 -- were read from the write-ahead log up to a commit; answers to how many. With `keep` it also writes down how
 -- far it has read when there was nothing.
@@ -131,10 +142,7 @@ BEGIN
           CASE WHEN got_visible = most THEN end_tx END, CASE WHEN got_visible = most THEN end_source END,
           coalesce(log_lsn, last.lsn), coalesce(log_read, last.lsn_read));
   -- Held until the commit: who campaigns waits for it, and what it begins with is complete.
-  PERFORM FROM headroom.leader l WHERE l.term = own_term FOR SHARE;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION 'term % is over', own_term USING ERRCODE = 'object_not_in_prerequisite_state';
-  END IF;
+  PERFORM headroom.check_term(own_term);
   IF got > 0 THEN
     PERFORM pg_notify('headroom_stream', '');
   END IF;
