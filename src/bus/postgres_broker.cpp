@@ -1,6 +1,7 @@
 #include "bus/postgres_broker.hpp"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <random>
 #include <set>
@@ -8,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "bus/hub.hpp"
 #include "bus/impl/postgres_client.hpp"
 #include "bus/impl/posting.hpp"
 #include "bus/sql/scripts.hpp"
@@ -43,12 +45,68 @@ Result<void> check(const Publication& publication, const ChannelRule& rule) {
   return {};
 }
 
+/// What a hub announces goes to the client's thread.
+class CrowdExchange final : public PresenceExchange {
+ public:
+  CrowdExchange(PostgresClient& client, Crowd crowd) : client_(client), crowd_(crowd) {}
+  void announce(const PresenceWord& word, const Now& /*now*/) override { client_.say(crowd_, word); }
+  void ask(std::string_view node, const Now& /*now*/) override { client_.ask_node(crowd_, node); }
+
+ private:
+  PostgresClient& client_;
+  Crowd crowd_;
+};
+
+class SharedRevocations final : public RevocationExchange {
+ public:
+  explicit SharedRevocations(PostgresClient& client) : client_(client) {}
+  void announce(const Revocation& revocation) override { client_.revoke(revocation); }
+
+ private:
+  PostgresClient& client_;
+};
+
+/// What a hub shares with those of other nodes.
+struct Shared {
+  Shared(Hub& given, PostgresClient& client)
+      : hub(given), users(client, Crowd::kUsers), members(client, Crowd::kMembers), revocations(client) {
+    hub.presence().use(users);
+    hub.members().use(members);
+    hub.use(revocations);
+  }
+  PresenceTable& table(Crowd crowd) { return crowd == Crowd::kUsers ? hub.presence() : hub.members(); }
+  void take(const TalkNews& news, PostgresClient& client);
+  void take(const TalkNews::Word& word, const Now& now);
+
+  Hub& hub;
+  CrowdExchange users;
+  CrowdExchange members;
+  SharedRevocations revocations;
+};
+
+void Shared::take(const TalkNews& news, PostgresClient& client) {
+  const Now now = read_clocks();
+  for (const Crowd crowd : {Crowd::kUsers, Crowd::kMembers}) {
+    if (news.name_all.at(index_of(crowd))) table(crowd).announce_whole();
+  }
+  for (const TalkNews::Word& word : news.words) take(word, now);
+  if (!news.revoked.empty()) (void)hub.revoke(news.revoked, now);
+  if (!news.tell_revoked) return;
+  // What is kept already is passed over later.
+  for (const Revocation& one : hub.revocations()) client.revoke(one);
+}
+
+void Shared::take(const TalkNews::Word& word, const Now& now) {
+  if (!word.left) return table(word.crowd).heard(word.node, word.word, now);
+  for (const Crowd crowd : {Crowd::kUsers, Crowd::kMembers}) table(crowd).node_left(word.node, now);
+}
+
 }  // namespace
 
 std::string postgres_schema() {
-  return fmt::format("BEGIN;\n{}\n{}\n{}\n{}\n{}\n{}\n{}\nCOMMIT;\n", sql_scripts::kRoles,
+  return fmt::format("BEGIN;\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\nCOMMIT;\n", sql_scripts::kRoles,
                      sql_scripts::kTables, sql_scripts::kPublish, sql_scripts::kRead, sql_scripts::kSequence,
-                     sql_scripts::kLog, sql_scripts::kRights);
+                     sql_scripts::kLog, sql_scripts::kNodes, sql_scripts::kRights);
 }
 
 /// Lives on the hub's thread. What the client's thread tells is posted, and finds it through `alive`.
@@ -69,6 +127,7 @@ struct PostgresBroker::Impl {
   void refuse(std::int64_t ticket, Error error);
   void keep_used(std::vector<std::string> doomed) const;
   void inquired(std::int64_t number, Result<HistoryPage> page);
+  void talked(const TalkNews& news);
   void inquire(Inquiry inquiry, const Now& now, Done<HistoryPage> done);
   PostgresEvents events();
 
@@ -102,6 +161,7 @@ struct PostgresBroker::Impl {
   std::shared_ptr<Impl*> alive = std::make_shared<Impl*>(this);
   /// For the client's thread, which may not read `alive` while the hub's thread ends it.
   const std::weak_ptr<Impl*> self = alive;
+  std::optional<Shared> shared;
   std::unique_ptr<PostgresClient> client;  ///< last: its thread ends first
 };
 
@@ -118,7 +178,15 @@ PostgresEvents PostgresBroker::Impl::events() {
   told.doomed = [this](std::vector<std::string> channels) {
     post_to([channels = std::move(channels)](Impl& impl) { impl.keep_used(channels); });
   };
+  told.talked = [this](TalkNews news) {
+    post_to([news = std::move(news)](Impl& impl) { impl.talked(news); });
+  };
   return told;
+}
+
+void PostgresBroker::Impl::talked(const TalkNews& news) {
+  client->talk_taken();
+  if (shared) shared->take(news, *client);
 }
 
 void PostgresBroker::Impl::keep_used(std::vector<std::string> doomed) const {
@@ -212,6 +280,16 @@ void PostgresBroker::start(BrokerListener& listener, const Now& now) {
   impl_->listener = &listener;
   impl_->started_ns = now.monotonic_ns;
   impl_->client->start();
+}
+
+void PostgresBroker::share(Hub& hub) {
+  impl_->shared.emplace(hub, *impl_->client);
+  impl_->client->talk();
+}
+
+void PostgresBroker::leave() {
+  constexpr std::chrono::milliseconds kPatience{1'000};
+  impl_->client->leave(kPatience);
 }
 
 void PostgresBroker::publish(Publication publication, const Now& now, Done<Published> done) {

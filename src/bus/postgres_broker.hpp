@@ -13,10 +13,13 @@
 #include <vector>
 
 #include "bus/broker.hpp"
+#include "bus/exchange.hpp"
 #include "bus/postgres_node.hpp"
 #include "bus/rules.hpp"
 
 namespace headroom::bus {
+
+class Hub;
 
 struct PostgresBrokerOptions {
   std::string url;   ///< of a login with the role headroom_node
@@ -46,7 +49,10 @@ struct PostgresBrokerCounts {
   bool reads_log = false;       ///< this node reads the slot
   std::uint64_t malformed = 0;  ///< messages of the log that could not be read
   std::optional<LogState> log;  ///< a few seconds ago; nothing: the outbox is the source
-  std::string problem;          ///< why it can't read or lead, or not read the log; empty
+  ExchangeCounts presence;      ///< users; see `share`
+  ExchangeCounts members;       ///< of channels
+  RevocationCounts revocations;
+  std::string problem;  ///< why it can't read or lead, or not read the log; empty
 };
 
 /// Threads: one of its own does all that concerns the database; answers and news are posted.
@@ -64,6 +70,13 @@ class PostgresBroker final : public Broker {
   ~PostgresBroker() override;
 
   void start(BrokerListener& listener, const Now& now) override;
+  /// Once, after `start`: the nodes tell each other who is there, who is in which channel, and what is
+  /// revoked. Over one of the connections that the broker has; a heartbeat of a client reaches nothing of it.
+  /// What is revoked is kept by the database for nodes that come later. The hub ends before the broker.
+  void share(Hub& hub);
+  /// Tells the other nodes that this one ends in good order, within a second; else its users are offline
+  /// after its lease. Nothing is told after it. Threads: any.
+  void leave();
   void publish(Publication publication, const Now& now, Done<Published> done) override;
   void subscribe(std::string_view channel, const Now& now, Done<Position> done) override;
   void unsubscribe(std::string_view channel, const Now& now) override;

@@ -170,6 +170,7 @@ std::optional<bus::RedisBrokerCounts> BusService::redis() const {
 }
 
 std::optional<bus::ExchangeCounts> BusService::presence_exchange() const {
+  if (postgres_ != nullptr) return postgres_->counts().presence;
   if (presence_ == nullptr) return std::nullopt;
   return presence_->counts();
 }
@@ -199,6 +200,7 @@ void BusService::start(net::Server& server) {
   }
   server.post([this] {
     broker_->start(*hub_, bus::read_clocks());
+    if (postgres_ != nullptr) postgres_->share(*hub_);
     if (presence_) presence_->start(hub_->presence());
     if (members_) members_->start(hub_->members());
     if (revocations_) revocations_->start(*hub_);
@@ -230,6 +232,7 @@ void BusService::drain(net::Server& server, std::chrono::milliseconds patience) 
   server.post([this, window] { hub_->stop(window.count(), bus::read_clocks()); });
   std::unique_lock lock(mutex_);
   drained_changed_.wait_for(lock, patience, [this] { return drained_; });
+  if (postgres_ != nullptr) postgres_->leave();
   if (presence_) presence_->leave();
   if (members_) members_->leave();
 }

@@ -116,9 +116,9 @@ class BusService {
   bus::TokenAuthority authority_;
   bus::SchemeAuthority authorities_;
   std::unique_ptr<bus::Broker> broker_;
-  const bus::MemoryBroker* memory_ = nullptr;      ///< the broker, if it is one
-  const bus::PostgresBroker* postgres_ = nullptr;  ///< likewise
-  const bus::RedisBroker* redis_ = nullptr;        ///< likewise
+  const bus::MemoryBroker* memory_ = nullptr;  ///< the broker, if it is one
+  bus::PostgresBroker* postgres_ = nullptr;    ///< likewise
+  const bus::RedisBroker* redis_ = nullptr;    ///< likewise
   // Of several services; they outlive the hub.
   std::unique_ptr<bus::RedisPresence> presence_;
   std::unique_ptr<bus::RedisPresence> members_;

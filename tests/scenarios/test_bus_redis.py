@@ -7,9 +7,8 @@ import threading
 import time
 
 import pytest
-from websockets.exceptions import ConnectionClosed
 
-from servers.bus import Bus, Tab, admin, token
+from servers.bus import Bus, Tab, admin
 from servers.kept import Kept
 from servers.paths import executable, run_headroom
 from servers.process import free_port, wait_until
@@ -66,73 +65,6 @@ def test_what_is_published_at_either_service_reaches_the_clients_of_both(servers
     metrics = one.request('GET', '/metrics')[1]
     assert 'headroom_bus_redis_reading 1' in metrics and 'headroom_bus_redis_entries_total 100' in metrics
     assert 'headroom_bus_redis_published_total 51' in metrics, 'each service counts its own'
-
-
-def test_who_is_at_one_service_is_seen_at_the_other(servers):
-    one, two = services(servers, servers.redis())
-
-    def state(bus, user):
-        return bus.request('GET', '/bus/presence?user=' + user, bearer=admin())[1]['users'][user]
-
-    async def story():
-        await opened(one, 'ann')
-        bob, = await opened(two, 'bob')
-        assert (await bob.ask(watch={'users': ['ann', 'eve']}))['watch']
-        await opened(one, 'eve')
-        seen = {}
-        while seen.get('eve') != 'online' or state(two, 'ann') != 'online':
-            seen.update((await bob.receive())['presence']['users'])
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(None, one.daemon.stop)
-        while seen.get('ann') != 'offline' or seen.get('eve') != 'offline':
-            seen.update((await bob.receive())['presence']['users'])
-        assert state(two, 'bob') == 'online'
-    asyncio.run(story())
-    assert 'headroom_bus_presence_heard_total' in two.request('GET', '/metrics')[1]
-
-
-def test_who_is_in_a_channel_is_told_of_both_services(servers):
-    one, two = services(servers, servers.redis())
-
-    async def story():
-        ann = Client(one, 'ann')
-        await ann.open()
-        await ann.ask(subscribe={'channels': [{'channel': 'room:1', 'joins': True}]})
-        bob, = await opened(two, 'bob')
-        assert (await ann.receive()) == {'join': {'channel': 'room:1', 'user': 'bob'}}
-        for tab in (ann, bob):
-            while (await tab.ask(who={'channel': 'room:1'}))['who']['users'] != ['ann', 'bob']:
-                await asyncio.sleep(0.1)
-        await bob.close()
-        assert (await ann.receive()) == {'leave': {'channel': 'room:1', 'user': 'bob'}}
-    one.play(story)
-
-
-async def refusal(bus, proof):
-    """The code with which a token's connection ends; a service that has just started may have let it in first."""
-    tab = Tab(bus, 'ann', proof)
-    with contextlib.suppress(ConnectionClosed):
-        await tab.open()
-    return (await tab.closed())[0]
-
-
-def test_who_is_disconnected_at_one_service_is_so_at_the_other_and_at_one_that_starts_later(servers):
-    one, two = services(servers, servers.redis())
-    proof = token('ann', sid='her session')
-
-    async def story():
-        ann = Tab(two, 'ann', proof)
-        await ann.open()
-        bob, = await opened(two, 'bob')
-        assert one.request('POST', '/bus/disconnect', {'session': 'her session'}, admin())[0] == 200
-        assert (await ann.closed())[0] == 4101
-        assert await refusal(one, proof) == 4101
-        assert await refusal(two, proof) == 4101
-        for bus in (one, two):
-            bus.daemon.kill()
-        two.start()
-        assert await refusal(two, proof) == 4101, 'nobody who knew it runs any more'
-    two.play(story)
 
 
 class Publisher(threading.Thread):

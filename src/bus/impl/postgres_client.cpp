@@ -5,6 +5,10 @@
 #include <span>
 #include <utility>
 
+#include <fmt/format.h>
+
+#include "bus/memory_broker.hpp"
+
 namespace headroom::bus {
 
 namespace {
@@ -62,7 +66,8 @@ PostgresClient::PostgresClient(const PostgresBrokerOptions& options, Connections
       writer_([this](std::int64_t ticket, Error error) { events_.refused(ticket, std::move(error)); }),
       inquirer_([this](std::int64_t number, Result<HistoryPage> page) {
         events_.inquired(number, std::move(page));
-      }) {}
+      }),
+      talk_(fmt::format("{}:{}", options.node, random_epoch())) {}
 
 PostgresClient::~PostgresClient() {
   stopping_ = true;
@@ -97,6 +102,41 @@ void PostgresClient::news_taken() {
   if (news_under_way_.fetch_sub(1) == kMostNews) waker_.wake();
 }
 
+void PostgresClient::talk_taken() {
+  if (talk_under_way_.fetch_sub(1) == kMostNews) waker_.wake();
+}
+
+void PostgresClient::talk() {
+  const std::lock_guard lock(mutex_);
+  orders_.begins = true;
+  waker_.wake();
+}
+
+void PostgresClient::say(Crowd crowd, const PresenceWord& word) {
+  const std::lock_guard lock(mutex_);
+  orders_.words.emplace_back(crowd, word);
+  waker_.wake();
+}
+
+void PostgresClient::ask_node(Crowd crowd, std::string_view node) {
+  const std::lock_guard lock(mutex_);
+  orders_.asks.emplace_back(crowd, node);
+  waker_.wake();
+}
+
+void PostgresClient::revoke(const Revocation& revocation) {
+  const std::lock_guard lock(mutex_);
+  orders_.revocations.push_back(revocation);
+  waker_.wake();
+}
+
+void PostgresClient::leave(std::chrono::milliseconds patience) {
+  std::unique_lock lock(mutex_);
+  orders_.leaves = true;
+  waker_.wake();
+  left_.wait_for(lock, patience, [this] { return has_left_; });
+}
+
 PostgresBrokerCounts PostgresClient::counts() const {
   const std::lock_guard lock(mutex_);
   return counts_;
@@ -128,9 +168,19 @@ void PostgresClient::take_orders() {
   for (Ticketed& publication : publishes_) writer_.add(std::move(publication));
   for (Inquiry& inquiry : inquiries_) inquirer_.add(std::move(inquiry));
   keeper_.keep(kept_);
+  take_talk_orders();
   publishes_.clear();
   inquiries_.clear();
   kept_.clear();
+}
+
+void PostgresClient::take_talk_orders() {
+  talks_ = talks_ || orders_.begins;
+  for (const auto& [crowd, word] : orders_.words) talk_.say(crowd, word);
+  for (const auto& [crowd, node] : orders_.asks) talk_.ask(crowd, node);
+  for (const Revocation& revocation : orders_.revocations) talk_.revoke(revocation);
+  if (orders_.leaves) talk_.leave();
+  orders_ = {};
 }
 
 void PostgresClient::advance(PostgresTime now) {
@@ -189,8 +239,9 @@ void PostgresClient::advance_keeper(PostgresTime now) {
 
 void PostgresClient::advance_reader(PostgresTime now) {
   PostgresListener& connection = connections_.reader;
-  if (const auto answer = connection.take_answer()) take_news(now, *answer);
-  if (!connection.take_payloads().empty()) reader_.wake(now);
+  if (const auto answer = connection.take_answer()) take_read(now, *answer);
+  hear(now);
+  advance_talk(now);
   if (!connection.is_listening()) {
     reader_.lost();
     if (reading_) events_.lost();
@@ -200,8 +251,38 @@ void PostgresClient::advance_reader(PostgresTime now) {
   }
 }
 
-void PostgresClient::take_news(PostgresTime now, const Result<sql::PostgresRows>& answer) {
-  ReaderNews news = reader_.answered(now, answer);
+void PostgresClient::take_read(PostgresTime now, const Result<sql::PostgresRows>& answer) {
+  if (!std::exchange(talk_asked_, false)) return tell(reader_.answered(now, answer));
+  // What breaks the connection is told to the talk as such.
+  if (answer || connections_.reader.is_listening()) talk_.answered(now, answer);
+}
+
+/// The sequencer, which has stored something, says nothing more; all else is what other nodes say.
+void PostgresClient::hear(PostgresTime now) {
+  for (const std::string& payload : connections_.reader.take_payloads()) {
+    if (payload.empty()) reader_.wake(now);
+    if (!payload.empty()) talk_.heard(now, payload);
+  }
+}
+
+/// It says little, and first, so a busy reader does not hold it up.
+void PostgresClient::advance_talk(PostgresTime now) {
+  if (!talks_) return;
+  PostgresListener& connection = connections_.reader;
+  if (!connection.is_listening()) talk_.lost();
+  if (connection.is_free()) {
+    const auto question = talk_.next(now);
+    talk_asked_ = question.has_value();
+    ask(connection, now, question);
+  }
+  if (talk_under_way_ >= kMostNews) return;
+  TalkNews news = talk_.take_news();
+  if (news.empty()) return;
+  ++talk_under_way_;
+  events_.talked(std::move(news));
+}
+
+void PostgresClient::tell(ReaderNews news) {
   const bool is_news = news.compare || !news.rows.empty() || news.available != reading_;
   reading_ = news.available;
   if (!is_news) return;
@@ -249,10 +330,16 @@ void PostgresClient::remember() {
   counts_.reads_log = log_.is_streaming();
   counts_.malformed = log_.queue().malformed();
   counts_.log = keeper_.log();
+  counts_.presence = talk_.counts(Crowd::kUsers);
+  counts_.members = talk_.counts(Crowd::kMembers);
+  counts_.revocations = talk_.revocation_counts();
+  has_left_ = !talks_ || talk_.has_left();
+  if (has_left_) left_.notify_all();
   counts_.problem = !connections_.reader.problem().empty() ? connections_.reader.problem()
                     : !reader_.problem().empty()           ? reader_.problem()
                     : !sequencer_.problem().empty()        ? sequencer_.problem()
-                                                           : log_.problem();
+                    : !log_.problem().empty()              ? log_.problem()
+                                                           : talk_.problem();
 }
 
 /// A connection that was asked tells by its socket when it has the answer; one that is free goes on by time.
@@ -262,6 +349,7 @@ PostgresTime PostgresClient::wake_at(PostgresTime now) const {
   if (connections_.sequencer.is_free()) at = std::min({at, sequencer_.wake_at(), log_.ask_at()});
   if (may_read()) at = std::min(at, reader_.wake_at());
   if (connections_.keeper.is_free()) at = std::min(at, keeper_.wake_at(sequencer_.term()));
+  if (talks_ && connections_.reader.is_free()) at = std::min(at, talk_.wake_at());
   return at;
 }
 

@@ -5,16 +5,20 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "bus/impl/log_follower.hpp"
 #include "bus/postgres_broker.hpp"
 #include "bus/postgres_node.hpp"
+#include "bus/postgres_talk.hpp"
 #include "sql/listener.hpp"
 #include "sql/waiting.hpp"
 
@@ -27,6 +31,7 @@ struct PostgresEvents {
   std::function<void(std::int64_t ticket, Error error)> refused;
   std::function<void(std::int64_t number, Result<HistoryPage> page)> inquired;
   std::function<void(std::vector<std::string> channels)> doomed;  ///< see Keeper
+  std::function<void(TalkNews news)> talked;
 };
 
 /// Threads: made, called and ended by one, which is not its own.
@@ -46,6 +51,15 @@ class PostgresClient final {
   void keep(std::vector<std::string> channels);
   /// News are told only while few are on their way, so that a slow hub is not flooded.
   void news_taken();
+  void talk_taken();
+
+  /// From now on the node talks with the others.
+  void talk();
+  void say(Crowd crowd, const PresenceWord& word);
+  void ask_node(Crowd crowd, std::string_view node);
+  void revoke(const Revocation& revocation);
+  /// Tells the others that the node ends in good order, if the database is there and takes it in time.
+  void leave(std::chrono::milliseconds patience);
   [[nodiscard]] PostgresBrokerCounts counts() const;
 
  private:
@@ -68,8 +82,11 @@ class PostgresClient final {
   void wait(PostgresTime now);
   void advance_keeper(PostgresTime now);
   void advance_reader(PostgresTime now);
-  void take_news(PostgresTime now, const Result<sql::PostgresRows>& answer);
+  void take_read(PostgresTime now, const Result<sql::PostgresRows>& answer);
+  void tell(ReaderNews news);
   void advance_writer(PostgresTime now);
+  void advance_talk(PostgresTime now);
+  void hear(PostgresTime now);
   void advance_inquirer(PostgresTime now);
   void remember();
   [[nodiscard]] bool may_read() const;
@@ -88,15 +105,31 @@ class PostgresClient final {
   Reader reader_;
   Writer writer_;
   Inquirer inquirer_;
+  Talk talk_;  ///< on the reader's connection
+  bool talks_ = false;
+  bool talk_asked_ = false;  ///< what is asked there is its
   bool reading_ = false;
 
   sql::Waker waker_;
   std::atomic<bool> stopping_{false};
   std::atomic<int> news_under_way_{0};
+  std::atomic<int> talk_under_way_{0};
   mutable std::mutex mutex_;  ///< of what follows
   std::vector<Ticketed> publishes_;
   std::vector<Inquiry> inquiries_;
   std::vector<std::string> kept_;
+  /// For the talk.
+  struct Orders {
+    bool begins = false;
+    bool leaves = false;
+    std::vector<std::pair<Crowd, PresenceWord>> words;
+    std::vector<std::pair<Crowd, std::string>> asks;
+    std::vector<Revocation> revocations;
+  };
+  void take_talk_orders();
+  Orders orders_;
+  bool has_left_ = false;
+  std::condition_variable left_;
   PostgresBrokerCounts counts_;
 
   std::thread thread_;

@@ -5,6 +5,7 @@ TO headroom_publisher, headroom_node;
 GRANT EXECUTE ON FUNCTION headroom.accept, headroom.epoch, headroom.node_state, headroom.break_history,
   headroom.poll, headroom.positions, headroom.history, headroom.campaign, headroom.sequence,
   headroom.clean_outbox, headroom.clean_stream, headroom.forget_channels, headroom.doomed_channels,
-  headroom.keep_channels, headroom.log_state, headroom.use_log
+  headroom.keep_channels, headroom.log_state, headroom.use_log,
+  headroom.hear_nodes, headroom.tell_nodes, headroom.revoke, headroom.revocations
 TO headroom_node;
 RESET ROLE;
