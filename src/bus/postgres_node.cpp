@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
@@ -19,6 +20,13 @@ constexpr std::chrono::milliseconds kRetryAfter{250};
 constexpr std::chrono::seconds kKeepEvery{10};
 constexpr std::chrono::seconds kCleanEvery{2};
 constexpr std::chrono::seconds kLogEvery{5};
+
+constexpr std::string_view kOldSchema =
+    "the schema headroom is older than this executable; run: headroom bus sql | psql";
+
+/// Of headroom.poll and headroom.sequence: epoch, seq, source, ticket, channel, channel_offset, data.
+constexpr std::size_t kStreamColumns = 7;
+constexpr std::size_t kSeqColumn = 1;
 
 std::int64_t number_in(const Cell& cell) {
   std::int64_t value = 0;
@@ -73,13 +81,13 @@ Question Sequencer::step(PostgresTime now) {
   asked_at_ = now;
   const bool keep = now >= keep_at_;
   if (keep) keep_at_ = now + kKeepEvery;
-  return Question{"SELECT headroom.sequence($1, $2, $3)",
+  return Question{"SELECT * FROM headroom.sequence($1, $2, $3)",
                   {std::to_string(term_), std::to_string(kMost), keep ? "t" : "f"}};
 }
 
 Question Sequencer::step(PostgresTime now, const LogPart& part) {
   Question question = step(now);
-  question.statement = "SELECT headroom.sequence($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+  question.statement = "SELECT * FROM headroom.sequence($1, $2, $3, $4, $5, $6, $7, $8, $9)";
   for (const auto* values : {&part.channels, &part.ids, &part.tickets, &part.datas})
     question.parameters.push_back(array_literal(*values));
   question.parameters.push_back(sql::lsn_text(part.position.commit));
@@ -98,15 +106,15 @@ void Sequencer::read_log(bool reads, PostgresTime now) {
 }
 
 void Sequencer::answered(PostgresTime now, const Result<PostgresRows>& rows) {
-  if (!rows || !is_shape(*rows, 1)) {
-    problem_ = rows ? "the database's answer is no number" : rows.error().message();
+  if (!rows || !is_shape(*rows, term_ == 0 ? 1 : kStreamColumns)) {
+    problem_ = rows ? std::string(kOldSchema) : rows.error().message();
     campaign_at_ = now + kCampaignEvery;
     must_leave_ = term_ != 0;
     return;
   }
   problem_.clear();
   if (term_ == 0) return campaigned(now, *rows);
-  const auto found = static_cast<std::size_t>(number_in(rows->front().front()));
+  const auto found = static_cast<std::size_t>(number_in(rows->front()[kSeqColumn]));
   sequenced_ += found;
   pace_.looked(asked_at_, now, found, found >= kMost);
   if (reads_log_ && found < kMost) pace_.rest(now);
@@ -253,21 +261,38 @@ void Reader::learned(PostgresTime now, const PostgresRows& rows, ReaderNews& new
 }
 
 void Reader::polled(PostgresTime now, const PostgresRows& rows, ReaderNews& news) {
-  constexpr std::size_t kColumns = 7;
-  if (!is_shape(rows, kColumns) || !rows[0][0]) {
+  if (!is_shape(rows, kStreamColumns) || !rows[0][0]) {
     step_ = Step::kState;
     retry_at_ = now;
     return;
   }
-  news.compare = epoch_ != *rows[0][0];
-  epoch_ = *rows[0][0];
-  for (std::size_t i = 1; i < rows.size(); ++i) take(rows[i], news);
+  take(rows, news);
   pace_.looked(asked_at_, now, news.rows.size(), news.rows.size() >= kMost);
 }
 
-/// The stream's numbers have no gap: one means that rows were cleaned away before they were read.
+std::optional<ReaderNews> Reader::given(PostgresTime now, const PostgresRows& rows) {
+  const bool goes_on = step_ == Step::kPoll && rows.size() > 1 && is_shape(rows, kStreamColumns) &&
+                       rows[0][0] && number_in(rows[1][kSeqColumn]) == seq_ + 1;
+  if (!goes_on) return std::nullopt;
+  ReaderNews news;
+  take(rows, news);
+  news.available = true;
+  news.epoch = epoch_;
+  pace_.rest(now);
+  return news;
+}
+
+void Reader::take(const PostgresRows& rows, ReaderNews& news) {
+  news.compare = epoch_ != *rows[0][0];
+  epoch_ = *rows[0][0];
+  for (std::size_t i = 1; i < rows.size(); ++i) take(rows[i], news);
+}
+
+/// The stream's numbers have no gap: one means that rows were cleaned away before they were read. Those that
+/// were given while a look was under way come twice.
 void Reader::take(const std::vector<Cell>& row, ReaderNews& news) {
-  const std::int64_t seq = number_in(row[1]);
+  const std::int64_t seq = number_in(row[kSeqColumn]);
+  if (seq <= seq_) return;
   if (seq != seq_ + 1) news.compare = true;
   seq_ = seq;
   source_ = number_in(row[2]);

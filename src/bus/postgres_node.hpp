@@ -10,7 +10,7 @@
 //   Writer      publishes what the node's clients publish, in groups
 //   Inquirer    positions and histories
 //
-// The schema, and why it is so: sql/*.sql, docs/decisions/bus-outbox.md.
+// The schema, and why it is so: sql/*.sql, docs/decisions/0004-the-outbox-of-the-bus-in-postgresql.md.
 
 #include <chrono>
 #include <cstdint>
@@ -174,6 +174,9 @@ class Reader final {
  public:
   [[nodiscard]] std::optional<Question> next(PostgresTime now);
   [[nodiscard]] ReaderNews answered(PostgresTime now, const Result<sql::PostgresRows>& rows);
+  /// What the node's own sequencer stored, as it was answered: when it is what comes next, nothing is read
+  /// for it, and the next look is far off. Nothing: it has to be read.
+  [[nodiscard]] std::optional<ReaderNews> given(PostgresTime now, const sql::PostgresRows& rows);
   void lost();
   void wake(PostgresTime now) { pace_.wake(now); }
   [[nodiscard]] PostgresTime wake_at() const { return step_ == Step::kPoll ? pace_.next() : retry_at_; }
@@ -189,6 +192,7 @@ class Reader final {
   enum class Step : std::uint8_t { kState, kBreak, kPoll };
   void learned(PostgresTime now, const sql::PostgresRows& rows, ReaderNews& news);
   void polled(PostgresTime now, const sql::PostgresRows& rows, ReaderNews& news);
+  void take(const sql::PostgresRows& rows, ReaderNews& news);
   void take(const std::vector<std::optional<std::string>>& row, ReaderNews& news);
 
   Step step_ = Step::kState;

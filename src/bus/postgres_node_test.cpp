@@ -23,6 +23,12 @@ PostgresRows one(const std::string& value) {
   return {{value}};
 }
 
+/// The head of the answer to a step that stored so many.
+PostgresRows step(int found) {
+  const auto null = std::nullopt;
+  return {{"epoch", std::to_string(found), null, null, null, null, null}};
+}
+
 Result<PostgresRows> broken() {
   return fail(ErrorCode::kUnavailable, "the connection broke");
 }
@@ -64,11 +70,11 @@ TEST(Sequencer, CampaignsUntilItLeadsAndLeavesWhenItIsFenced) {
   question = sequencer.next(kStart + 250ms);
   ASSERT_TRUE(question);
   EXPECT_THAT(question->parameters, ElementsAre("7", "1000", "t")) << "first it writes down where it begins";
-  sequencer.answered(kStart + 251ms, one("1000"));
+  sequencer.answered(kStart + 251ms, step(1'000));
   question = sequencer.next(kStart + 251ms);
   ASSERT_TRUE(question) << "a full step is followed by the next at once";
   EXPECT_EQ(question->parameters.back(), "f");
-  sequencer.answered(kStart + 252ms, one("12"));
+  sequencer.answered(kStart + 252ms, step(12));
   EXPECT_EQ(sequencer.sequenced(), 1'012U);
   EXPECT_FALSE(sequencer.next(kStart + 255ms));
   ASSERT_TRUE(sequencer.next(kStart + 256ms)) << "5 ms after it asked last";
@@ -86,10 +92,10 @@ TEST(Sequencer, TakesPartsOfTheLogAtOnceAndLooksIntoTheOutboxSeldom) {
   EXPECT_THAT(sequencer.next(kStart)->statement, HasSubstr("campaign($1, $2, true)"));
   sequencer.answered(kStart, one("7"));
   ASSERT_TRUE(sequencer.next(kStart)) << "until the log is read, the outbox is the source";
-  sequencer.answered(kStart, one("0"));
+  sequencer.answered(kStart, step(0));
   sequencer.read_log(true, kStart);
   ASSERT_TRUE(sequencer.next(kStart + 1ms)) << "what is left there";
-  sequencer.answered(kStart + 1ms, one("2"));
+  sequencer.answered(kStart + 1ms, step(2));
   sequencer.wake(kStart + 2ms);
   EXPECT_FALSE(sequencer.next(kStart + 1'000ms));
   LogPart part;
@@ -101,7 +107,7 @@ TEST(Sequencer, TakesPartsOfTheLogAtOnceAndLooksIntoTheOutboxSeldom) {
   const Question question = sequencer.step(kStart + 3ms, part);
   EXPECT_THAT(question.parameters, ElementsAre("7", "1000", "f", R"({"a","b"})", R"({"","k"})",
                                                R"({"0","12"})", R"({"1","{\"x\":2}"})", "0/14", "2"));
-  sequencer.answered(kStart + 4ms, one("2"));
+  sequencer.answered(kStart + 4ms, step(2));
   EXPECT_EQ(sequencer.sequenced(), 4U);
   EXPECT_FALSE(sequencer.next(kStart + 1'003ms));
   EXPECT_TRUE(sequencer.next(kStart + 1'004ms)) << "once a second";
@@ -217,6 +223,39 @@ TEST(Reader, SaysWhenTheHistoryChangesOrRowsWereCleanedAwayUnread) {
   EXPECT_TRUE(reader.answered(kStart, stream_rows("e1", 45, 46)).compare);
   EXPECT_FALSE(reader.answered(kStart, stream_rows("e1", 47, 47)).compare);
   EXPECT_TRUE(reader.answered(kStart, stream_rows("e2", 48, 48)).compare);
+}
+
+TEST(Reader, TakesWhatItsOwnNodeStoredAndReadsNothingForIt) {
+  Reader reader;
+  EXPECT_FALSE(reader.given(kStart, stream_rows("e1", 41, 43))) << "it knows no history yet";
+  (void)reader.answered(kStart, state_rows("e1", "40", "t"));
+  ASSERT_TRUE(reader.next(kStart));
+  auto news = reader.given(kStart + 1ms, stream_rows("e1", 41, 43));
+  ASSERT_TRUE(news);
+  EXPECT_THAT(news->rows, SizeIs(3));
+  EXPECT_TRUE(news->available);
+  EXPECT_FALSE(news->compare);
+  EXPECT_EQ(news->epoch, "e1");
+  EXPECT_EQ(reader.seq(), 43);
+  const ReaderNews read = reader.answered(kStart + 2ms, stream_rows("e1", 41, 44));
+  EXPECT_THAT(read.rows, SizeIs(1)) << "a look that was under way brings what is new alone";
+  EXPECT_FALSE(read.compare);
+  news = reader.given(kStart + 3ms, stream_rows("e1", 45, 45));
+  ASSERT_TRUE(news);
+  EXPECT_FALSE(reader.next(kStart + 1'002ms));
+  EXPECT_TRUE(reader.next(kStart + 1'003ms)) << "somebody else may have begun another history";
+  EXPECT_TRUE(reader.given(kStart + 1'004ms, stream_rows("e2", 46, 46))->compare);
+}
+
+TEST(Reader, ReadsWhatDoesNotFollowWhatItKnows) {
+  Reader reader;
+  (void)reader.answered(kStart, state_rows("e1", "40", "t"));
+  EXPECT_FALSE(reader.given(kStart, stream_rows("e1", 42, 43)));
+  EXPECT_FALSE(reader.given(kStart, step(0)));
+  EXPECT_FALSE(reader.given(kStart, one("1")));
+  EXPECT_TRUE(reader.next(kStart));
+  reader.lost();
+  EXPECT_FALSE(reader.given(kStart, stream_rows("e1", 41, 43))) << "first its history is to be proven";
 }
 
 TEST(Reader, WaitsForASchemaThatItKnows) {

@@ -197,16 +197,22 @@ void PostgresClient::advance_sequencer(PostgresTime now) {
   if (const auto answer = connection.take_answer()) take_step(now, *answer);
   if (!connection.take_payloads().empty()) sequencer_.wake(now);
   if (sequencer_.must_leave()) connection.leave(now);
-  if (!connection.is_listening()) sequencer_.lost();
+  if (!connection.is_listening()) lose_term(now);
   if (source_ == PostgresSource::kLog) advance_log(now);
   if (connection.is_free()) ask(connection, now, next_step(now));
+}
+
+/// Its last step may be stored, though nobody was given it.
+void PostgresClient::lose_term(PostgresTime now) {
+  if (sequencer_.term() != 0) reader_.wake(now);
+  sequencer_.lost();
 }
 
 void PostgresClient::take_step(PostgresTime now, const Result<sql::PostgresRows>& answer) {
   if (asked_ == Asked::kLog) return log_.answered(now, answer);
   const std::uint64_t before = sequencer_.sequenced();
   sequencer_.answered(now, answer);
-  if (sequencer_.sequenced() > before) reader_.wake(now);
+  if (sequencer_.sequenced() > before) give(now, answer);
   if (asked_ == Asked::kLogStep && answer) log_.queue().stored();
 }
 
@@ -257,11 +263,13 @@ void PostgresClient::take_read(PostgresTime now, const Result<sql::PostgresRows>
   if (answer || connections_.reader.is_listening()) talk_.answered(now, answer);
 }
 
-/// The sequencer, which has stored something, says nothing more; all else is what other nodes say.
+/// A term says that its sequencer has stored something; all else is what other nodes say.
 void PostgresClient::hear(PostgresTime now) {
+  const std::string own_term = std::to_string(sequencer_.term());
   for (const std::string& payload : connections_.reader.take_payloads()) {
-    if (payload.empty()) reader_.wake(now);
-    if (!payload.empty()) talk_.heard(now, payload);
+    const bool is_term = payload.empty() || (payload.front() >= '0' && payload.front() <= '9');
+    if (!is_term) talk_.heard(now, payload);
+    if (is_term && payload != own_term) reader_.wake(now);
   }
 }
 
@@ -280,6 +288,14 @@ void PostgresClient::advance_talk(PostgresTime now) {
   if (news.empty()) return;
   ++talk_under_way_;
   events_.talked(std::move(news));
+}
+
+/// What the node's own sequencer stored need not be read.
+void PostgresClient::give(PostgresTime now, const Result<sql::PostgresRows>& step) {
+  if (step && news_under_way_ < kMostNews) {
+    if (auto news = reader_.given(now, *step)) return tell(std::move(*news));
+  }
+  reader_.wake(now);
 }
 
 void PostgresClient::tell(ReaderNews news) {

@@ -76,6 +76,7 @@ class PostgresClient final {
   void take_orders();
   void advance(PostgresTime now);
   void advance_sequencer(PostgresTime now);
+  void lose_term(PostgresTime now);
   void take_step(PostgresTime now, const Result<sql::PostgresRows>& answer);
   [[nodiscard]] std::optional<Question> next_step(PostgresTime now);
   void advance_log(PostgresTime now);
@@ -83,6 +84,7 @@ class PostgresClient final {
   void advance_keeper(PostgresTime now);
   void advance_reader(PostgresTime now);
   void take_read(PostgresTime now, const Result<sql::PostgresRows>& answer);
+  void give(PostgresTime now, const Result<sql::PostgresRows>& step);
   void tell(ReaderNews news);
   void advance_writer(PostgresTime now);
   void advance_talk(PostgresTime now);

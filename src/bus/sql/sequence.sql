@@ -51,32 +51,51 @@ BEGIN
 END $$;
 
 -- Gives offsets to at most `most` messages that have become visible in the outbox, and behind them to those that
--- were read from the write-ahead log up to a commit; answers to how many. With `keep` it also writes down how
--- far it has read when there was nothing.
+-- were read from the write-ahead log up to a commit; stores them, and answers as headroom.poll does: the first row
+-- has in `seq` how many there are. With `keep` it also writes down how far it has read when there was nothing.
 --
 -- A message is read when its transaction is visible, whenever that is: rows are found by the transactions
 -- that the last snapshot did not show (those that ran then, by number, and those that came after), so that one
 -- which stays open costs one look into an index. Order: within a window that became visible at once, that of
 -- publishing; a window of more than `most` rows is cut by transaction number.
+--
+-- It runs 200 times a second, mostly for a few messages, so what it costs is the beginning of its statements: one
+-- scan each for every partition that may hold something. Hence what was read stands in arrays in between, slots
+-- of the outbox without a file are left out, and repeats are looked for only where there is an id.
 DROP FUNCTION IF EXISTS headroom.sequence(bigint, integer, boolean);
-CREATE OR REPLACE FUNCTION headroom.sequence(own_term bigint, most integer, keep boolean, log_channels text[] DEFAULT '{}',
-                                             log_ids text[] DEFAULT '{}', log_tickets bigint[] DEFAULT '{}',
-                                             log_datas text[] DEFAULT '{}', log_lsn pg_lsn DEFAULT NULL,
-                                             log_read bigint DEFAULT NULL) RETURNS integer
+DROP FUNCTION IF EXISTS headroom.sequence(bigint, integer, boolean, text[], text[], bigint[], text[], pg_lsn, bigint);
+CREATE FUNCTION headroom.sequence(own_term bigint, most integer, keep boolean, log_channels text[] DEFAULT '{}',
+                                  log_ids text[] DEFAULT '{}', log_tickets bigint[] DEFAULT '{}',
+                                  log_datas text[] DEFAULT '{}', log_lsn pg_lsn DEFAULT NULL,
+                                  log_read bigint DEFAULT NULL)
+RETURNS TABLE (epoch text, seq bigint, source bigint, ticket bigint, channel text, channel_offset bigint, data text)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
 -- It would be planned anew each time, for longer than the step takes.
 SET plan_cache_mode = force_generic_plan
 AS $$
+#variable_conflict use_column
 DECLARE
   last headroom.batch;
   here headroom.leader;
+  own_slot smallint;
+  instant timestamptz := clock_timestamp();
+  after_tx xid8;
+  begin_tx xid8;
   waited xid8[];
+  filled smallint[];
+  txs xid8[];
+  sources bigint[];
+  tickets bigint[];
+  channels text[];
+  ids text[];
+  datas text[];
+  offsets bigint[];
   got integer;
   got_visible integer;
+  got_ids integer;
   end_tx xid8;
   end_source bigint;
-  instant timestamptz := clock_timestamp();
 BEGIN
   SELECT * INTO here FROM headroom.leader;
   SELECT * INTO last FROM headroom.batch b ORDER BY b.batch DESC LIMIT 1;
@@ -86,67 +105,121 @@ BEGIN
       last.until := pg_current_snapshot();
       last.read_source := 0;
     END IF;
-    waited := ARRAY(SELECT pg_snapshot_xip(last.since));
-    WITH visible AS MATERIALIZED (
-      (SELECT o.tx, o.source, o.ticket, o.channel, o.id, o.data FROM headroom.outbox o
-       WHERE o.tx = ANY (waited) AND (o.tx, o.source) > (coalesce(last.read_tx, '0'), last.read_source)
-         AND pg_visible_in_snapshot(o.tx, last.until))
-      UNION ALL
-      (SELECT o.tx, o.source, o.ticket, o.channel, o.id, o.data FROM headroom.outbox o
-       WHERE o.tx >= pg_snapshot_xmax(last.since) AND o.tx < pg_snapshot_xmax(last.until)
-         AND (o.tx, o.source) > (coalesce(last.read_tx, '0'), last.read_source)
-         AND pg_visible_in_snapshot(o.tx, last.until))
-      ORDER BY 1, 2 LIMIT most),
-    fresh AS MATERIALIZED (
-      SELECT * FROM visible
-      UNION ALL
-      SELECT NULL::xid8, nextval('headroom.source'), nullif(m.ticket, 0), m.channel, nullif(m.id, ''), m.data
-      FROM (SELECT * FROM unnest(log_channels, log_ids, log_tickets, log_datas) WITH ORDINALITY
-              AS u (channel, id, ticket, data, n) ORDER BY n) m),
-    judged AS (
-      SELECT f.*, k.channel_offset AS known,
-             f.id IS NOT NULL AND row_number() OVER (PARTITION BY f.channel, f.id ORDER BY f.source) > 1 AS again
-      FROM fresh f LEFT JOIN LATERAL (
-        SELECT s.channel_offset FROM headroom.stream s
-        WHERE f.id IS NOT NULL AND s.channel = f.channel AND s.id = f.id AND s.data IS NOT NULL
-          AND s.at > instant - interval '5 minutes'
-        ORDER BY s.channel_offset LIMIT 1) k ON true),
-    bases AS MATERIALIZED (
-      SELECT d.channel, headroom.newest(d.channel) AS base FROM (SELECT DISTINCT f.channel FROM fresh f) d),
-    numbered AS (
-      SELECT j.*, CASE WHEN j.known IS NULL AND NOT j.again THEN b.base + count(*) FILTER (WHERE j.known IS NULL AND NOT j.again)
-               OVER (PARTITION BY j.channel ORDER BY j.source ROWS UNBOUNDED PRECEDING) END AS given
-      FROM judged j JOIN bases b USING (channel)),
-    written AS (
-      INSERT INTO headroom.stream (slot, seq, source, ticket, at, channel, channel_offset, id, bytes, data)
-      SELECT headroom.stream_slot(here.period_s), last.seq + row_number() OVER (ORDER BY n.source), n.source, n.ticket,
-             instant, n.channel,
-             coalesce(n.given, n.known, first_value(n.given) OVER (PARTITION BY n.channel, n.id ORDER BY n.source)),
-             n.id, octet_length(n.data), CASE WHEN n.given IS NOT NULL THEN n.data END
-      FROM numbered n)
-    SELECT count(*), (SELECT count(*) FROM visible), (SELECT v.tx FROM visible v ORDER BY v.tx DESC, v.source DESC LIMIT 1),
-           (SELECT v.source FROM visible v ORDER BY v.tx DESC, v.source DESC LIMIT 1)
-    INTO got, got_visible, end_tx, end_source FROM fresh;
+    -- Numbers, and no comparison of rows: with that an index is read from its beginning.
+    after_tx := coalesce(last.read_tx, '0');
+    begin_tx := greatest(pg_snapshot_xmax(last.since), after_tx);
+    waited := ARRAY(SELECT x FROM pg_snapshot_xip(last.since) AS x WHERE x >= after_tx);
+    -- One that gets its file later has no row that the snapshot shows.
+    filled := ARRAY[CASE WHEN pg_relation_size('headroom.outbox_0', 'main') > 0 THEN 0 END,
+                    CASE WHEN pg_relation_size('headroom.outbox_1', 'main') > 0 THEN 1 END,
+                    CASE WHEN pg_relation_size('headroom.outbox_2', 'main') > 0 THEN 2 END,
+                    CASE WHEN pg_relation_size('headroom.outbox_3', 'main') > 0 THEN 3 END]::smallint[];
+    SELECT count(*), count(v.id), array_agg(v.tx), array_agg(v.source), array_agg(v.ticket), array_agg(v.channel),
+           array_agg(v.id), array_agg(v.data)
+    INTO got_visible, got_ids, txs, sources, tickets, channels, ids, datas
+    FROM (SELECT * FROM (
+            (SELECT o.tx, o.source, o.ticket, o.channel, o.id, o.data FROM headroom.outbox o
+             WHERE o.slot IN (filled[1], filled[2], filled[3], filled[4]) AND o.tx = ANY (waited)
+               AND (o.tx <> after_tx OR o.source > last.read_source)
+               AND pg_visible_in_snapshot(o.tx, last.until))
+            UNION ALL
+            (SELECT o.tx, o.source, o.ticket, o.channel, o.id, o.data FROM headroom.outbox o
+             WHERE o.slot IN (filled[1], filled[2], filled[3], filled[4]) AND o.tx >= begin_tx AND o.tx < pg_snapshot_xmax(last.until)
+               AND (o.tx <> after_tx OR o.source > last.read_source)
+               AND pg_visible_in_snapshot(o.tx, last.until))
+            ORDER BY 1, 2 LIMIT most) w
+          ORDER BY w.source) v;
     -- The rest of a window may be empty.
-    EXIT WHEN got > 0 OR last.read_tx IS NULL;
+    EXIT WHEN got_visible > 0 OR last.read_tx IS NULL;
     last.read_tx := NULL;
   END LOOP;
-  IF got = 0 AND NOT keep THEN
-    RETURN 0;
+  got := got_visible + cardinality(log_channels);
+  IF got = 0 THEN
+    RETURN QUERY SELECT NULL::text, 0::bigint, NULL::bigint, NULL::bigint, NULL::text, NULL::bigint, NULL::text;
+    IF NOT keep THEN
+      RETURN;
+    END IF;
   END IF;
   IF current_setting('synchronous_commit') = 'off' THEN
     PERFORM set_config('synchronous_commit', 'on', true);
   END IF;
+  IF got_visible = most THEN
+    SELECT u.tx, u.source INTO end_tx, end_source FROM unnest(txs, sources) AS u (tx, source) ORDER BY 1 DESC, 2 DESC LIMIT 1;
+  END IF;
+  IF cardinality(log_channels) > 0 THEN
+    sources := sources || ARRAY(SELECT nextval('headroom.source') FROM generate_series(1, cardinality(log_channels)));
+    tickets := tickets || ARRAY(SELECT nullif(u.ticket, 0) FROM unnest(log_tickets) WITH ORDINALITY AS u (ticket, n) ORDER BY u.n);
+    channels := channels || log_channels;
+    ids := ids || ARRAY(SELECT nullif(u.id, '') FROM unnest(log_ids) WITH ORDINALITY AS u (id, n) ORDER BY u.n);
+    datas := datas || log_datas;
+    got_ids := got_ids + cardinality(array_remove(log_ids, ''));
+  END IF;
+  own_slot := headroom.stream_slot(here.period_s);
+  IF got > 0 THEN
+    offsets := headroom.next_offsets(channels);
+    IF got_ids > 0 THEN
+      SELECT r.offsets, r.datas INTO offsets, datas FROM headroom.repeats(channels, ids, datas, offsets, instant) r;
+    END IF;
+    RETURN QUERY SELECT headroom.epoch(), got::bigint, NULL::bigint, NULL::bigint, NULL::text, NULL::bigint, NULL::text;
+    RETURN QUERY
+      INSERT INTO headroom.stream AS s (slot, seq, source, ticket, at, channel, channel_offset, id, bytes, data)
+      SELECT own_slot, last.seq + u.n, u.source, u.ticket, instant, u.channel, u.channel_offset, u.id,
+             coalesce(octet_length(u.data), 0), u.data
+      FROM unnest(sources, tickets, channels, offsets, ids, datas) WITH ORDINALITY
+        AS u (source, ticket, channel, channel_offset, id, data, n)
+      RETURNING NULL::text, s.seq, s.source, s.ticket, s.channel, s.channel_offset, s.data;
+  END IF;
   INSERT INTO headroom.batch (slot, batch, term, seq, since, until, read_tx, read_source, lsn, lsn_read)
-  VALUES (headroom.stream_slot(here.period_s), last.batch + 1, own_term, last.seq + got, last.since, last.until,
-          CASE WHEN got_visible = most THEN end_tx END, CASE WHEN got_visible = most THEN end_source END,
+  VALUES (own_slot, last.batch + 1, own_term, last.seq + got, last.since, last.until, end_tx, end_source,
           coalesce(log_lsn, last.lsn), coalesce(log_read, last.lsn_read));
   -- Held until the commit: who campaigns waits for it, and what it begins with is complete.
   PERFORM headroom.check_term(own_term);
   IF got > 0 THEN
-    PERFORM pg_notify('headroom_stream', '');
+    -- Its own node has these rows already.
+    PERFORM pg_notify('headroom_stream', own_term::text);
   END IF;
-  RETURN got;
+END $$;
+
+-- For a message in each of these channels, in order, its offset.
+CREATE OR REPLACE FUNCTION headroom.next_offsets(of_channels text[]) RETURNS bigint[]
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RETURN ARRAY(
+    SELECT b.newest + row_number() OVER (PARTITION BY u.channel ORDER BY u.n)
+    FROM unnest(of_channels) WITH ORDINALITY AS u (channel, n)
+    JOIN (SELECT d.channel, coalesce(greatest(s.channel_offset, c.newest), o.channel_offset) AS newest
+          FROM (SELECT DISTINCT unnest(of_channels) AS channel) d
+          CROSS JOIN headroom.origin o
+          LEFT JOIN headroom.channel c ON c.channel = d.channel
+          LEFT JOIN LATERAL (
+            SELECT s.channel_offset FROM headroom.stream s WHERE s.channel = d.channel AND s.data IS NOT NULL
+            ORDER BY s.channel_offset DESC LIMIT 1) s ON true) b ON b.channel = u.channel
+    ORDER BY u.n);
+END $$;
+
+-- Of messages with these offsets those whose id was seen in the last 5 minutes, or is there before: they get the
+-- first one's offset, and no data; the others behind them move up.
+CREATE OR REPLACE FUNCTION headroom.repeats(channels text[], ids text[], INOUT datas text[], INOUT offsets bigint[], instant timestamptz)
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  SELECT array_agg(r.data ORDER BY r.n), array_agg(r.channel_offset ORDER BY r.n) INTO datas, offsets
+  FROM (
+    SELECT g.n, CASE WHEN g.is_first THEN g.data END AS data,
+           coalesce(g.known, first_value(g.given) OVER (PARTITION BY g.channel, coalesce(g.id, g.n::text), g.id IS NULL ORDER BY g.n))
+             AS channel_offset
+    FROM (
+      SELECT f.*, f.channel_offset - count(*) FILTER (WHERE NOT f.is_first) OVER (PARTITION BY f.channel ORDER BY f.n) AS given
+      FROM (
+        SELECT u.*, k.channel_offset AS known, k.channel_offset IS NULL AND (u.id IS NULL
+                 OR row_number() OVER (PARTITION BY u.channel, u.id ORDER BY u.n) = 1) AS is_first
+        FROM unnest(channels, ids, datas, offsets) WITH ORDINALITY AS u (channel, id, data, channel_offset, n)
+        LEFT JOIN LATERAL (
+          SELECT s.channel_offset FROM headroom.stream s
+          WHERE u.id IS NOT NULL AND s.channel = u.channel AND s.id = u.id AND s.data IS NOT NULL
+            AND s.at > instant - interval '5 minutes'
+          ORDER BY s.channel_offset LIMIT 1) k ON true) f) g) r;
 END $$;
 
 -- Whether a slot could be emptied: not while anybody holds it, and never waiting for it, since whoever comes
