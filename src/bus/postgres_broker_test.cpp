@@ -120,6 +120,13 @@ TEST(PostgresBroker, LetsEachRoleDoItsPartAndNoMore) {
   EXPECT_EQ(app.fails("SELECT * FROM headroom.stream"), "42501");
   EXPECT_EQ(app.fails("SELECT * FROM headroom.poll(0, 1)"), "42501");
   EXPECT_EQ(app.fails("SELECT headroom.campaign('x', 300)"), "42501");
+  EXPECT_EQ(SqlSession(database.url("node")).fails("SELECT headroom.publish('a', '1')"), "42501");
+  EXPECT_THAT(SqlSession(database.url())
+                  .run("SELECT DISTINCT grantee FROM information_schema.role_routine_grants"
+                       " WHERE routine_schema = 'headroom' AND routine_name = 'publish'"
+                       " AND grantee <> 'headroom_owner'"),
+              ElementsAre("headroom_publisher"))
+      << "one role";
   PostgresNode node(database.url("node"), "one");
   node.start();
   node.subscribe("a");
