@@ -53,7 +53,8 @@ _headroom_options() {
     bus:*) echo "--token-file" ;;
     worklist:check) echo "--file --url --timeout" ;;
     worklist:plan | worklist:explain) echo "--file --url --timeout --user --user-file --way" ;;
-    worklist:count) echo "--file --url --timeout --user --user-file --way --all" ;;
+    worklist:count) echo "--file --url --timeout --user --user-file --way --all --live" ;;
+    worklist:watch) echo "--user --count --all" ;;
     worklist:documents) echo "--file --url --timeout --user --user-file --limit --after" ;;
     worklist:*) ;;
   esac
@@ -91,7 +92,7 @@ _headroom() {
         mapfile -t COMPREPLY < <(compgen -W "$(_headroom_sessions)" -- "$current") ;;
       stack) mapfile -t COMPREPLY < <(compgen -W "$(_headroom_running)" -- "$current") ;;
       trace) mapfile -t COMPREPLY < <(compgen -W "add list remove" -- "$current") ;;
-      worklist) mapfile -t COMPREPLY < <(compgen -W "check plan count documents explain" -- "$current") ;;
+      worklist) mapfile -t COMPREPLY < <(compgen -W "check plan count documents explain watch refresh" -- "$current") ;;
       bus) mapfile -t COMPREPLY < <(compgen -W "publish tail channels connections presence disconnect check sql" -- "$current") ;;
       trytond) mapfile -t COMPREPLY < <(compgen -W "check" -- "$current") ;;
       help) mapfile -t COMPREPLY < <(compgen -W "$_headroom_commands" -- "$current") ;;

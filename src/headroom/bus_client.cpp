@@ -77,8 +77,8 @@ int connect_tcp(const std::string& text, std::uint16_t port) {
 }
 
 std::string head(const BusAccess& access, std::string_view method, std::string_view target) {
-  return fmt::format("{} {} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n", method, target,
-                     access.token);
+  const std::string proof = access.token.empty() ? "" : "Authorization: Bearer " + access.token + "\r\n";
+  return fmt::format("{} {} HTTP/1.1\r\nHost: localhost\r\n{}", method, target, proof);
 }
 
 /// Reads until the head of an answer is whole, or, with `all`, until the service closes.
@@ -103,11 +103,14 @@ Result<BusReply> parse_reply(const std::string& bytes) {
   return BusReply{std::atoi(bytes.substr(9, 3).c_str()), bytes.substr(end + 4)};
 }
 
-tl::unexpected<base::Error> refusal(const BusReply& reply) {
+tl::unexpected<base::Error> refusal(const BusReply& reply, std::string_view target) {
   const auto body = nlohmann::json::parse(reply.body, nullptr, false);
   std::string message = fmt::format("the service answers {}", reply.status);
   if (body.is_object() && body.contains("error")) message = body["error"].value("message", message);
-  if (reply.status == 404 && message.starts_with("nothing is served")) message += "; is [bus] enabled there?";
+  if (reply.status == 404 && message.starts_with("nothing is served")) {
+    const bool is_worklist = target.starts_with("/api/worklist");
+    message += is_worklist ? "; is live = true in its [worklist]?" : "; is [bus] enabled there?";
+  }
   return fail(reply.status == 400 ? ErrorCode::kInvalidArgument : ErrorCode::kDenied, message);
 }
 
@@ -218,7 +221,7 @@ Result<BusReply> ask_bus(const BusAccess& access, std::string_view method, std::
   auto bytes = read_answer(*channel, true);
   if (!bytes) return fail(std::move(bytes.error()));
   auto reply = parse_reply(*bytes);
-  if (reply && reply->status >= 300) return refusal(*reply);
+  if (reply && reply->status >= 300) return refusal(*reply, target);
   return reply;
 }
 
@@ -233,7 +236,7 @@ Result<BusConnection> BusConnection::open(const BusAccess& access) {
   if (!bytes) return fail(std::move(bytes.error()));
   auto reply = parse_reply(*bytes);
   if (!reply) return fail(std::move(reply.error()));
-  if (reply->status != 101) return refusal(*reply);
+  if (reply->status != 101) return refusal(*reply, "/bus/ws");
   return BusConnection(std::move(*channel), std::move(reply->body));
 }
 

@@ -44,7 +44,7 @@ class BusChannel {
 /// Where the service of this configuration is reached, and with which token.
 struct BusAccess {
   net::Endpoint endpoint;
-  std::string token;
+  std::string token;  ///< empty: none is sent
 };
 
 /// The token of a file, else one that the first of [bus] secret_files signs, for an hour and with every right

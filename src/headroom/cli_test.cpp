@@ -238,6 +238,12 @@ TEST(Configuration, TakesTheExampleWhoseValuesAreTheDefaults) {
   EXPECT_EQ(example->worklist.url, defaults->worklist.url);
   EXPECT_EQ(example->worklist.users_url, defaults->worklist.users_url);
   EXPECT_EQ(example->worklist.timeout, defaults->worklist.timeout);
+  EXPECT_EQ(example->worklist.live, defaults->worklist.live);
+  EXPECT_EQ(example->worklist.live_url, defaults->worklist.live_url);
+  EXPECT_EQ(example->worklist.publication, defaults->worklist.publication);
+  EXPECT_EQ(example->worklist.rights_age, defaults->worklist.rights_age);
+  EXPECT_EQ(example->worklist.tryton, defaults->worklist.tryton);
+  EXPECT_EQ(example->worklist.push, defaults->worklist.push);
 }
 
 TEST(DataIn, IsTheValueOfEachMessageByteForByte) {

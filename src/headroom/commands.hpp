@@ -34,6 +34,8 @@ void add_bus_commands(CLI::App& app, Invocation& invocation);
 void add_bus_sql_command(CLI::App& app, Invocation& invocation);
 /// worklist check, plan, count, documents, explain
 void add_worklist_commands(CLI::App& app, Invocation& invocation);
+/// worklist watch, refresh; behind add_worklist_commands
+void add_worklist_service_commands(CLI::App& app, Invocation& invocation);
 /// serve password add, remove, list
 void add_password_commands(CLI::App& serve, Invocation& invocation);
 /// serve

@@ -90,6 +90,7 @@ void declare(CLI::App& app, Invocation& invocation) {
   add_bus_commands(app, invocation);
   add_bus_sql_command(app, invocation);
   add_worklist_commands(app, invocation);
+  add_worklist_service_commands(app, invocation);
   add_serve_command(app, invocation);
   add_help_command(app, invocation);
   app.require_subcommand(0, 1);

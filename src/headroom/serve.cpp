@@ -29,6 +29,7 @@
 #include "base/clock.hpp"
 #include "headroom/api.hpp"
 #include "headroom/api_questions.hpp"
+#include "headroom/bus_counts.hpp"
 #include "headroom/bus_metrics.hpp"
 #include "headroom/bus_service.hpp"
 #include "headroom/commands.hpp"
@@ -44,6 +45,10 @@
 #include "headroom/status.hpp"
 #include "headroom/tryton_bus.hpp"
 #include "headroom/version.hpp"
+#include "headroom/worklist_api.hpp"
+#include "headroom/worklist_authority.hpp"
+#include "headroom/worklist_push.hpp"
+#include "headroom/worklist_service.hpp"
 #include "net/service_manager.hpp"
 #include "perf/scoreboard.hpp"
 
@@ -129,10 +134,12 @@ class Service {
                     seen.duration.count());
     };
     if (auto opened = open_tryton_bus(*options); !opened) return opened;
+    if (auto opened = open_worklists(); !opened) return opened;
     auto server = net::Server::create(std::move(*options), routes());
     if (!server) return fail(std::move(server.error()));
     server_ = std::move(*server);
     if (bus_) bus_->start(*server_);  // before the first client
+    if (worklists_) worklists_->start(*server_);
     if (configuration_.otlp.endpoint.empty()) return {};
     auto exporter = OtlpExporter::create(configuration_.otlp, read_, base::utc_now());
     if (!exporter) return fail(std::move(exporter.error()));
@@ -156,6 +163,7 @@ class Service {
       spdlog::info("{}: stopping", strsignal(signals.wait()));
       (void)manager.notify("STOPPING=1");
       live_.stop();
+      if (worklists_) worklists_->stop();
       if (bus_) bus_->drain(*server_, kDrainPatience);
       if (tryton_bus_) tryton_bus_->stop();
       server_->stop();
@@ -182,6 +190,25 @@ class Service {
           report(duty, problem.empty() ? Result<void>() : fail(ErrorCode::kUnavailable, problem));
         });
     if (bus_) tryton_bus_->join(*bus_);
+    return {};
+  }
+
+  Result<void> open_worklists() {
+    const WorklistSection& section = configuration_.worklist;
+    if (!section.live) return {};
+    if (!section.tryton.empty() && tryton_bus_ == nullptr) {
+      return fail(ErrorCode::kInvalidArgument,
+                  fmt::format("[worklist] tryton = \"{}\": [bus.tryton] serves no database", section.tryton));
+    }
+    auto worklists = WorklistService::create(section);
+    if (!worklists) return fail(std::move(worklists.error()));
+    worklists_ = std::move(*worklists);
+    worklist_authority_ = worklist_authority(bus_.get(), tryton_bus_.get(), section.tryton);
+    if (!section.push) return {};
+    if (!bus_)
+      return fail(ErrorCode::kInvalidArgument, "[worklist] push = true needs [bus]: set enabled there");
+    bus_counts_ = std::make_unique<BusCounts>(bus_->hub(), section.tryton);
+    worklist_push_ = std::make_unique<WorklistPush>(*worklists_, *bus_counts_);
     return {};
   }
 
@@ -216,6 +243,7 @@ class Service {
     if (bus_) bus_->add_routes(router);
     live_.add_route(router);
     if (tryton_bus_) tryton_bus_->add_route(router);
+    if (worklists_) add_worklist_api(router, {*worklists_, worklist_authority_});
     add_question_api(router, {read_, configuration_, *blocking_});
     add_perf_api(router, {read_, write_, configuration_.perf.state, [this] { return status(); }});
     return router;
@@ -331,6 +359,10 @@ class Service {
   std::string traces_problem_;
   std::unique_ptr<OtlpExporter> exporter_;  ///< none unless [otlp] names a receiver
   std::unique_ptr<TrytonBus> tryton_bus_;   ///< none unless [bus.tryton] names databases
+  WorklistAuthority worklist_authority_;
+  std::unique_ptr<WorklistService> worklists_;  ///< none unless [worklist] is live
+  std::unique_ptr<BusCounts> bus_counts_;       ///< none unless [worklist] pushes
+  std::unique_ptr<WorklistPush> worklist_push_;
   /// Last: its workers use all of the above.
   std::unique_ptr<net::Server> server_;
 };

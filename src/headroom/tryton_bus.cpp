@@ -52,6 +52,22 @@ std::vector<TrytonFigures> TrytonBus::figures() const {
   return all;
 }
 
+void TrytonBus::prove(const std::string& database, std::string_view header,
+                      std::function<void(base::Result<std::int32_t>)> done) {
+  const auto session = bus::parse_tryton_authorization(header);
+  if (!session)
+    return done(base::fail(base::ErrorCode::kDenied, "the header Authorization names no session of Tryton"));
+  auto answered = [done = std::move(done), user = session->user](const net::Response& response) {
+    if (response.status == 204) return done(user);
+    if (response.status == 503)
+      return done(base::fail(base::ErrorCode::kUnavailable, "the session could not be looked up"));
+    done(base::fail(base::ErrorCode::kDenied, response.status == 401
+                                                  ? "the session does not hold"
+                                                  : "there is no bus of this database for clients"));
+  };
+  door_.verify(now(), database, *session, std::move(answered));
+}
+
 void TrytonBus::add_route(net::Router& router) {
   net::HeldRoute route;
   route.method = "POST";

@@ -2,9 +2,11 @@
 
 // Tryton's bus in the service: the route, the door behind it, and the thread that feeds it.
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.hpp"
@@ -37,6 +39,10 @@ class TrytonBus final : private TrytonAudience {
   void stop();
   /// On the I/O thread.
   [[nodiscard]] std::vector<TrytonFigures> figures() const;
+  /// The user of the session that a client's header Authorization names. Errors: denied (no session, one that
+  /// does not hold, a database that is not served), unavailable. On the I/O thread.
+  void prove(const std::string& database, std::string_view header,
+             std::function<void(base::Result<std::int32_t>)> done);
 
  private:
   void notified(const std::string& database, std::vector<std::string> payloads) override;

@@ -1,4 +1,5 @@
-// `headroom worklist`: check, plan, count, documents, explain. They work without a running service.
+// `headroom worklist`: check, plan, count, documents, explain. They work without a running service, but for
+// `count --live`, which asks it.
 
 #include <CLI/CLI.hpp>
 #include <memory>
@@ -12,10 +13,12 @@
 #include "headroom/commands.hpp"
 #include "headroom/output.hpp"
 #include "headroom/text_file.hpp"
+#include "headroom/worklist_client.hpp"
 #include "worklist/action.hpp"
 #include "worklist/cost.hpp"
 #include "worklist/count.hpp"
 #include "worklist/database_check.hpp"
+#include "worklist/live_check.hpp"
 #include "worklist/user_source.hpp"
 
 namespace headroom::cli {
@@ -42,6 +45,7 @@ struct WorklistOptions {
   std::string limit = "100";
   std::string after;
   bool all = false;
+  bool live = false;
 };
 
 using Shared = std::shared_ptr<WorklistOptions>;
@@ -214,17 +218,20 @@ std::string columns_of(const Definitions& definitions, const worklist::WorkList&
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
-/// Every list can be counted in every way that the site allows.
-std::string why_not_others(const std::set<worklist::Way>& allowed) {
-  std::string why;
+/// Why a list is not counted in the ways in which it isn't. `not_live` is empty where it can be counted live.
+std::string why_not_others(const std::set<worklist::Way>& allowed, const std::string& not_live) {
+  std::vector<std::string> why;
+  if (!not_live.empty()) why.push_back("live: " + not_live);
   for (const worklist::Way way : {worklist::Way::kEach, worklist::Way::kJoin, worklist::Way::kCells}) {
     if (!allowed.contains(way))
-      why += fmt::format("{}{}: the site does not allow it", why.empty() ? "" : "; ", worklist::name(way));
+      why.push_back(fmt::format("{}: the site does not allow it", worklist::name(way)));
   }
-  return why;
+  return fmt::format("{}", fmt::join(why, "; "));
 }
 
-perf::Report checked_lists(const Definitions& definitions, const std::set<worklist::Way>& allowed) {
+/// `not_live`: by lists, why they can't be counted live; empty where they can.
+perf::Report checked_lists(const Definitions& definitions, const std::set<worklist::Way>& allowed,
+                           const std::vector<std::string>& not_live) {
   perf::Report report;
   report.table.columns = {{"list"},
                           {"catalog"},
@@ -232,9 +239,11 @@ perf::Report checked_lists(const Definitions& definitions, const std::set<workli
                           {"ways"},
                           {"why not others", Format::kLongText},
                           {"line", Format::kCount}};
-  for (const worklist::WorkList& list : definitions.lists) {
+  for (std::size_t i = 0; i < definitions.lists.size(); ++i) {
+    const worklist::WorkList& list = definitions.lists[i];
+    const std::string ways = (not_live[i].empty() ? "live, " : "") + names_of(allowed);
     report.table.rows.push_back({list.key(), definitions.catalogs[list.catalog].name,
-                                 columns_of(definitions, list), names_of(allowed), why_not_others(allowed),
+                                 columns_of(definitions, list), ways, why_not_others(allowed, not_live[i]),
                                  std::int64_t{list.line}});
   }
   report.total = report.table.rows.size();
@@ -249,6 +258,35 @@ perf::Report problems_report(const std::vector<worklist::DatabaseProblem>& probl
   return report;
 }
 
+/// Which ways each list can be counted here. What live counting lacks is a failure where the service is told
+/// to count live, else a note.
+Result<Exit> check_live(const Invocation& run, const WorklistOptions& options,
+                        const Definitions& definitions) {
+  const WorklistSection& section = run.configuration.worklist;
+  std::string url = options.url.empty() ? section.url : options.url;
+  if (options.url.empty() && !section.live_url.empty()) url = section.live_url;
+  auto reader = open_reader(run, options, url, "the login that reads the log");
+  if (!reader) return fail(std::move(reader.error()));
+  if ((*reader)->dialect() != sql::Dialect::kPostgres) {
+    const std::vector<std::string> not_live(definitions.lists.size(),
+                                            "the log of PostgreSQL alone tells of changes");
+    return print_report(run.options, checked_lists(definitions, section.ways, not_live));
+  }
+  const auto checked = worklist::check_live_database(**reader, definitions, section.publication);
+  if (!checked) return fail(checked.error());
+  std::vector<std::string> not_live = checked->why;
+  std::string lacks;
+  for (const worklist::DatabaseProblem& one : checked->problems) {
+    lacks += fmt::format("{}{}: {}", lacks.empty() ? "" : "; ", one.subject, one.problem);
+  }
+  for (std::string& why : not_live) {
+    if (why.empty()) why = lacks;
+  }
+  const Exit printed = print_report(run.options, checked_lists(definitions, section.ways, not_live));
+  if (!lacks.empty()) print_note("nothing can be counted live: " + lacks);
+  return section.live && !lacks.empty() ? Exit::kFailed : printed;
+}
+
 Result<Exit> check(const Invocation& run, const WorklistOptions& options) {
   const auto file = chosen_file(run, options);
   if (!file) return fail(file.error());
@@ -261,8 +299,9 @@ Result<Exit> check(const Invocation& run, const WorklistOptions& options) {
   }
   auto reader = open_database(run, options);
   if (!reader) return fail(std::move(reader.error()));
-  perf::Report report = checked_lists(*definitions, run.configuration.worklist.ways);
   if (*reader == nullptr) {
+    perf::Report report =
+        checked_lists(*definitions, run.configuration.worklist.ways, worklist::live_lists(*definitions).why);
     report.note = "the database was not asked: neither --url nor [worklist] names one";
     return print_report(run.options, report);
   }
@@ -277,9 +316,9 @@ Result<Exit> check(const Invocation& run, const WorklistOptions& options) {
   }
   const auto sizes = worklist::read_sizes(**reader, *definitions);
   if (!sizes) return fail(sizes.error());
-  const Exit exit = print_report(run.options, report);
-  print_notes(worklist::to_text(*definitions, *sizes));
-  return exit;
+  auto checked = check_live(run, options, *definitions);
+  if (checked) print_notes(worklist::to_text(*definitions, *sizes));
+  return checked;
 }
 
 std::string_view name(Fate fate) {
@@ -321,7 +360,39 @@ Result<Exit> plan(const Invocation& run, const WorklistOptions& options) {
   return exit;
 }
 
+/// What the service says.
+Result<Exit> count_live(const Invocation& run, const WorklistOptions& options) {
+  if (options.user.empty())
+    return fail(ErrorCode::kInvalidArgument, "--live asks the service, which knows users by --user alone");
+  auto access = service_access(run.configuration, ServiceUse::kReads);
+  if (!access) return fail(std::move(access.error()));
+  const auto reply =
+      ask_bus(*access, "GET", worklist_target(options.user, options.all ? "counts?all=1" : "counts"));
+  if (!reply) return fail(reply.error());
+  const auto body = nlohmann::json::parse(reply->body, nullptr, false);
+  if (!body.is_object() || !body.contains("lists"))
+    return fail(ErrorCode::kProtocol, "the service's answer has no lists");
+  perf::Report report;
+  report.table.columns = {{"list"},
+                          {"count", Format::kCount},
+                          {"way"},
+                          {"title"},
+                          {"category", Format::kText, Shown::kWhereItFits},
+                          {"url", Format::kLongText, Shown::kWhereItFits}};
+  for (const auto& list : body["lists"]) {
+    report.table.rows.push_back({list.value("list", ""), list.value("count", std::int64_t{0}),
+                                 list.value("way", ""), list.value("name", ""), list.value("category", ""),
+                                 list.value("url", "")});
+  }
+  report.total = report.table.rows.size();
+  const bool is_live = body["lsn"].is_string();
+  report.note = is_live ? fmt::format("{}, as of {}", body.value("state", ""), body.value("lsn", ""))
+                        : "nothing was counted live";
+  return print_report(run.options, report);
+}
+
 Result<Exit> count(const Invocation& run, const WorklistOptions& options) {
+  if (options.live) return count_live(run, options);
   auto work = prepare_with_database(run, options);
   if (!work) return fail(work.error());
   if (auto chosen = choose_way(run, options, *work); !chosen) return fail(std::move(chosen.error()));
@@ -440,7 +511,7 @@ void add_worklist_commands(CLI::App& app, Invocation& invocation) {
   const auto options = std::make_shared<WorklistOptions>();
 
   add(*group, invocation, options, "check",
-      "Check definitions, and with a database whether it has what they speak of",
+      "Check definitions, whether the database has what they speak of, and how each list can be counted",
       "  headroom worklist check\n  headroom worklist check --file worklists.yaml\n"
       "  headroom worklist check --file worklists.yaml --url postgresql://reader@localhost/shop",
       check);
@@ -453,10 +524,13 @@ void add_worklist_commands(CLI::App& app, Invocation& invocation) {
 
   CLI::App* counting =
       add(*group, invocation, options, "count", "Count every list for a user",
-          "  headroom worklist count --user 7\n  headroom worklist count --user 7 --all --json", count);
+          "  headroom worklist count --user 7\n  headroom worklist count --user 7 --all --json\n"
+          "  headroom worklist count --user 7 --live",
+          count);
   add_user(*counting, options);
   add_way(*counting, options);
   counting->add_flag("--all", options->all, "lists with nothing in them too");
+  counting->add_flag("--live", options->live, "ask the running service, which has the counts in memory");
 
   CLI::App* listing =
       add(*group, invocation, options, "documents", "List the keys of a list's documents that a user may see",

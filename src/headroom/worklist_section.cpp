@@ -9,6 +9,8 @@ namespace headroom::cli {
 
 namespace {
 
+constexpr std::size_t kMostName = 63;
+
 bool is_url(std::string_view text) {
   return text.starts_with("postgresql://") || text.starts_with("postgres://") ||
          text.starts_with("sqlite:///");
@@ -63,6 +65,24 @@ void WorklistSection::read(base::ConfigSection& section, const std::filesystem::
   if (timeout < std::chrono::milliseconds{1} || timeout > std::chrono::minutes{10})
     section.reject("timeout", "expected a span from 1ms to 10m");
   read_ways(section, ways);
+  read_live(section);
+}
+
+void WorklistSection::read_live(base::ConfigSection& section) {
+  section.read("live", live);
+  section.read("live_url", live_url);
+  section.read("publication", publication);
+  section.read("rights_age", rights_age);
+  section.read("tryton", tryton);
+  section.read("push", push);
+  if (live && (file.empty() || url.empty()))
+    section.reject("live", "needs file and url (or database): what is counted, and where it is");
+  if (!live_url.empty() && (!is_url(live_url) || live_url.starts_with("sqlite")))
+    section.reject("live_url", "expected a URL: postgresql://user@host/database");
+  if (publication.empty() || publication.size() > kMostName)
+    section.reject("publication", "expected a name of 1 to 63 bytes");
+  if (rights_age < std::chrono::seconds{1} || rights_age > std::chrono::hours{1})
+    section.reject("rights_age", "expected a span from 1s to 1h");
 }
 
 }  // namespace headroom::cli

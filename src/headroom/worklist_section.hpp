@@ -22,11 +22,25 @@ struct WorklistSection {
   base::Microseconds timeout = std::chrono::seconds{10};
   /// How lists may be counted in the database; at least one.
   std::set<worklist::Way> ways{worklist::Way::kEach, worklist::Way::kJoin, worklist::Way::kCells};
+  /// `headroom serve` counts: live where that is possible, and answers over HTTP.
+  bool live = false;
+  /// The login that reads the log, "postgresql://..." with REPLICATION; empty: that of `url`.
+  std::string live_url;
+  std::string publication = "headroom_worklist";  ///< of the tables that are counted live
+  /// A user's rights are read again after it.
+  base::Microseconds rights_age = std::chrono::seconds{30};
+  /// The database of [bus.tryton] whose sessions prove who a user is; empty: none does.
+  std::string tryton;
+  /// Changes are told in each user's channel of the bus too.
+  bool push = false;
 
   /// A relative file is beside `configuration`, the file that is read. `database` in place of `url` names one
   /// of `databases`, those of [perf.databases].
   void read(base::ConfigSection& section, const std::filesystem::path& configuration,
             const std::map<std::string, std::string>& databases);
+
+ private:
+  void read_live(base::ConfigSection& section);
 };
 
 }  // namespace headroom::cli
