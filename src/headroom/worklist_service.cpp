@@ -22,6 +22,8 @@ using worklist::User;
 namespace {
 
 constexpr std::chrono::seconds kStopPatience{2};
+/// Counts of before that are older, while all is counted anew, are told to nobody who takes others.
+constexpr std::chrono::seconds kOldest{30};
 
 Result<Definitions> load(const std::string& file) {
   auto text = read_text_file(file);
@@ -33,6 +35,10 @@ Result<Definitions> load(const std::string& file) {
 
 bool is_postgres(std::string_view url) {
   return !url.starts_with("sqlite");
+}
+
+bool is_too_old(const worklist::LiveStatus& status) {
+  return status.state == worklist::LiveState::kRebuilding && status.behind && *status.behind > kOldest;
 }
 
 /// By all lists: this one, or all.
@@ -231,7 +237,7 @@ void WorklistService::take_live(const UserPointer& user, const WorklistWish& wis
   std::vector<bool> wanted = wanted_of(definitions_, wish.list);
   if (!counted && wish.only_live) return done(fail(counted.error()));
   WorklistNumbers numbers;
-  if (counted) {
+  if (counted && (wish.only_live || !is_too_old(counted->status))) {
     numbers.freshness = counted->status;
     for (std::size_t i = 0; i < lists_.live.lists.size(); ++i) {
       const std::size_t list = lists_.live.lists[i];

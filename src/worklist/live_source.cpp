@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <random>
+#include <set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -15,6 +16,7 @@ namespace {
 
 using base::Error;
 using base::fail;
+using impl::SqlText;
 using sql::PostgresListener;
 using sql::ReplicationConnection;
 using State = ReplicationConnection::State;
@@ -43,7 +45,24 @@ constexpr std::string_view kBlocker =
     " LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = h.pid WHERE w.pid = $1::int AND NOT w.granted LIMIT "
     "1";
 
-constexpr std::string_view kEndOfLog = "SELECT pg_catalog.pg_current_wal_flush_lsn()";
+/// How far the log is, and a digest of the tables' shape. 0: their names, 1: those of their columns, 2: the
+/// publication.
+constexpr std::string_view kShape =
+    "SELECT pg_catalog.pg_current_wal_flush_lsn(), pg_catalog.md5(coalesce(pg_catalog.string_agg(shape, ',' "
+    "ORDER"
+    " BY ord), '')) FROM (SELECT t.ord, pg_catalog.concat_ws(':', t.name, c.oid, c.relreplident,"
+    " pg_catalog.pg_relation_filenode(c.oid), (SELECT pg_catalog.string_agg(pg_catalog.concat_ws('/',"
+    " p.relid::oid, pg_catalog.pg_relation_filenode(p.relid)), ' ' ORDER BY p.relid::oid) FROM"
+    " pg_catalog.pg_partition_tree(c.oid) p), (SELECT pg_catalog.string_agg(pg_catalog.concat_ws('/', "
+    "a.attname,"
+    " a.attnum, a.atttypid), ' ' ORDER BY a.attnum) FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid "
+    "AND"
+    " a.attname = ANY (ARRAY[{1}]::pg_catalog.name[]) AND NOT a.attisdropped), (SELECT count(*) FROM"
+    " pg_catalog.pg_publication_tables u WHERE u.pubname = {2} AND u.schemaname = n.nspname AND u.tablename ="
+    " c.relname)) AS shape FROM pg_catalog.unnest(ARRAY[{0}]::text[]) WITH ORDINALITY t(name, ord) LEFT JOIN"
+    " pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(t.name) LEFT JOIN pg_catalog.pg_namespace n ON "
+    "n.oid"
+    " = c.relnamespace) AS shapes";
 
 template <typename Number>
 Number number_in(const std::optional<std::string>& cell) {
@@ -70,12 +89,12 @@ std::string LiveStatus::text() const {
 std::string publication_statement(const Definitions& definitions, std::string_view publication) {
   std::vector<std::string> tables;
   for (const Catalog& catalog : definitions.catalogs) {
-    if (check_live(catalog)) tables.push_back(impl::SqlText::quoted_table(catalog.table));
+    if (check_live(catalog)) tables.push_back(SqlText::quoted_table(catalog.table));
   }
   std::sort(tables.begin(), tables.end());
   tables.erase(std::unique(tables.begin(), tables.end()), tables.end());
   return fmt::format("CREATE PUBLICATION {} FOR TABLE {} WITH (publish_via_partition_root = true)",
-                     impl::SqlText::quoted(publication), fmt::join(tables, ", "));
+                     SqlText::quoted(publication), fmt::join(tables, ", "));
 }
 
 // Making
@@ -198,6 +217,12 @@ void LiveSource::answered(Time now, const sql::PostgresRows& rows) {
         return fail_later(now, checked.error());
       ++table_;
       return next_table(now, Step::kCheck);
+    case Step::kShape:
+      if (rows.size() != 1 || rows[0].size() != 2 || !rows[0][1])
+        return fail_later(now, {ErrorCode::kProtocol, "the database's answer is no shape of tables"});
+      shape_ = *rows[0][1];
+      step_ = Step::kBegin;
+      return connection_->query(now, "BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ", kAnswerWithin);
     case Step::kBegin:
       step_ = Step::kSlot;
       slot_ = new_slot_name();
@@ -242,10 +267,9 @@ void LiveSource::next_table(Time now, Step step) {
       return connection_->query(now, table.check_statement(options_.publication), kAnswerWithin);
     return connection_->copy(now, table.copy_statement(), options_.load_within);
   }
-  step_ = step == Step::kCheck ? Step::kBegin : Step::kEnd;
-  connection_->query(now,
-                     step_ == Step::kBegin ? "BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ" : "COMMIT",
-                     kAnswerWithin);
+  // The shape before the slot: what changes in between is another one at the next look.
+  step_ = step == Step::kCheck ? Step::kShape : Step::kEnd;
+  connection_->query(now, step_ == Step::kShape ? shape_statement() : "COMMIT", kAnswerWithin);
 }
 
 void LiveSource::take_lines(Time now) {
@@ -390,7 +414,7 @@ void LiveSource::advance_asker(Time now) {
   if (const auto answer = asker_.take_answer()) {
     const sql::PostgresRows* rows = *answer && !(*answer)->empty() ? &**answer : nullptr;
     if (probe_ && !probe_->end) {
-      take_probe(rows);
+      take_probe(now, rows);
     } else {
       take_blocker(rows);
     }
@@ -402,7 +426,7 @@ void LiveSource::advance_asker(Time now) {
   } else if (follows() && !probe_ && now >= probe_at_) {
     probe_at_ = now + kProbeEvery;
     probe_ = Probe{now, std::nullopt};
-    asker_.ask(now, std::string(kEndOfLog), {});
+    asker_.ask(now, shape_statement(), {});
   }
 }
 
@@ -412,12 +436,28 @@ void LiveSource::take_blocker(const sql::PostgresRows* rows) {
   blocker_age_ = std::chrono::seconds{is_known ? number_in<std::int64_t>(rows->front()[1]) : 0};
 }
 
-void LiveSource::take_probe(const sql::PostgresRows* rows) {
-  const auto end = rows != nullptr && rows->front().front() ? sql::parse_lsn(*rows->front().front())
-                                                            : base::Result<sql::Lsn>(sql::Lsn{0});
+void LiveSource::take_probe(Time now, const sql::PostgresRows* rows) {
+  const bool is_answer = rows != nullptr && rows->front().size() == 2 && rows->front()[0] && rows->front()[1];
+  const auto end = is_answer ? sql::parse_lsn(*rows->front()[0]) : base::Result<sql::Lsn>(sql::Lsn{0});
   if (!end || *end == 0) return probe_.reset();
+  if (*rows->front()[1] != shape_) {
+    return fail_later(now, {ErrorCode::kConflict,
+                            "a table was made anew, rewritten or truncated, or has other partitions, or is "
+                            "published otherwise"});
+  }
   probe_->end = *end;
   prove_freshness();
+}
+
+std::string LiveSource::shape_statement() const {
+  std::vector<std::string> tables;
+  std::set<std::string> columns;
+  for (const Catalog& catalog : definitions_.catalogs) {
+    tables.push_back(SqlText::quoted_text(SqlText::quoted_table(catalog.table)));
+    for (const Column& column : catalog.columns) columns.insert(SqlText::quoted_text(column.column));
+  }
+  return fmt::format(kShape, fmt::join(tables, ", "), fmt::join(columns, ", "),
+                     SqlText::quoted_text(options_.publication));
 }
 
 void LiveSource::prove_freshness() {

@@ -17,8 +17,9 @@
 // How old the counts are is asked: twice a second the database says how far its log is, and once that much is
 // counted, the counts are as fresh as the question was.
 //
-// What the log does not tell: TRUNCATE of one partition of a table that is published by its root, and
-// partitions that are attached or detached. `rebuild` counts anew.
+// The same question tells what the log does not: that a table was made anew, rewritten or truncated, has
+// other partitions, or is published no more. Then all is counted anew, also where the log did tell of a
+// TRUNCATE. So it is after VACUUM FULL and CLUSTER, which change nothing.
 
 #include <array>
 #include <chrono>
@@ -115,6 +116,7 @@ class LiveSource final {
     kAway,
     kConnect,
     kCheck,
+    kShape,
     kBegin,
     kSlot,
     kCopy,
@@ -155,7 +157,8 @@ class LiveSource final {
   [[nodiscard]] bool follows() const { return step_ == Step::kFollow && filling_.empty(); }
   void advance_asker(Time now);
   void take_blocker(const sql::PostgresRows* rows);
-  void take_probe(const sql::PostgresRows* rows);
+  void take_probe(Time now, const sql::PostgresRows* rows);
+  [[nodiscard]] std::string shape_statement() const;
   void prove_freshness();
   [[nodiscard]] LiveCounters& filled(std::size_t catalog);
   [[nodiscard]] std::vector<std::unique_ptr<LiveCounters>> new_counters() const;
@@ -179,6 +182,9 @@ class LiveSource final {
   bool open_ = false;    ///< inside a transaction
   bool torn_ = false;    ///< what is served holds a part of one
   std::uint64_t version_ = 0;
+  /// What the log does not tell of the tables: which they are, their files, partitions and columns. Of when
+  /// they were loaded.
+  std::string shape_;
   std::optional<Probe> probe_;
   std::optional<Time> fresh_at_;
   std::optional<Time> behind_since_;

@@ -20,12 +20,6 @@ using impl::SqlText;
 using sql::ReplicatedRow;
 using sql::ReplicatedValue;
 
-std::string quoted_text(std::string_view text) {
-  std::string quoted = "'";
-  for (const char character : text) quoted.append(character == '\'' ? 2 : 1, character);
-  return quoted + '\'';
-}
-
 /// Numbers compare as doubles: what is more precise than that is the nearest one.
 std::optional<Value> any_number(std::string_view text) {
   if (text == "NaN" || text == "Infinity") return std::numeric_limits<double>::infinity();
@@ -92,8 +86,8 @@ std::string LiveTable::check_statement(std::string_view publication) const {
       " i.indisprimary WHEN 'i' THEN i.indisreplident END), c.relkind FROM pg_catalog.pg_class c JOIN "
       "pg_catalog.pg_namespace"
       " n ON n.oid = c.relnamespace WHERE c.oid = pg_catalog.to_regclass({2}) AND c.relkind IN ('r', 'p')",
-      quoted_text(publication), quoted_text(catalog_.columns[catalog_.key].column),
-      quoted_text(SqlText::quoted_table(catalog_.table)));
+      SqlText::quoted_text(publication), SqlText::quoted_text(catalog_.columns[catalog_.key].column),
+      SqlText::quoted_text(SqlText::quoted_table(catalog_.table)));
 }
 
 Result<void> LiveTable::checked(const sql::PostgresRows& rows, std::string_view publication) {

@@ -102,6 +102,12 @@ std::string SqlText::quoted(std::string_view name) {
   return text + '"';
 }
 
+std::string SqlText::quoted_text(std::string_view text) {
+  std::string quoted = "'";
+  for (const char character : text) quoted.append(character == '\'' ? 2 : 1, character);
+  return quoted + '\'';
+}
+
 std::string SqlText::quoted_table(std::string_view name) {
   const std::size_t dot = name.find('.');
   if (dot == std::string_view::npos) return quoted(name);

@@ -21,6 +21,8 @@ class SqlText final {
   [[nodiscard]] static std::string quoted(std::string_view name);
   /// `"schema"."table"`
   [[nodiscard]] static std::string quoted_table(std::string_view name);
+  /// `'a ''quoted'' text'`, for what can't be bound.
+  [[nodiscard]] static std::string quoted_text(std::string_view text);
 
   /// A value of a column; the catalog's table is "t", look-ups are "l0", "l1", ...
   [[nodiscard]] std::string column(std::size_t column);
