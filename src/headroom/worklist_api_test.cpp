@@ -343,6 +343,18 @@ TEST_F(WorklistApi, TellsChangesAsTheyAreCommitted) {
   EXPECT_EQ(events.next("counts")["counts"], json::parse(R"({"sale/done": 0})"));
 }
 
+TEST_F(WorklistApi, BeginsAStreamWhenTheRightsAreReadHoweverLongThatTakes) {
+  start_and_load();
+  auto locker = sql::PostgresConnection::connect(section_.url, Clock::now() + 1min).value();
+  ASSERT_TRUE(locker.query("BEGIN", {}, Clock::now() + 1min));
+  ASSERT_TRUE(locker.query("LOCK TABLE user_role", {}, Clock::now() + 1min));
+  auto channel = BusChannel::connect(server_->endpoints().front(), 10s).value();
+  ASSERT_TRUE(channel.write(request("GET", "/worklist/events", as("7"))));
+  EXPECT_FALSE(channel.read(500ms).value()) << "nothing is told before it is known what he may see";
+  ASSERT_TRUE(locker.query("COMMIT", {}, Clock::now() + 1min));
+  EXPECT_THAT(channel.read(20s).value().value_or(""), StartsWith("HTTP/1.1 200"));
+}
+
 TEST_F(WorklistApi, TellsTheStateAndTheNumbersAfterALoss) {
   start_and_load();
   Events events(server_->endpoints().front(), request("GET", "/api/worklist/users/7/events"));

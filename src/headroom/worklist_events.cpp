@@ -64,9 +64,9 @@ class Stream final : public std::enable_shared_from_this<Stream> {
     if (doors_.service.live() != nullptr) doors_.service.live()->unwatch(watcher_);
   }
 
-  /// Goes on with what is due.
+  /// Goes on with what is due, once it has begun.
   void tick(Time now) {
-    if (is_over_) return;
+    if (is_over_ || watcher_ == 0) return;
     if (is_late_) deliver();
     if (side_.own && now - proved_at_ >= kProveEvery) prove(now);
     if (now - rights_at_ >= doors_.service.section().rights_age) read_rights(now);
