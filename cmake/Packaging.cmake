@@ -17,6 +17,9 @@ if(TARGET headroom_native)
   install(TARGETS headroom_native LIBRARY DESTINATION ${HEADROOM_PYTHON_FOLDER})
   install(DIRECTORY "${CMAKE_SOURCE_DIR}/python/headroom/" DESTINATION ${HEADROOM_PYTHON_FOLDER}
     FILES_MATCHING PATTERN "*.py" PATTERN "*.pyi" PATTERN native EXCLUDE PATTERN __pycache__ EXCLUDE)
+  # The Tryton module, which trytond finds by its entry point.
+  install(DIRECTORY "${CMAKE_SOURCE_DIR}/python/headroom_worklist" "${CMAKE_SOURCE_DIR}/python/headroom_worklist.egg-info"
+    DESTINATION usr/lib/python3/dist-packages PATTERN __pycache__ EXCLUDE)
 endif()
 if(EXISTS "${CMAKE_SOURCE_DIR}/share/completions/headroom.bash")
   install(FILES "${CMAKE_SOURCE_DIR}/share/completions/headroom.bash"

@@ -103,10 +103,10 @@ def test_check_names_each_thing_that_is_missing_until_all_lists_are_live(shop):
     shop.execute('CREATE ROLE log_reader LOGIN REPLICATION')
     shop.configuration.write_text(shop.configuration.read_text() + 'live_url = "%sshop"\n' % shop.postgresql.uri.replace('postgres@', 'log_reader@'))
     rows = {row['list']: row for row in shop.rows('check')}
-    assert rows['invoice/overdue']['not live'].endswith('run, as postgres: GRANT SELECT ON "invoice" TO "log_reader"')
+    assert rows['invoice/overdue']['why not others'].endswith('run, as postgres: GRANT SELECT ON "invoice" TO "log_reader"')
     shop.execute('GRANT SELECT ON invoice TO log_reader; ALTER TABLE invoice DROP CONSTRAINT invoice_pkey')
     rows = {row['list']: row for row in shop.rows('check')}
-    assert 'REPLICA IDENTITY FULL' in rows['invoice/overdue']['not live'] and 'live' not in rows['invoice/overdue']['ways'].split(', ')
+    assert 'REPLICA IDENTITY FULL' in rows['invoice/overdue']['why not others'] and 'live' not in rows['invoice/overdue']['ways'].split(', ')
 
 
 def test_the_service_counts_what_statements_count_and_follows_each_change(shop):

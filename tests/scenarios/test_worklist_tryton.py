@@ -1,0 +1,135 @@
+"""Tryton's counted tabs as work lists: what each user is told, compared with trytond's own `search_count`, on a real PostgreSQL."""
+import json
+
+import pytest
+
+from servers import RPCError, free_port, run_headroom
+from servers.bus import SECRET
+from servers.tabs import SAID, UNSAID, USERS, Tabs, activate, counted_tabs, gathered
+
+WAYS = ['auto', 'join', 'cells', 'each']
+# Of trytond's own tabs: searched over the moves of a shipment, and by a statement.
+OWN = {'Partially Assigned': 'rows of another table', 'Out of Sync': 'its searcher asks in SQL'}
+
+
+@pytest.fixture
+def shop(servers):
+    return made(servers)
+
+
+def made(servers, headroom=None):
+    """The installation, its tabs, and a trytond that serves it; `headroom` is the module's section."""
+    tryton = servers.tryton('postgresql', sections={'headroom_worklist': headroom} if headroom else None)
+    activate(tryton)
+    tabs = Tabs(tryton)
+    tabs.server = tryton.serve()
+    with tryton.client(tabs.server) as admin:
+        tabs.set_passwords(admin)
+    return tabs
+
+
+def section(servers, port):
+    """Of trytond.conf, with a secret for the tokens."""
+    secret = servers.folder / 'secret'
+    secret.write_text(SECRET + '\n')
+    return {'url': 'http://127.0.0.1:%d' % port, 'secret_file': str(secret), 'file': str(servers.folder / '{database}.yaml')}
+
+
+def counts_of(shop, file, way):
+    """By list, with the rights of the user for whom trytond asks."""
+    user = file.with_name('user.json')
+    user.write_text(json.dumps({'id': 0, 'roles': ['tryton']}))
+    rows = run_headroom('worklist', 'count', '--file', file, '--url', shop.url, '--user-file', user, '--all', '--way', way, '--json')
+    return {row['list'].partition('/')[2]: row['count'] for row in rows}
+
+
+def test_every_tab_that_a_list_can_say_has_the_number_that_trytond_counts(shop, servers):
+    file = servers.folder / 'worklists.yaml'
+    told = gathered(shop.tryton, file)
+    assert {row['user'] for row in told} == {'admin', *USERS}
+    numbers = {way: counts_of(shop, file, way) for way in WAYS}
+    compared, several, not_zero = 0, 0, 0
+    for login in ('admin', *USERS):
+        of_user = [row for row in told if row['user'] == login]
+        with shop.client(shop.server, login) as client:
+            explained = client.call('model.headroom.worklist.explain')
+            assert [(row['id'], row['lists']) for row in explained] == [(row['id'], row['lists']) for row in of_user]
+            lists = {row['id']: row['lists'] for row in explained if row['lists'] is not None}
+            for tab, domain, context in counted_tabs(client, explained):
+                own = client.call('model.%s.search_count' % next(row['model'] for row in explained if row['id'] == tab), domain,
+                    context=context)
+                if tab not in lists:
+                    continue
+                for way in WAYS:
+                    assert sum(sign * numbers[way][name] for sign, name in lists[tab]) == own, (login, tab, domain, way)
+                compared, several, not_zero = compared + 1, several + (len(lists[tab]) > 1), not_zero + (own > 0)
+    print('%d numbers compared, %d of several lists, %d not zero' % (compared, several, not_zero))
+    assert compared > 100 and several > 10 and not_zero > compared / 2
+
+
+def test_explain_names_each_tab_that_trytond_counts_and_why(shop, servers):
+    file = servers.folder / 'worklists.yaml'
+    told = {}
+    for row in gathered(shop.tryton, file):
+        told.setdefault(row['tab'].partition(' / ')[2], []).append(row)
+    assert set(SAID) | set(UNSAID) < set(told)
+    reasons = {**OWN, **{name: word for name, (_, word) in UNSAID.items()}}
+    for name, rows in told.items():
+        for row in rows:
+            assert (row['lists'] is None) == (name in reasons), row
+            if name in reasons:
+                assert reasons[name] in row['reason'], row
+    checked = run_headroom('worklist', 'check', '--file', file, '--url', shop.url, '--json')
+    assert len(checked) > 30 and {row['ways'] for row in checked} == {'each, join, cells'}
+    assert run_headroom('worklist', 'check', '--file', file, check=False).returncode == 0
+
+
+def test_a_user_sees_his_tabs_with_their_numbers_and_opens_one(shop):
+    with shop.client(shop.server, 'dora') as client:
+        rows = client.call('model.headroom.worklist.search_read', [], 0, None, None, ['action', 'name', 'number', 'way'])
+        explained = client.call('model.headroom.worklist.explain')
+        assert [row['id'] for row in rows] == [row['id'] for row in explained]
+        domains = {tab: (domain, context) for tab, domain, context in counted_tabs(client, explained)}
+        models = {row['id']: row['model'] for row in explained}
+        for row in rows:
+            domain, context = domains[row['id']]
+            assert row['number'] == client.call('model.%s.search_count' % models[row['id']], domain, context=context), row
+            assert row['way'] == 'by trytond: Headroom is not configured'
+        waiting = client.call('model.headroom.worklist.search_read', [('number', '>', 0)], 0, None, None, ['number'])
+        assert [row['id'] for row in waiting] == [row['id'] for row in rows if row['number']] and len(waiting) < len(rows)
+        assert client.call('model.headroom.worklist.search_count', [('number', '>', 0)]) == len(waiting)
+
+        chosen = next(row for row in rows if row['name'] == 'Exception')
+        context = {'active_model': 'headroom.worklist', 'active_id': chosen['id'], 'active_ids': [chosen['id']]}
+        session, start, _ = client.call('wizard.headroom.worklist.open.create', context=context)
+        answer = client.call('wizard.headroom.worklist.open.execute', session, {}, start, context=context)
+        [(action, _)] = answer['actions']
+        assert action['res_model'] == 'sale.sale' and action['domains'][0][0] == 'Exception' and len(action['domains']) > 6
+    with shop.client(shop.server, 'bob') as client:
+        names = {row['action'] for row in client.call('model.headroom.worklist.search_read', [], 0, None, None, ['action'])}
+        assert 'Sales' not in names and 'Customer Shipments' in names
+        assert client.call('model.headroom.worklist.search_count', [('id', '=', chosen['id'])]) == 0
+
+
+DRAFTS = ['AND', [['state', '=', 'draft']], []]
+
+
+def test_trytond_counts_while_headroom_does_not_answer_and_tells_how_often(servers):
+    shop = made(servers, section(servers, free_port()))
+    shop.run("UPDATE ir_cron SET next_call = now() - interval '1 day' WHERE method = 'headroom.worklist|gather'")
+    process = shop.tryton.cron()
+    assert process.wait(120) == 0
+    file = servers.folder / (shop.tryton.database + '.yaml')
+    assert len(json.loads(file.read_text())['lists']) > 30, 'the scheduled task wrote the definitions'
+    with shop.client(shop.server, 'dora') as client:
+        drafts = client.call('model.sale.sale.search_count', DRAFTS)
+        assert drafts == client.call('model.sale.sale.search_count', DRAFTS)
+        assert client.call('model.sale.sale.search_count', [['number', 'like', 'S99%']]) >= 0
+        answers = client.call('model.headroom.worklist.answers')
+        assert answers.pop('the definitions have no list that asks for this') == 1
+        assert sum(answers.values()) == 2 and answers.keys() <= {'Headroom does not answer', 'Headroom did not answer a moment ago'}
+        row = client.call('model.headroom.worklist.search_read', [('number', '=', drafts)], 0, None, None, ['number', 'way'])[0]
+        assert row['number'] == drafts and row['way'].startswith('by trytond: Headroom d')
+    with shop.client(shop.server, 'bob') as client, pytest.raises(RPCError) as refused:
+        client.call('model.sale.sale.search_count', DRAFTS)
+    assert refused.value.kind == 'UserError'
