@@ -158,6 +158,7 @@ Report advice_report(const AdviceMaterial& material, const std::vector<Finding>&
          fingerprint_text(finding.fingerprint), finding.statement, finding.backtrace});
   }
   cut_to_page(report, page);
+  bound_texts(report);
   for (std::size_t i = page.offset; i < page.offset + report.table.rows.size(); ++i) {
     if (!report.text.empty()) report.text += '\n';
     report.text += paragraph(i + 1, findings[i]);

@@ -147,17 +147,40 @@ Result<Export> export_report(Store& store, const ExportRequest& request, const F
   return made;
 }
 
+/// Profiles and bodies, which may be large, are no part of a trace.
+CallRecord without_details(CallRecord record) {
+  record.exact_profile.reset();
+  record.sampled_profile.reset();
+  record.request.reset();
+  record.response.reset();
+  return record;
+}
+
+/// The texts of the statements that a trace shows one by one.
+void add_statements(const impl::Records& records, const CallRecord& record,
+                    std::map<std::uint64_t, StatementInfo>& statements) {
+  const auto add = [&](std::uint64_t fingerprint) {
+    const StatementInfo* known = records.statement(fingerprint);
+    if (known != nullptr) statements.try_emplace(fingerprint, *known);
+  };
+  for (const StatementEvent& event : record.events) add(event.fingerprint);
+  for (const SlowStatement& slow : record.slow) add(slow.fingerprint);
+}
+
 Result<Export> export_traces(Store& store, const ExportRequest& request, const Filter& session) {
   const auto page = choose_calls(store, request, session, Has::kNothing);
   if (!page) return fail(page.error());
-  std::vector<std::string> ids;
-  for (const CallSummary& call : page->calls) ids.push_back(call.id);
-  const auto batch = store.load(ids);
-  if (!batch) return fail(batch.error());
+  std::vector<CallRecord> calls;
   std::map<std::uint64_t, StatementInfo> statements;
-  for (const StatementInfo& info : batch->statements) statements.emplace(info.fingerprint, info);
+  const auto visited =
+      impl::visit_records(store, page->calls, [&](const impl::Records& records, const CallRecord& record) {
+        calls.push_back(without_details(record));
+        add_statements(records, record, statements);
+        return true;
+      });
+  if (!visited) return fail(visited.error());
   Export made;
-  made.content = to_otlp_json(batch->calls, statements, request.resource);
+  made.content = to_otlp_json(calls, statements, request.resource);
   made.note = left_out(*page);
   return made;
 }

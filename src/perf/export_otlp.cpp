@@ -9,7 +9,9 @@
 
 #include <fmt/format.h>
 
+#include "perf/call_order.hpp"
 #include "perf/export.hpp"
+#include "perf/impl/report_parts.hpp"
 #include "sql/statement.hpp"
 
 namespace headroom::perf {
@@ -105,7 +107,8 @@ std::string_view error_of(const CallRecord& call) {
 }
 
 Span call_span(const CallRecord& call) {
-  const CallSummary& summary = call.summary;
+  CallSummary summary = call.summary;
+  cut_names(summary);
   Span span;
   span.trace = trace_id(call);
   span.id = span_id(summary.id);
@@ -114,7 +117,7 @@ Span call_span(const CallRecord& call) {
   span.kind = call.parent.empty() ? kServer : kInternal;
   span.start = summary.start;
   span.duration = summary.wall;
-  span.error = error_of(call);
+  span.error = impl::shown_text(error_of(call));
   span.attributes.text("rpc.method", summary.method)
       .text("db.namespace", summary.database)
       .text("enduser.id", summary.user)
@@ -150,7 +153,7 @@ std::vector<Span> attempt_spans(const CallRecord& call, const Span& root) {
     span.name = fmt::format("attempt {}", i + 1);
     span.start = at;
     span.duration = attempt.duration;
-    span.error = attempt.error;
+    span.error = impl::shown_text(attempt.error);
     span.attributes.integer("headroom.statements", attempt.statements);
     at += attempt.duration;
     spans.push_back(std::move(span));
@@ -197,10 +200,12 @@ Span statement_span(const Execution& execution, const StatementInfo* info, const
   span.name = info == nullptr ? "statement" : std::string(sql::name(info->kind));
   span.attributes.text("db.system", "other_sql").integer("db.response.returned_rows", execution.rows);
   if (info != nullptr) {
-    if (!info->tables.empty()) span.name += " " + info->tables.front();
+    const std::string table = info->tables.empty() ? std::string() : shown_name(info->tables.front());
+    if (!table.empty()) span.name += " " + table;
     span.attributes.text("db.operation.name", sql::name(info->kind))
-        .text("db.query.text", execution.sql.empty() ? std::string_view(info->normalized) : execution.sql)
-        .text("db.collection.name", info->tables.empty() ? std::string_view() : info->tables.front());
+        .text("db.query.text",
+              impl::shown_text(execution.sql.empty() ? std::string_view(info->normalized) : execution.sql))
+        .text("db.collection.name", table);
   }
   return span;
 }

@@ -76,6 +76,7 @@ Result<void> check_database(Store& store, const Filter& filter) {
   if (names->empty() || found) return {};
   std::vector<std::string> shown(names->begin(), names->end());
   if (shown.size() > kShown) shown.resize(kShown);
+  std::ranges::transform(shown, shown.begin(), shown_name);
   const std::string more =
       names->size() > kShown ? fmt::format(" and {} more", names->size() - kShown) : std::string();
   return fail(
@@ -98,7 +99,8 @@ base::Error many_candidates(std::string_view prefix, const std::vector<SessionRo
   constexpr std::size_t kShown = 10;
   std::string names;
   for (std::size_t i = 0; i < candidates.size() && i < kShown; ++i) {
-    names += fmt::format("{}{}/{}", i > 0 ? ", " : "", candidates[i].database, candidates[i].session);
+    names += fmt::format("{}{}/{}", i > 0 ? ", " : "", shown_name(candidates[i].database),
+                         shown_name(candidates[i].session));
   }
   if (candidates.size() > kShown) names += fmt::format(" and {} more", candidates.size() - kShown);
   return {ErrorCode::kConflict, fmt::format("many candidates for session '{}': {}", prefix, names)};
@@ -109,6 +111,16 @@ void prefer_whole_name(std::vector<SessionRow>& candidates, std::string_view nam
   const auto is_whole = [name](const SessionRow& row) { return row.session == name; };
   if (std::none_of(candidates.begin(), candidates.end(), is_whole)) return;
   std::erase_if(candidates, [&](const SessionRow& row) { return !is_whole(row); });
+}
+
+void bound_texts(Table& table, std::size_t most) {
+  for (auto& row : table.rows) {
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      auto* const text = std::get_if<std::string>(&row[i]);
+      if (text == nullptr || text->size() <= kLongestShownName) continue;
+      *text = table.columns[i].format == Format::kText ? shown_name(*text) : impl::shown_text(*text, most);
+    }
+  }
 }
 
 /// In the order that was asked for. Calls sort by themselves: there may be too many of them for a table.
@@ -190,6 +202,11 @@ const std::vector<std::string>& report_names() {
   return kNames;
 }
 
+void bound_texts(Report& report) {
+  if (report.text.empty()) bound_texts(report.table, kLongestShownText);
+  for (Part& part : report.parts) bound_texts(part.table, kLongestPartText);
+}
+
 void cut_to_page(Report& report, const Page& page) {
   auto& rows = report.table.rows;
   report.total = rows.size();
@@ -228,6 +245,7 @@ Result<Report> make_report(Store& store, const ReportRequest& asked) {
     if (entry.name != request.report) continue;
     if (const auto known = check_filters(entry, request.filter); !known) return fail(known.error());
     auto report = make_sorted(entry, store, request);
+    if (report) bound_texts(*report);
     if (!report || report->total > 0) return report;
     if (const auto known = check_database(store, request.filter); !known) return fail(known.error());
     if (!report->note.empty()) return report;

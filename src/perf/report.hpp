@@ -68,6 +68,11 @@ struct Report {
   std::string note;
 };
 
+/// More than the recorder keeps of a statement with its values, of an error or of a backtrace.
+inline constexpr std::size_t kLongestShownText = 16U << 10;
+/// What the recorder keeps of a statement without values.
+inline constexpr std::size_t kLongestPartText = 64U << 10;
+
 enum class Order : std::uint8_t { kTime, kNumber, kAverage };
 
 /// What is asked for. `filter.session` is not read: the session comes as the user wrote it.
@@ -95,6 +100,12 @@ struct ReportRequest {
 /// not_found (no such session, call or rank), conflict (several sessions begin with the prefix: the message
 /// lists them), those of the store.
 [[nodiscard]] Result<Report> make_report(Store& store, const ReportRequest& request);
+
+/// Cuts the names of a list to what `shown_name` leaves of them, and its longer texts (statements,
+/// backtraces, errors) to kLongestShownText: a store may hold texts of a mebibyte, and a list a thousand of
+/// them. A report about one thing, which has a `text`, keeps what it is about; texts of its parts are cut to
+/// kLongestPartText.
+void bound_texts(Report& report);
 
 /// Leaves the rows of the page in the table, counts all of them in `total`.
 void cut_to_page(Report& report, const Page& page);

@@ -410,6 +410,40 @@ TEST(Report, SortsByAnyColumnBeforeItCutsThePage) {
   }
 }
 
+TEST(Report, BoundsTheNamesAndTextsOfLists) {
+  MemoryStore store;
+  const std::string name = "model." + std::string(1U << 20, 'm');
+  CallRecord record;
+  record.summary.id = "c";
+  record.summary.database = "shop";
+  record.summary.session = "71aa";
+  record.summary.method = name;
+  record.summary.user = name;
+  record.summary.has = Has::kDb | Has::kQuery;
+  record.summary.most_repeated = 2;
+  record.statements = {{1, 2, Microseconds(9), Microseconds(1), 1, name}};
+  record.events = {{1, {}, Microseconds(9), 1, name}};
+  record.slow = {{1, {}, Microseconds(9), 1, name, name}};
+  record.error = name;
+  Batch batch;
+  batch.statements = {{1, sql::StatementKind::kSelect, {name}, name}};
+  batch.calls = {record};
+  ASSERT_TRUE(store.append(batch));
+  for (const std::string& report : report_names()) {
+    const bool has_session = report != "session" && report != "overview";
+    const auto made = make_report(store, request(report, has_session ? "shop/71" : ""));
+    ASSERT_TRUE(made) << report << made.error().message();
+    EXPECT_LT(to_json(*made).size(), 100'000U) << report;
+    EXPECT_EQ(to_json(*made).find(name), std::string::npos) << report;
+  }
+  const auto list = make_report(store, request("call", "shop/71"));
+  EXPECT_THAT(std::get<std::string>(list->table.rows.at(0)[1]), testing::EndsWith("m\u2026 (1048582 bytes)"));
+  const auto whole = make_report(store, request("call", "shop/71", "1"));
+  EXPECT_EQ(std::get<std::string>(whole->table.rows.at(0)[1]), name) << "one thing is shown whole";
+  EXPECT_EQ(shown_name("\u5546\u54c1"), "\u5546\u54c1");
+  EXPECT_LE(shown_name(std::string(5000, '\x80')).size(), kLongestShownName) << "whatever its bytes are";
+}
+
 TEST(Report, SortsTheCallsOfASessionOutOfASinglePageOfTheStore) {
   MemoryStore store;
   Batch batch;

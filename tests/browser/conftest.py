@@ -57,6 +57,17 @@ def postgresql_world():
 
 
 @pytest.fixture
+def browse_kept():
+    """Over a store that `perf_sample_store` made with the options that are given; returns how much memory that took."""
+    def run(name, *options):
+        with Servers() as servers:
+            kept = worlds.Kept(servers, *options)
+            runner(kept)(name)
+            return kept.peak_mebibytes()
+    return run
+
+
+@pytest.fixture
 def browse(world):
     return runner(world)
 

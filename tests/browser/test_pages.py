@@ -57,5 +57,9 @@ def test_files_for_other_tools_are_saved(browse):
     browse('files.mjs')
 
 
-def test_a_hundred_thousand_rows_scroll(browse):
-    browse('many_rows.mjs')
+def test_a_hundred_thousand_rows_sort_and_scroll(browse_kept):
+    browse_kept('many_rows.mjs', '--many', '100000')
+
+
+def test_names_and_texts_of_a_megabyte_leave_every_answer_and_page_small(browse_kept):
+    assert browse_kept('hostile_store.mjs', '--hostile') < 500

@@ -1,4 +1,5 @@
 """What the browser looks at: a real trytond, a user who works in it while a rule records, and `headroom serve`."""
+import os
 import sqlite3
 import subprocess
 import threading
@@ -14,6 +15,33 @@ TOKEN = 'a-token-of-the-tests-0123456789abcdef'
 PEOPLE = {'ada': ('administrator', 'ada-password-of-the-tests'), 'vic': ('viewer', 'vic-password-of-the-tests')}
 OBEYED = 2.2  # seconds
 SALE_LINES = ['product', 'product.rec_name', 'quantity', 'unit_price', 'amount', 'taxes']
+
+
+class Kept:
+    """`headroom serve` over a store that is there already, and nobody who works."""
+
+    def __init__(self, servers, *options):
+        self.servers = servers
+        url = servers.store_url()
+        subprocess.run([os.environ['HEADROOM_SAMPLE_STORE'], url, *options], check=True, stdin=subprocess.DEVNULL)
+        self.url = self.serve(url)
+
+    def serve(self, store):
+        port = free_port()
+        folder = self.servers.folder
+        (folder / 'token').write_text(TOKEN + '\n')
+        (folder / 'token').chmod(0o600)
+        configuration = folder / 'headroom.toml'
+        configuration.write_text('[perf]\nstore = "%s"\nstate = "%s"\n\n[serve]\nlisten = "127.0.0.1:%d"\ntoken_file = "%s"\n' % (
+                store, folder, port, folder / 'token'))
+        self.daemon = self.servers.headroom(configuration, port)
+        return 'http://127.0.0.1:%d' % port
+
+    def peak_mebibytes(self):
+        """The most memory that the daemon had at once."""
+        with open('/proc/%d/status' % self.daemon.pid) as status:
+            peak, = (line.split()[1] for line in status if line.startswith('VmHWM:'))
+        return int(peak) / 1024
 
 
 class World:

@@ -141,7 +141,7 @@ Result<Report> list_slow(Store& store, const ReportRequest& request, const Filte
     if (passes(entry.call, filter)) {
       report.table.rows.push_back({count(entry.number), entry.call.method, count(entry.call.rank),
                                    entry.action, entry.table, entry.slow.duration, count(entry.slow.rows),
-                                   entry.slow.sql});
+                                   shown_text(entry.slow.sql)});
     }
     return true;
   });
@@ -258,7 +258,8 @@ Result<Report> db_report(Store& store, const ReportRequest& request) {
   for (const StatementEvent& event : record.events) {
     report.table.rows.push_back({records->action(event.fingerprint), records->table(event.fingerprint),
                                  event.duration, event.offset, count(event.rows),
-                                 records->text(event.fingerprint), parameters_or_nothing(event.parameters)});
+                                 shown_text(records->text(event.fingerprint)),
+                                 parameters_or_nothing(event.parameters)});
   }
   if (record.dropped_details > 0) {
     report.note =

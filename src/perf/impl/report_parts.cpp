@@ -5,6 +5,9 @@
 
 #include <fmt/format.h>
 
+#include "perf/call_order.hpp"
+#include "sql/utf8.hpp"
+
 namespace headroom::perf::impl {
 
 using base::ErrorCode;
@@ -94,6 +97,32 @@ Result<Records> Records::load(Store& store, const std::vector<std::string>& ids)
     records.statements_.insert_or_assign(statement.fingerprint, std::move(statement));
   }
   return records;
+}
+
+std::string shown_text(std::string_view text, std::size_t most) {
+  if (text.size() <= most) return std::string(text);
+  return fmt::format("{}\u2026 ({} bytes)", sql::cut_utf8(text, most), text.size());
+}
+
+void Records::cut_texts() {
+  const auto cut = [](std::string& text) {
+    if (text.size() > kLongestPartText) text = shown_text(text, kLongestPartText);
+  };
+  for (CallRecord& call : calls_) {
+    cut_names(call.summary);
+    cut(call.error);
+    for (Attempt& attempt : call.attempts) cut(attempt.error);
+    for (StatementTotal& total : call.statements) cut(total.backtrace);
+    for (StatementEvent& event : call.events) cut(event.parameters);
+    for (SlowStatement& slow : call.slow) {
+      cut(slow.sql);
+      cut(slow.backtrace);
+    }
+  }
+  for (auto& [fingerprint, statement] : statements_) {
+    cut(statement.normalized);
+    for (std::string& table : statement.tables) table = shown_name(table);
+  }
 }
 
 Result<Records> load_call(Store& store, const ReportRequest& request) {

@@ -47,10 +47,18 @@ Result<std::uint64_t> parse_rank(std::string_view what, std::string_view text);
 /// Up to `most` of the calls that match, by start; `total` counts all.
 Result<CallPage> gather_calls(Store& store, const Filter& filter, std::uint64_t offset, std::uint64_t most);
 
+/// The text, or its beginning with a mark that tells how long it is.
+std::string shown_text(std::string_view text, std::size_t most = kLongestShownText);
+
 /// Whole records with the statements that they name.
 class Records {
  public:
   static Result<Records> load(Store& store, const std::vector<std::string>& ids);
+
+  /// Cuts names as `shown_name` does, and texts that are longer than a recorder keeps them. A store holds a
+  /// name, a statement and a backtrace once; what is made of a thousand calls would hold them a thousand
+  /// times.
+  void cut_texts();
 
   [[nodiscard]] const std::vector<CallRecord>& calls() const { return calls_; }
   /// Null when the store does not know the text.
@@ -73,12 +81,13 @@ Result<Records> load_call(Store& store, const ReportRequest& request);
 /// order; records are loaded a few at a time, since one may hold megabytes. `visit` returns false to stop.
 template <typename Visit>
 Result<void> visit_records(Store& store, const std::vector<CallSummary>& calls, Visit visit) {
-  constexpr std::size_t kAtOnce = 50;
+  constexpr std::size_t kAtOnce = 20;
   for (std::size_t start = 0; start < calls.size(); start += kAtOnce) {
     std::vector<std::string> ids;
     for (std::size_t i = start; i < calls.size() && i < start + kAtOnce; ++i) ids.push_back(calls[i].id);
-    const auto records = Records::load(store, ids);
+    auto records = Records::load(store, ids);
     if (!records) return base::fail(records.error());
+    records->cut_texts();
     for (const CallRecord& record : records->calls()) {
       if (!visit(*records, record)) return {};
     }

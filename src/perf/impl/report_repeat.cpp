@@ -55,7 +55,8 @@ Result<std::vector<Repeat>> find_repeats(Store& store, const std::vector<CallSum
     for (const StatementTotal& total : record.statements) {
       if (total.count < least || !can_be_joined(records.statement(total.fingerprint))) continue;
       repeats.push_back({record.summary.rank, record.summary.method, total, records.action(total.fingerprint),
-                         records.table(total.fingerprint), records.text(total.fingerprint)});
+                         records.table(total.fingerprint), shown_text(records.text(total.fingerprint))});
+      repeats.back().total.backtrace = shown_text(total.backtrace);
     }
     return true;
   });

@@ -12,3 +12,8 @@ test('markup and line ends stay as they are', () => {
 test('one line is short whatever it came from', () => {
   expect(oneLine('x '.repeat(1_000_000), 5)).toBe('x x x…')
 })
+
+test('a name that is empty, which is null in an answer, is an empty text', () => {
+  expect(oneLine(null)).toBe('')
+  expect(visible(null)).toBe('')
+})

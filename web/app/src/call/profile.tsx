@@ -38,8 +38,8 @@ export function Profile(which: WhichCall) {
 
 interface FunctionRow {
   kind: string
-  function: string
-  file: string
+  function: string | null
+  file: string | null
   line: number
   calls: number
   self: number
@@ -49,7 +49,7 @@ interface FunctionRow {
 
 const functionColumns: TableColumn<FunctionRow>[] = [
   { name: 'function', title: 'Function', width: 140, grow: 2, cell: (row) => <code title={oneLine(row.function)}>{oneLine(row.function)}</code> },
-  { name: 'file', title: 'File', width: 160, grow: 3, rank: 4, cell: (row) => <code title={oneLine(row.file)}>{row.file === '~' ? 'built in' : `${oneLine(row.file.replace(/^.*-packages\//, ''))}:${row.line}`}</code> },
+  { name: 'file', title: 'File', width: 160, grow: 3, rank: 4, cell: (row) => <code title={oneLine(row.file)}>{row.file === '~' ? 'built in' : `${oneLine((row.file ?? '').replace(/^.*-packages\//, ''))}:${row.line}`}</code> },
   { name: 'calls', title: 'Calls', width: 72, right: true, rank: 3, cell: (row) => count(row.calls) },
   { name: 'self', title: 'Own', hint: 'Without what it called', width: 80, right: true, cell: (row) => seconds(row.self) },
   { name: 'cumulative', title: 'Together', hint: 'With what it called', width: 84, right: true, cell: (row) => seconds(row.cumulative) },
@@ -67,7 +67,7 @@ export function Functions(which: WhichCall) {
       <div class="tools"><Filter label="Function or file" value={filter} onChange={setFilter} /></div>
       <Table label="Functions" columns={functionColumns} rows={rows} order={parseOrder(sort)} onOrder={(order) => setSort(orderText(order), false)}
         empty={<Empty title="No function matches." />} />
-      <Note>{plural(value.rows.length, 'function')}</Note>
+      <Note>{value.total > value.rows.length ? `The ${count(value.rows.length)} that took longest of ${count(value.total)} functions` : plural(value.total, 'function')}</Note>
     </section>
   )
 }

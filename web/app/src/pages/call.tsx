@@ -1,5 +1,6 @@
 // One call: where its time went, its statements with the lines that sent them, its profile, its bodies.
 
+import { useState } from 'preact/hooks'
 import { address, type Report } from '../api'
 import { Bodies } from '../call/bodies'
 import { CallFacts } from '../call/facts'
@@ -91,7 +92,21 @@ function Summary({ call }: { call: WholeCall }) {
         {worst.action} {oneLine(worst.tables ?? '')}, {seconds(worst.time)} together
         {culprit(worst.backtrace ?? '') && <>, sent from <code>{oneLine(culprit(worst.backtrace ?? '')!.place)}</code></>}.
         {' '}A query in a loop (N+1): one statement for all records would do.</p>}
-      {call.error && <pre class="error-text" tabIndex={0} aria-label="Error">{visible(call.error)}</pre>}
+      {call.error && <ErrorText text={call.error} />}
+    </>
+  )
+}
+
+/** More than a recorder keeps of an error; a megabyte in one element takes a browser half a minute. */
+const MOST_OF_ERROR = 10_000
+
+function ErrorText({ text }: { text: string }) {
+  const [whole, setWhole] = useState(false)
+  const shown = whole ? text : text.slice(0, MOST_OF_ERROR)
+  return (
+    <>
+      <pre class="error-text" tabIndex={0} aria-label="Error">{visible(shown)}</pre>
+      {shown.length < text.length && <button type="button" onClick={() => setWhole(true)}>Show all of it</button>}
     </>
   )
 }

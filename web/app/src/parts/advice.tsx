@@ -1,5 +1,6 @@
 // Findings in plain words, what saves most first, with the evidence they rest on.
 
+import { useState } from 'preact/hooks'
 import { Empty, Failure, Waiting } from './states'
 import { Backtrace, Sql } from './sql'
 import { Note } from './layout'
@@ -55,10 +56,18 @@ function Item({ finding }: { finding: Finding }) {
       <p class="muted small">{[finding.method && oneLine(finding.method), finding.table && oneLine(finding.table),
         finding.cost !== null && `${seconds(finding.cost)} together`, `in ${plural(finding.number, 'call')}`].filter(Boolean).join(' · ')}
         {finding.calls && <Calls text={finding.calls} />}</p>
-      {evidence && <details><summary>Evidence</summary>
-        {finding.backtrace !== null && <Backtrace text={finding.backtrace} />}
-        {finding.statement !== null && <Sql text={finding.statement} />}</details>}
+      {evidence && <Evidence finding={finding} />}
     </li>
+  )
+}
+
+/** What is not looked at is not in the document: a long statement is thousands of elements. */
+function Evidence({ finding }: { finding: Finding }) {
+  const [open, setOpen] = useState(false)
+  return (
+    <details onToggle={(event) => setOpen(event.currentTarget.open)}><summary>Evidence</summary>
+      {open && finding.backtrace !== null && <Backtrace text={finding.backtrace} />}
+      {open && finding.statement !== null && <Sql text={finding.statement} />}</details>
   )
 }
 

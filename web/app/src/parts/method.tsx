@@ -2,8 +2,8 @@
 
 import { oneLine } from '../visible'
 
-export function Method({ name }: { name: string }) {
-  const text = oneLine(name)
+export function Method({ name }: { name: string | null }) {
+  const text = oneLine(name) || '(unnamed)'
   const cut = tailAt(text)
   return <span class="method" title={text}><span class="method-head">{text.slice(0, cut)}</span><span class="method-tail">{text.slice(cut)}</span></span>
 }
