@@ -327,6 +327,24 @@ void judge_new(const std::vector<DiffRow*>& news, const CallSamples& a, const Ca
   }
 }
 
+/// A method that only B calls has no growth, but B's calls together have: it is worse where it adds too much
+/// to what a call of A took.
+void judge_new_methods(const std::vector<DiffRow*>& news, const Tallies& a, const Tallies& b,
+                       const CallSamples& samples, const DiffOptions& options, Judge& judge) {
+  std::map<std::uint32_t, std::vector<double>> additions;
+  const std::size_t blocks = b.whole.sums.size();
+  for (std::uint64_t i = 0; i < samples.calls.size(); ++i) {
+    const CallSample& call = samples.calls[i];
+    if (news[call.method] == nullptr) continue;
+    std::vector<double>& sums = additions[call.method];
+    sums.resize(blocks);
+    sums[block_of(i, samples.calls.size(), blocks)] += measured(call, options.measure);
+  }
+  for (const auto& [method, sums] : additions) {
+    if (judge.adds_too_much(a.whole, b.whole, sums)) news[method]->growth.verdict = Verdict::kWorse;
+  }
+}
+
 /// The rows of what only B has, by key of B; nullptr for the others.
 std::vector<DiffRow*> new_rows(std::vector<DiffRow>& rows, const std::vector<Joined>& joined,
                                std::size_t keys) {
@@ -451,13 +469,27 @@ std::string_view words_of(Measure measure) {
   return measure == Measure::kSql ? "SQL time" : "statements";
 }
 
+std::ptrdiff_t number_of(const Diff& diff, Verdict verdict) {
+  return std::ranges::count_if(diff.rows,
+                               [verdict](const DiffRow& row) { return row.growth.verdict == verdict; });
+}
+
+/// What the rest of the note, and the exit status, say nothing about.
+std::string not_judged(const Diff& diff) {
+  auto few = number_of(diff, Verdict::kFew);
+  if (std::min(diff.sides[0].calls, diff.sides[1].calls) < kFewestCalls)
+    few += number_of(diff, Verdict::kNew);
+  if (few == 0) return {};
+  return fmt::format("; {} not judged: fewer than {} calls on a side, or nothing on A", few, kFewestCalls);
+}
+
 std::string note_of(const Diff& diff) {
-  const auto worse = std::count_if(diff.rows.begin(), diff.rows.end(),
-                                   [](const DiffRow& row) { return row.growth.verdict == Verdict::kWorse; });
+  const auto worse = number_of(diff, Verdict::kWorse);
   std::string note = fmt::format("A is {}, B {}; {} per call {}; {} of {} {}s worse by more than {:.3g} %",
                                  per_call(diff.sides[0]), per_call(diff.sides[1]),
                                  words_of(diff.options.measure), in_words(diff.whole), worse,
                                  diff.rows.size(), name(diff.options.by), diff.options.threshold * 100);
+  note += not_judged(diff);
   for (const DiffSide& side : diff.sides) {
     if (!side.complete) note += fmt::format("; of {} only the first {} calls", side.name, kMostCompared);
   }
@@ -563,7 +595,9 @@ Diff compare(const CallSamples& a, const CallSamples& b, const DiffOptions& opti
     result.rows.push_back(make_row(one, {&tallies_a, &tallies_b}, options, judge));
   const std::vector<DiffRow*> news = new_rows(result.rows, joined, tallies_b.names.size());
   const bool any_new = std::ranges::any_of(news, [](const DiffRow* row) { return row != nullptr; });
-  if (options.by != GroupBy::kMethod && any_new) judge_new(news, a, b, options, judge);
+  if (any_new && options.by == GroupBy::kMethod)
+    judge_new_methods(news, tallies_a, tallies_b, b, options, judge);
+  if (any_new && options.by != GroupBy::kMethod) judge_new(news, a, b, options, judge);
   std::sort(result.rows.begin(), result.rows.end(), is_before);
   return result;
 }
@@ -613,19 +647,19 @@ Report diff_report(const Diff& diff, const Page& page) {
   report.table.columns = columns_of(diff.options);
   for (const DiffRow& row : diff.rows) report.table.rows.push_back(cells_of(row, diff.options));
   cut_to_page(report, page);
+  bound_texts(report);
   report.note = note_of(diff);
   return report;
 }
 
 std::string diff_summary_json(const Diff& diff) {
-  const auto worse = std::count_if(diff.rows.begin(), diff.rows.end(),
-                                   [](const DiffRow& row) { return row.growth.verdict == Verdict::kWorse; });
   const bool judged = diff.whole.change.has_value();
   return fmt::format(
-      R"({{"by":"{}","measure":"{}","threshold":{},"confidence":{},"worse":{},"verdict":"{}","change":{},)"
-      R"("low":{},"high":{},"a":{},"b":{}}})",
+      R"({{"by":"{}","measure":"{}","threshold":{},"confidence":{},"worse":{},"few":{},"new":{},)"
+      R"("verdict":"{}","change":{},"low":{},"high":{},"a":{},"b":{}}})",
       name(diff.options.by), name(diff.options.measure), json_number(diff.options.threshold), kDiffConfidence,
-      worse, name(diff.whole.verdict), judged ? json_number(*diff.whole.change) : "null",
+      number_of(diff, Verdict::kWorse), number_of(diff, Verdict::kFew), number_of(diff, Verdict::kNew),
+      name(diff.whole.verdict), judged ? json_number(*diff.whole.change) : "null",
       judged ? json_number(diff.whole.low) : "null", judged ? json_number(diff.whole.high) : "null",
       side_json(diff.sides[0]), side_json(diff.sides[1]));
 }

@@ -26,9 +26,10 @@ namespace headroom::perf {
 enum class Measure : std::uint8_t { kTime, kSql, kCount };
 
 /// `worse` and `better`: the whole interval lies beyond the threshold; `same`: within it; `unclear`: it
-/// crosses; `few`: too few calls to judge; `new` and `gone`: on one side only. A table or statement on side B
-/// only is `worse`, without a change, when it surely adds more than the threshold to what the calls of a
-/// method took before.
+/// crosses; `few`: too few calls to judge, or nothing on A to grow from; `new` and `gone`: on one side only.
+/// What is on side B only is `worse`, without a change, when it surely adds more than the threshold: a table
+/// or statement to what the calls of a method took before, a method to what a call of A took, of whatever
+/// method.
 enum class Verdict : std::uint8_t { kWorse, kNew, kUnclear, kFew, kSame, kGone, kBetter };
 
 /// "method", "table", "statement"; "time", "sql", "count"; "worse", ... The inverse functions give nullopt

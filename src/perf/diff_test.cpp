@@ -3,6 +3,7 @@
 
 #include "perf/diff.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <random>
 
@@ -151,16 +152,70 @@ TEST(Diff, FindsAStatementThatRunsMoreOftenHoweverTheClockScatters) {
   }
 }
 
-TEST(Diff, NamesWhatIsNewAndWhatIsGoneWithoutJudgingIt) {
-  const auto a = samples_of(std::vector<double>(20, 10), 1, "model.a.read");
-  const auto b = samples_of(std::vector<double>(20, 10), 1, "model.b.read");
-  const Diff diff = compare(a, b, {});
-  ASSERT_EQ(diff.rows.size(), 2U);
-  EXPECT_EQ(diff.rows[0].name, "model.b.read");
-  EXPECT_EQ(diff.rows[0].growth.verdict, Verdict::kNew);
-  EXPECT_NEAR(diff.rows[0].added, 0.2, 1e-9);
-  EXPECT_EQ(diff.rows[1].growth.verdict, Verdict::kGone);
+/// Calls of a method, and after each `every` of them one of another that takes so long.
+CallSamples with_method(std::size_t every, double milliseconds) {
+  CallSamples samples = samples_of(std::vector<double>(200, 10), 20, "model.a.read");
+  samples.methods.push_back("model.b.read");
+  const CallSample known = samples.calls.front();
+  std::vector<CallSample> calls;
+  for (std::size_t i = 0; i < samples.calls.size(); ++i) {
+    calls.push_back(known);
+    if (i % every != 0) continue;
+    calls.push_back(known);
+    calls.back().method = 1;
+    calls.back().wall = Microseconds(std::llround(milliseconds * 1000));
+    calls.back().statements = 1;
+  }
+  samples.calls = std::move(calls);
+  return samples;
+}
+
+const DiffRow& row_named(const Diff& diff, std::string_view name) {
+  return *std::ranges::find(diff.rows, name, &DiffRow::name);
+}
+
+TEST(Diff, ANewMethodIsWorseWhereItAddsMoreThanTheThresholdToACall) {
+  const CallSamples before = samples_of(std::vector<double>(200, 10), 20, "model.a.read");
+  const Diff dear = compare(before, with_method(4, 20), {});
+  EXPECT_EQ(dear.rows[0].name, "model.b.read");
+  EXPECT_EQ(dear.rows[0].growth.verdict, Verdict::kWorse) << "4 ms a call more than 10";
+  EXPECT_FALSE(dear.rows[0].growth.change) << "there is nothing that it grew from";
+  EXPECT_NEAR(dear.rows[0].added, 50 * 0.020, 1e-9);
+  EXPECT_TRUE(dear.is_worse());
+  const Diff cheap = compare(before, with_method(4, 2), {});
+  EXPECT_EQ(row_named(cheap, "model.b.read").growth.verdict, Verdict::kNew) << "0.4 ms a call";
+  EXPECT_FALSE(cheap.is_worse());
+  EXPECT_FALSE(compare(before, with_method(4, 20), {GroupBy::kMethod, Measure::kTime, 0.5}).is_worse());
+  EXPECT_FALSE(compare(before, with_method(4, 20), {GroupBy::kMethod, Measure::kCount, 0.1}).is_worse())
+      << "one statement in five calls";
+}
+
+TEST(Diff, ANewMethodThatIsCalledNowAndThenIsNoCertainty) {
+  const CallSamples before = samples_of(std::vector<double>(200, 10), 20, "model.a.read");
+  const Diff diff = compare(before, with_method(200, 1000), {});
+  EXPECT_EQ(diff.rows[0].growth.verdict, Verdict::kNew) << "one call of a second";
+}
+
+TEST(Diff, NamesWhatIsGoneWithoutJudgingIt) {
+  const Diff diff =
+      compare(with_method(4, 20), samples_of(std::vector<double>(200, 10), 20, "model.a.read"), {});
+  EXPECT_EQ(row_named(diff, "model.b.read").growth.verdict, Verdict::kGone);
   EXPECT_FALSE(diff.is_worse());
+}
+
+TEST(Diff, SaysWhatItDidNotJudge) {
+  const CallSamples before = samples_of(std::vector<double>(200, 10), 20, "model.a.read");
+  CallSamples few = with_method(40, 90);
+  const Diff diff = compare(few, few, {});
+  EXPECT_EQ(row_named(diff, "model.b.read").growth.verdict, Verdict::kFew);
+  EXPECT_FALSE(diff.is_worse());
+  EXPECT_THAT(
+      diff_report(diff, {}).note,
+      HasSubstr("0 of 2 methods worse by more than 10 %; 1 not judged: fewer than 8 calls on a side"));
+  EXPECT_EQ(nlohmann::json::parse(diff_summary_json(diff))["few"], 1);
+  const Diff whole = compare(before, before, {});
+  EXPECT_THAT(diff_report(whole, {}).note, testing::Not(HasSubstr("judged")));
+  EXPECT_EQ(nlohmann::json::parse(diff_summary_json(compare(before, with_method(4, 2), {})))["new"], 1);
 }
 
 /// The same calls, each of which also sends a statement that is not in `samples_of`.

@@ -37,6 +37,8 @@ export interface Diff {
     threshold: number
     confidence: number
     worse: number
+    few: number
+    new: number
     verdict: Verdict
     change: number | null
     low: number | null

@@ -90,7 +90,8 @@ function Verdict({ diff }: { diff: Diff }) {
     <section class={`verdict ${verdict.mark ?? ''}`} aria-label="Verdict">
       <p class="verdict-title"><strong>{verdict.title}</strong>{summary.change !== null && <> {growth(summary.change)}{' '}
         <span class="muted">({growth(summary.low)} to {growth(summary.high)})</span></>}
-        {summary.worse > 0 && <span class="muted">; {count(summary.worse)} {summary.worse === 1 ? 'row is' : 'rows are'} worse</span>}</p>
+        {summary.worse > 0 && <span class="muted">; {count(summary.worse)} {summary.worse === 1 ? 'row is' : 'rows are'} worse</span>}
+        {summary.few > 0 && <span class="muted">; {count(summary.few)} of {count(diff.total)} not judged: too few calls</span>}</p>
       <p class="muted"><SideText title="Before" side={summary.a} /> · <SideText title="After" side={summary.b} /></p>
     </section>
   )
