@@ -4,6 +4,7 @@ import { run, work } from './harness.mjs'
 import { allGot, got, losses, Network, Profile, publish, until } from './bus_harness.mjs'
 
 const TABS = 3
+const WAYS = ['shared', 'led']
 const RECONNECTED = 40_000
 
 async function threeTabs(browser, way) {
@@ -12,6 +13,9 @@ async function threeTabs(browser, way) {
   for (let n = 0; n < TABS; n += 1) await profile.open('alice', [`room:${way}`])
   return { network, profile, pages: profile.tabs, channel: `room:${way}` }
 }
+
+/** The same in each way that tabs come to a hub; they wait for one server together. */
+const inEachWay = (told) => Promise.all(WAYS.map(told))
 
 /** In the page: publishes one after the other until told to stop, and writes down what was acknowledged. */
 function publishOnAndOn(channel) {
@@ -22,43 +26,59 @@ function publishOnAndOn(channel) {
   })()
 }
 
-async function killedWhilePublishing(browser, way) {
-  const { profile, pages, channel } = await threeTabs(browser, way)
-  await pages[0].evaluate(publishOnAndOn, channel)
-  await until(() => pages[0].evaluate(() => window.acknowledged.length > 20), 'messages are acknowledged')
+const acknowledged = (page) => page.evaluate(() => window.acknowledged)
+
+async function publishedMore(page, number) {
+  const before = (await acknowledged(page)).length
+  await until(async () => (await acknowledged(page)).length > before + number, `${number} more are acknowledged`, RECONNECTED)
+}
+
+async function killedWhilePublishing(browser) {
+  const all = await inEachWay((way) => threeTabs(browser, way))
+  const publishers = all.map(({ pages }) => pages[0])
+  await Promise.all(all.map(({ channel }, n) => publishers[n].evaluate(publishOnAndOn, channel)))
+  await Promise.all(publishers.map((page) => publishedMore(page, 20)))
   await work('kill')
   await work('start')
-  const before = await pages[0].evaluate(() => window.acknowledged.length)
-  await until(() => pages[0].evaluate((before) => window.acknowledged.length > before + 20, before), 'publishing goes on', RECONNECTED)
+  await Promise.all(publishers.map((page) => publishedMore(page, 20)))
+  await Promise.all(all.map(nothingMissingUnsaid))
+}
+
+async function nothingMissingUnsaid({ profile, pages, channel }) {
   await pages[0].evaluate(() => { window.go = false; return window.publishing })
-  const acknowledged = await pages[0].evaluate(() => window.acknowledged)
-  for (const page of pages) await until(async () => (await got(page, channel)).includes(acknowledged.at(-1)[0]), 'the last message came', RECONNECTED)
+  const said = await acknowledged(pages[0])
+  for (const page of pages) await until(async () => (await got(page, channel)).includes(said.at(-1)[0]), 'the last message came', RECONNECTED)
   for (const page of pages) {
     const seen = await got(page, channel)
-    const missing = acknowledged.filter(([n]) => !seen.includes(n))
+    const missing = said.filter(([n]) => !seen.includes(n))
     assert.ok(missing.length === 0 || (await losses(page)) > 0, `missing without a word: ${JSON.stringify(missing.slice(0, 5))}`)
     assert.ok((await losses(page)) > 0, 'a broker in memory forgets with the process, and says so')
-    const newest = acknowledged.at(-1)[1].epoch
-    const ofNewest = acknowledged.filter(([, position]) => position.epoch === newest).map(([n]) => n)
+    const newest = said.at(-1)[1].epoch
+    const ofNewest = said.filter(([, position]) => position.epoch === newest).map(([n]) => n)
     const seenOfNewest = seen.filter((n) => ofNewest.includes(n))
     assert.equal(new Set(seenOfNewest).size, seenOfNewest.length, 'nothing comes twice')
   }
   await profile.context.close()
 }
 
-async function restarted(browser, way) {
-  const { network, profile, pages, channel } = await threeTabs(browser, way)
-  const before = network.opened
-  await publish(pages[0], channel, 'before')
-  await allGot(pages, ['before'], channel)
+async function restarted(browser) {
+  const all = await inEachWay((way) => threeTabs(browser, way))
+  await Promise.all(all.map(async ({ pages, channel }) => {
+    await publish(pages[0], channel, 'before')
+    await allGot(pages, ['before'], channel)
+  }))
   await work('stop')
   // Said while there is no server: kept, and sent when there is one.
-  const answer = publish(pages[1], channel, 'after')
-  await until(() => pages[2].evaluate(() => bus.state === 'waiting'), 'the tabs know that there is no connection')
+  const answers = all.map(({ pages, channel }) => publish(pages[1], channel, 'after'))
+  await Promise.all(all.map(({ pages }) => until(() => pages[2].evaluate(() => bus.state === 'waiting'), 'the tabs know that there is no connection')))
   await work('start')
-  assert.ok((await answer).offset >= 1)
+  for (const answer of await Promise.all(answers)) assert.ok(answer.offset >= 1)
+  await Promise.all(all.map(goesOnAnew))
+}
+
+async function goesOnAnew({ network, profile, pages, channel }) {
   for (const page of pages) await until(async () => (await got(page, channel)).includes('after') || (await losses(page)) > 0, 'after', RECONNECTED)
-  assert.ok(network.opened > before)
+  assert.ok(network.opened > 1)
   assert.equal(network.open, 1)
 
   // The memory is gone with the process: each tab is told so, with the place from which it goes on.
@@ -97,9 +117,7 @@ async function cut(browser, way) {
 }
 
 await run(async (browser) => {
-  for (const way of ['shared', 'led']) {
-    await cut(browser, way)
-    await restarted(browser, way)
-    await killedWhilePublishing(browser, way)
-  }
+  await inEachWay((way) => cut(browser, way))
+  await restarted(browser)
+  await killedWhilePublishing(browser)
 })
