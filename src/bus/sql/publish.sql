@@ -57,8 +57,13 @@ BEGIN
       RETURN;
     END IF;
   END IF;
-  INSERT INTO headroom.outbox (slot, channel, id, data)
-  VALUES (((date_part('second', clock_timestamp())::int / 15) % 4)::smallint, channel, id, payload);
+  -- Into the slot itself: finding it through the parent costs a tenth of the whole.
+  CASE (date_part('second', clock_timestamp())::int / 15) % 4
+    WHEN 0 THEN INSERT INTO headroom.outbox_0 (slot, channel, id, data) VALUES (0, channel, id, payload);
+    WHEN 1 THEN INSERT INTO headroom.outbox_1 (slot, channel, id, data) VALUES (1, channel, id, payload);
+    WHEN 2 THEN INSERT INTO headroom.outbox_2 (slot, channel, id, data) VALUES (2, channel, id, payload);
+    ELSE INSERT INTO headroom.outbox_3 (slot, channel, id, data) VALUES (3, channel, id, payload);
+  END CASE;
   IF current_setting('headroom.notify', true) = 'on' THEN
     PERFORM pg_notify('headroom_outbox', '');
   END IF;
