@@ -21,14 +21,13 @@ ChangingCase::ChangingCase(std::uint64_t seed)
       changes_(random_, seed + 1'000'000),
       counters_(random_.catalog, threads_of(seed)) {
   set_lists();
-  for (const auto& document : random_.documents()) {
-    if (!counters_.put(document)) broken_ = "a document was refused";
-  }
+  if (!counters_.put_all(random_.documents())) broken_ = "a document was refused";
   next_key_ = static_cast<std::int64_t>(random_.rows.size()) + 1;
 }
 
 void ChangingCase::change() {
-  const std::size_t kind = changes_.below(20);
+  const std::size_t kind = changes_.below(21);
+  if (kind == 20) return put_several();
   if (kind < 7 || random_.rows.empty()) return put(next_key_++);
   const std::size_t place = changes_.below(random_.rows.size());
   if (kind < 14) return put(std::get<std::int64_t>(random_.rows[place].front()));
@@ -89,12 +88,27 @@ void ChangingCase::set_lists() {
 }
 
 void ChangingCase::put(std::int64_t key) {
+  if (!counters_.put(change_row(key))) broken_ = "a document was refused";
+}
+
+void ChangingCase::put_several() {
+  std::vector<std::vector<Value>> rows;
+  for (std::size_t i = 0; i < 12; ++i) {
+    const bool is_new = changes_.below(3) == 0 || random_.rows.empty();
+    rows.push_back(change_row(
+        is_new ? next_key_++
+               : std::get<std::int64_t>(random_.rows[changes_.below(random_.rows.size())].front())));
+  }
+  if (!counters_.put_all(rows)) broken_ = "a document was refused";
+}
+
+std::vector<Value> ChangingCase::change_row(std::int64_t key) {
   const auto found = std::find_if(random_.rows.begin(), random_.rows.end(),
                                   [key](const std::vector<Value>& row) { return row.front() == Value{key}; });
   const auto place = static_cast<std::size_t>(found - random_.rows.begin());
   if (place == random_.rows.size()) random_.rows.emplace_back();
   random_.rows[place] = changes_.row(key);
-  if (!counters_.put(random_.document(place))) broken_ = "a document was refused";
+  return random_.document(place);
 }
 
 void ChangingCase::remove(std::size_t place) {

@@ -33,6 +33,10 @@ class ChangingCase final {
   void set_lists();
   void go_on(base::Microseconds time);
   void put(std::int64_t key);
+  /// Some documents at once, old and new ones, and one of them twice at times.
+  void put_several();
+  /// In random_, and the row that says so.
+  [[nodiscard]] std::vector<Value> change_row(std::int64_t key);
   void remove(std::size_t place);
 
   RandomCase random_;

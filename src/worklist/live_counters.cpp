@@ -31,6 +31,8 @@ using impl::TimedCriterion;
 
 /// Values that no document has any more are forgotten when there are so many more than documents.
 constexpr std::size_t kIdleValues = 65'536;
+/// Documents whose places in memory are fetched at once: what they take stays in the nearest cache.
+constexpr std::size_t kTogether = 48;
 /// Classes that lists left behind are forgotten when there are so many more than at the last recount.
 constexpr std::size_t kIdleClasses = 4'096;
 
@@ -51,6 +53,13 @@ std::vector<TimedList> timed_lists(const Definitions& definitions, std::size_t c
 }
 
 struct LiveCounters::Impl {
+  /// A document on its way.
+  struct Incoming {
+    std::vector<Code> codes;  ///< by column
+    Slot slot = Documents::kNone;
+    ClassNumber number = 0;
+  };
+
   Impl(const Catalog& made_of, unsigned most_threads)
       : catalog(made_of),
         threads(std::max(1U, most_threads)),
@@ -60,7 +69,7 @@ struct LiveCounters::Impl {
         levels(impl::levels_of(made_of)),
         counts(levels.size()),
         times(columns, documents),
-        codes_scratch(columns.size()) {
+        incoming_scratch(kTogether, Incoming{std::vector<Code>(columns.size())}) {
     for (std::size_t i = 0; i < columns.size(); ++i) {
       if (wants_codes(i)) documents.hold(i);
     }
@@ -137,12 +146,7 @@ struct LiveCounters::Impl {
     const impl::Moves moves = impl::rename_classes(before, columns, classes);
     const auto slots = impl::slots_that_move(moves, documents, threads);
     if (!slots) return recount();
-    for (const Slot slot : *slots) {
-      const ClassNumber from = documents.class_of(slot);
-      if (moves.of_class[from] == 0) subtract(slot);
-      documents.set_class(slot, class_of_codes(slot));
-      add(slot);
-    }
+    (void)move_all(*slots, [&moves](ClassNumber from) { return moves.of_class[from] == 0; });
   }
 
   void recount() {
@@ -157,36 +161,52 @@ struct LiveCounters::Impl {
     return classes.class_of([&](std::size_t column) { return documents.code(slot, column); });
   }
 
-  [[nodiscard]] Standing standing(Slot slot) const {
-    Standing standing{documents.class_of(slot)};
-    for (std::size_t i = 0; i < levels.size(); ++i) standing[i + 1] = documents.code(slot, levels[i].column);
+  /// Where a document of the class with these codes is counted.
+  template <typename CodeOf>
+  [[nodiscard]] Standing standing(ClassNumber number, CodeOf code_of) const {
+    Standing standing{};
+    if (!classes[number].tracked) return standing;
+    standing[0] = number;
+    for (std::size_t i = 0; i < levels.size(); ++i) standing[i + 1] = code_of(levels[i].column);
     return standing;
   }
-
-  /// The document is counted as it stands there.
-  void add(Slot slot) {
-    const ClassNumber number = documents.class_of(slot);
-    if (!classes[number].tracked) return;
-    classes.add(number, 1);
-    counts.add(standing(slot), classes.size());
+  [[nodiscard]] Standing standing(Slot slot) const {
+    return standing(documents.class_of(slot),
+                    [&](std::size_t column) { return documents.code(slot, column); });
   }
 
-  /// It is not any more.
-  void subtract(Slot slot) {
-    const ClassNumber number = documents.class_of(slot);
-    if (!classes[number].tracked) return;
-    classes.subtract(number, 1);
-    counts.subtract(standing(slot));
+  /// A document that was counted there is counted here.
+  void move(const Standing& from, const Standing& to) {
+    if (from[0] != 0) classes.subtract(from[0], 1);
+    if (to[0] != 0) classes.add(to[0], 1);
+    counts.move(from, to, classes.size());
   }
 
-  /// False: it is there already.
-  bool move(Slot slot) {
-    const ClassNumber to = class_of_codes(slot);
-    if (documents.class_of(slot) == to) return false;
-    subtract(slot);
-    documents.set_class(slot, to);
-    add(slot);
-    return true;
+  /// Documents go to the class that their codes are of now. `is_counted`: whether those of the class that
+  /// they leave are counted. How many were of another class.
+  template <typename IsCounted>
+  std::size_t move_all(std::span<const Slot> slots, IsCounted is_counted) {
+    std::size_t moved = 0;
+    for (std::size_t begin = 0; begin < slots.size(); begin += kTogether) {
+      const auto some = slots.subspan(begin, std::min(kTogether, slots.size() - begin));
+      for (const Slot slot : some) documents.prefetch(slot);
+      for (const Slot slot : some) {
+        counts.prefetch(standing(slot));
+        counts.prefetch(
+            standing(class_of_codes(slot), [&](std::size_t column) { return documents.code(slot, column); }));
+      }
+      for (const Slot slot : some) moved += move_one(slot, is_counted) ? 1 : 0;
+    }
+    return moved;
+  }
+
+  template <typename IsCounted>
+  bool move_one(Slot slot, IsCounted is_counted) {
+    const ClassNumber before = documents.class_of(slot);
+    const Standing from = is_counted(before) ? standing(slot) : Standing{};
+    documents.set_class(slot, class_of_codes(slot));
+    move(from, standing(slot));
+    return documents.class_of(slot) != before;
   }
 
   [[nodiscard]] Result<void> check(std::span<const Value> row) const {
@@ -205,11 +225,11 @@ struct LiveCounters::Impl {
     return {};
   }
 
-  Result<void> encode(std::span<const Value> row) {
+  Result<void> encode(std::span<const Value> row, Incoming& incoming) {
+    if (auto checked = check(row); !checked) return checked;
     for (std::size_t i = 0; i < columns.size(); ++i) {
-      if (!documents.is_held(i)) continue;
-      codes_scratch[i] = columns[i].code_of(row[i]);
-      if (codes_scratch[i] == HeldColumn::kNoRoom) {
+      incoming.codes[i] = documents.is_held(i) ? columns[i].code_of(row[i]) : 0;
+      if (incoming.codes[i] == HeldColumn::kNoRoom) {
         return fail(ErrorCode::kTooLarge,
                     fmt::format("catalog '{}': column '{}' has more values than can be held", catalog.name,
                                 catalog.columns[i].name));
@@ -227,40 +247,85 @@ struct LiveCounters::Impl {
     columns[column].forget_unused(used);
   }
 
-  /// Documents::kNone: no slot is left.
-  Slot new_slot(const Value& key) {
+  /// Codes and slots stay what they are until the next call.
+  void make_way() {
+    for (std::size_t i = 0; i < columns.size(); ++i) forget_idle_values(i);
     if (documents.compact()) times.enter_anew();
-    return documents.add(key);
   }
 
   Result<void> put(std::span<const Value> row) {
-    if (auto checked = check(row); !checked) return checked;
-    for (std::size_t i = 0; i < columns.size(); ++i) forget_idle_values(i);
-    if (auto encoded = encode(row); !encoded) return encoded;
-    const Value& key = row[catalog.key];
-    Slot slot = documents.find(key);
-    const bool is_known = slot != Documents::kNone;
-    if (is_known) {
-      subtract(slot);
-    } else {
-      slot = new_slot(key);
-      if (slot == Documents::kNone) return fail(ErrorCode::kTooLarge, "more documents than can be counted");
+    make_way();
+    Incoming& incoming = incoming_scratch.front();
+    if (auto encoded = encode(row, incoming); !encoded) return encoded;
+    incoming.slot = documents.seek(row[catalog.key]);
+    incoming.number = class_of(incoming);
+    return store(row[catalog.key], incoming);
+  }
+
+  Result<void> put_all(std::span<const std::vector<Value>> rows) {
+    for (std::size_t begin = 0; begin < rows.size(); begin += kTogether) {
+      if (auto put = put_some(rows.subspan(begin, std::min(kTogether, rows.size() - begin))); !put)
+        return put;
     }
-    store(slot, is_known);
-    documents.set_class(slot, class_of_codes(slot));
-    add(slot);
+    return {};
+  }
+
+  /// At most kTogether. Each is stored as if it came alone; before that all look at what they will need, so
+  /// that memory is waited for once.
+  Result<void> put_some(std::span<const std::vector<Value>> rows) {
+    make_way();
+    Result<void> encoded;
+    std::size_t size = 0;
+    for (; size < rows.size(); ++size) {
+      encoded = encode(rows[size], incoming_scratch[size]);
+      if (!encoded) break;
+      documents.prefetch_key(rows[size][catalog.key]);
+    }
+    for (std::size_t i = 0; i < size; ++i) {
+      Incoming& incoming = incoming_scratch[i];
+      incoming.slot = documents.seek(rows[i][catalog.key]);
+      if (incoming.slot != Documents::kNone) documents.prefetch(incoming.slot);
+    }
+    for (std::size_t i = 0; i < size; ++i) look_at(incoming_scratch[i]);
+    for (std::size_t i = 0; i < size; ++i) {
+      if (auto stored = store(rows[i][catalog.key], incoming_scratch[i]); !stored) return stored;
+    }
+    return encoded;
+  }
+
+  [[nodiscard]] ClassNumber class_of(const Incoming& incoming) {
+    return classes.class_of([&incoming](std::size_t column) { return incoming.codes[column]; });
+  }
+
+  void look_at(Incoming& incoming) {
+    incoming.number = class_of(incoming);
+    if (incoming.slot != Documents::kNone) counts.prefetch(standing(incoming.slot));
+    counts.prefetch(
+        standing(incoming.number, [&incoming](std::size_t column) { return incoming.codes[column]; }));
+  }
+
+  Result<void> store(const Value& key, const Incoming& incoming) {
+    // It may have come with the rows before it.
+    Slot slot = incoming.slot == Documents::kNone ? documents.find(key) : incoming.slot;
+    const bool is_known = slot != Documents::kNone && documents.is_there(slot);
+    if (!is_known) slot = documents.add(key);
+    if (slot == Documents::kNone) return fail(ErrorCode::kTooLarge, "more documents than can be counted");
+    const Standing from = is_known ? standing(slot) : Standing{};
+    write(slot, is_known, incoming);
+    move(from, standing(slot));
     for (const auto& [column, before] : left_scratch) times.change(slot, column, before);
     return {};
   }
 
-  void store(Slot slot, bool is_known) {
+  void write(Slot slot, bool is_known, const Incoming& incoming) {
     left_scratch.clear();
     for (std::size_t i = 0; i < columns.size(); ++i) {
       if (!documents.is_held(i)) continue;
       const Code before = is_known ? documents.code(slot, i) : 0;
-      documents.set_code(slot, i, codes_scratch[i]);
-      if (times.has(i) && before != codes_scratch[i]) left_scratch.emplace_back(i, before);
+      documents.set_code(slot, i, incoming.codes[i]);
+      if (times.has(i) && before != incoming.codes[i]) left_scratch.emplace_back(i, before);
     }
+    documents.set_class(slot, incoming.number);
   }
 
   [[nodiscard]] std::optional<std::vector<Value>> row(const Value& key) const {
@@ -275,7 +340,7 @@ struct LiveCounters::Impl {
   bool remove(const Value& key) {
     const Slot slot = documents.find(key);
     if (slot == Documents::kNone) return false;
-    subtract(slot);
+    move(standing(slot), {});
     documents.remove(slot);
     for (std::size_t i = 0; i < columns.size(); ++i) {
       if (times.has(i)) times.change(slot, i, documents.code(slot, i));
@@ -317,8 +382,7 @@ struct LiveCounters::Impl {
       if (times.has(i) && times.passed(i, before, now, slots))
         columns[i].renew_tests(tests_of(i, times.criteria(i)));
     }
-    return static_cast<std::size_t>(
-        std::count_if(slots.begin(), slots.end(), [this](Slot slot) { return move(slot); }));
+    return move_all(slots, [](ClassNumber) { return true; });
   }
 
   const Catalog& catalog;
@@ -334,7 +398,7 @@ struct LiveCounters::Impl {
   std::vector<impl::Level> levels;
   impl::LevelCounts counts;
   impl::TimedDocuments times;
-  std::vector<Code> codes_scratch;                         ///< by column
+  std::vector<Incoming> incoming_scratch;
   std::vector<std::pair<std::size_t, Code>> left_scratch;  ///< column and what was left there
 };
 
@@ -373,6 +437,10 @@ std::optional<base::UtcTime> LiveCounters::next_change() const {
 
 Result<void> LiveCounters::put(std::span<const Value> row) {
   return impl_->put(row);
+}
+
+Result<void> LiveCounters::put_all(std::span<const std::vector<Value>> rows) {
+  return impl_->put_all(rows);
 }
 
 bool LiveCounters::remove(const Value& key) {

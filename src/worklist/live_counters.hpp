@@ -14,7 +14,9 @@
 // uids with all owners. The first level needs no exclusion, and is an array by class.
 //
 // Codes, classes and counts are held as narrow as they are: one or two bytes for most columns, and nothing
-// for keys that are whole numbers close together. README.md says which part is in which file of impl/.
+// for keys that are whole numbers close together. All that is known of a document stands side by side: a
+// change is a row, and a count or two in each level, and all of them are cache misses in a large catalog.
+// README.md says which part is in which file of impl/.
 //
 // New definitions and a new day change few documents. What a value is called by the lists (its class) is
 // compared with what it was: only documents with a value whose class parted from its kind, and those that no
@@ -80,6 +82,10 @@ class LiveCounters final {
   /// O(columns) hash look-ups. Errors: too_large (2^32 - 2 documents or values of a column),
   /// invalid_argument (a value of another type than its column, a key that is NULL).
   [[nodiscard]] Result<void> put(std::span<const Value> row);
+  /// Several, one after the other as `put` would: half of the time where their documents are far apart in
+  /// memory, since what they lead to is fetched for many at once. Errors: of the first that is refused; those
+  /// before it are counted, those behind it are not.
+  [[nodiscard]] Result<void> put_all(std::span<const std::vector<Value>> rows);
   /// False when there was none. Cost: as `put`.
   bool remove(const Value& key);
   /// All documents.

@@ -99,6 +99,25 @@ TEST(LiveCounters, KeepKeysThatAreTexts) {
   EXPECT_THAT(counters.count(user_7()).value(), ElementsAre(151));
 }
 
+TEST(LiveCounters, TakeSeveralAsIfTheyCameOneByOne) {
+  const Catalog catalog = small_catalog();
+  LiveCounters counters(catalog);
+  counters.set_lists({in_state("draft"), in_state("done")});
+  std::vector<std::vector<Value>> rows;
+  for (std::size_t i = 0; i < 1'000; ++i)
+    rows.push_back(document(static_cast<std::int64_t>(i % 700), i % 10));
+  ASSERT_TRUE(counters.put_all(rows));
+  EXPECT_EQ(counters.size().documents, 700U) << "some came twice";
+  EXPECT_THAT(counters.count(user_7()).value(), ElementsAre(350, 350));
+  std::vector<std::vector<Value>> twice(3, document(std::int64_t{1'000}, 0));
+  twice.back()[1] = std::string("done");
+  ASSERT_TRUE(counters.put_all(twice));
+  EXPECT_THAT(counters.count(user_7()).value(), ElementsAre(350, 351)) << "the last one holds";
+  twice = {document(std::int64_t{1'001}, 0), document(Value{}, 0), document(std::int64_t{1'002}, 0)};
+  EXPECT_FALSE(counters.put_all(twice));
+  EXPECT_THAT(counters.count(user_7()).value(), ElementsAre(351, 351)) << "what stood before it";
+}
+
 TEST(LiveCounters, RefuseWhatIsNoDocument) {
   const Catalog catalog = small_catalog();
   LiveCounters counters(catalog);

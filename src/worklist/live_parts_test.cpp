@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <numeric>
 #include <random>
 #include <string>
 #include <vector>
@@ -217,10 +218,10 @@ TEST(LevelCounts, CountADocumentAtTheFirstLevelThatGrantsIt) {
   const auto standing = [](ClassNumber number, Code first, Code second) {
     return Standing{number, first, second};
   };
-  counts.add(standing(1, 3, 5), 3);
-  counts.add(standing(1, 4, 5), 3);
-  counts.add(standing(2, 0, 5), 3);
-  counts.add(standing(2, 3, 0), 3);
+  counts.move({}, standing(1, 3, 5), 3);
+  counts.move({}, standing(1, 4, 5), 3);
+  counts.move({}, standing(2, 0, 5), 3);
+  counts.move({}, standing(2, 3, 0), 3);
   const auto granted = [](const std::vector<Code>& codes) {
     GrantedCodes granted(10);
     for (const Code code : codes) granted.add(code);
@@ -233,8 +234,45 @@ TEST(LevelCounts, CountADocumentAtTheFirstLevelThatGrantsIt) {
   EXPECT_THAT(seen({}, {5}), ElementsAre(0, 2, 1));
   EXPECT_THAT(seen({3}, {5}), ElementsAre(0, 2, 2)) << "each once";
   EXPECT_THAT(seen({9}, {9}), ElementsAre(0, 0, 0));
-  counts.subtract(standing(1, 3, 5));
+  counts.move(standing(1, 3, 5), {}, 3);
   EXPECT_THAT(seen({3}, {5}), ElementsAre(0, 1, 2));
+  counts.move(standing(1, 4, 5), standing(1, 4, 6), 3);
+  EXPECT_THAT(seen({3}, {5}), ElementsAre(0, 0, 2));
+  EXPECT_THAT(seen({4}, {}), ElementsAre(0, 1, 0)) << "the first level has it where it was";
+  EXPECT_THAT(seen({}, {6}), ElementsAre(0, 1, 0));
+}
+
+TEST(LevelCounts, ShowWhatAHolderHoldsWhereALevelBeforeShowsIt) {
+  const std::vector<Level> levels{{false, 0, 0}, {true, 0, 1}};
+  LevelCounts counts(2);
+  counts.move({}, Standing{1, 3, 7}, 2);
+  counts.move({}, Standing{1, 4, 7}, 2);
+  counts.move({}, Standing{1, 3, 8}, 2);
+  GrantedCodes none(10);
+  GrantedCodes holder(10);
+  holder.add(7);
+  GrantedCodes behind(10);
+  behind.add(3);
+  EXPECT_THAT(counts.count({{none, holder}, {behind, none}}, levels, 2), ElementsAre(0, 1));
+}
+
+TEST(LevelCounts, KeepTheirCellsWhereNumbersOutgrowTheirBits) {
+  const std::vector<Level> levels{{false, 0, 0}, {false, 1, 1}, {false, 2, 2}};
+  LevelCounts counts(3);
+  std::vector<Standing> standings;
+  for (std::uint32_t i = 1; i < 70'000'000; i *= 3)
+    standings.push_back({i % 1'000 + 1, i / 1'000 + 1, i % 97, 1});
+  for (const Standing& one : standings) counts.move({}, one, 1'002);
+  const auto seen = [&] {
+    GrantedCodes none(100'000);
+    GrantedCodes one(2);
+    one.add(1);
+    const auto by_class = counts.count({{none, none, one}, {none, none, one}}, levels, 1'002);
+    return std::accumulate(by_class.begin(), by_class.end(), std::size_t{0});
+  };
+  EXPECT_EQ(seen(), standings.size());
+  for (const Standing& one : standings) counts.move(one, {}, 1'002);
+  EXPECT_EQ(seen(), 0U);
 }
 
 // Counting anew
@@ -304,7 +342,7 @@ TEST(Recount, CountsAsDocumentByDocumentDoes) {
       ASSERT_EQ(three.documents.class_of(slot), three.class_of(slot));
       if (!three.classes[three.documents.class_of(slot)].tracked) continue;
       ++totals[three.documents.class_of(slot)];
-      one_by_one.add(three.standing(slot), three.classes.size());
+      one_by_one.move({}, three.standing(slot), three.classes.size());
     }
     EXPECT_EQ(three.classes.totals(), totals);
     EXPECT_EQ(three.all(three.counts), three.all(one_by_one));

@@ -1,7 +1,6 @@
 #include "worklist/impl/cell_table.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 namespace headroom::worklist::impl {
@@ -16,6 +15,11 @@ bool is_dense(std::size_t used, std::size_t classes) {
   return used * kDenseShare >= classes;
 }
 
+/// Of a table that is made for so many cells.
+std::size_t places_for(std::size_t used) {
+  return used * 10 / 7 + kLeastPlaces;
+}
+
 }  // namespace
 
 // Cells
@@ -25,32 +29,33 @@ std::size_t CellTable::home(const std::uint32_t* key) const {
   std::uint64_t hash = 0x9e3779b97f4a7c15;
   for (std::uint32_t i = 0; i < words_; ++i) hash = (hash ^ key[i]) * 0xff51afd7ed558ccd;
   hash ^= hash >> 32U;
-  return static_cast<std::size_t>(((hash & 0xffffffffU) * places()) >> 32U);
+  return static_cast<std::size_t>(((hash & 0xffffffffU) * places_) >> 32U);
 }
 
 std::size_t CellTable::place_of(const std::uint32_t* key) const {
   std::size_t place = home(key);
-  while (cell(place)[words_] != 0 && std::memcmp(cell(place), key, words_ * sizeof(std::uint32_t)) != 0)
-    place = place + 1 == places() ? 0 : place + 1;
+  while (cell(place)[words_] != 0 && !is_at(place, key)) place = behind(place);
   return place;
 }
 
-void CellTable::add(const std::uint32_t* key, std::uint32_t by) {
-  if (places() == 0) reset(kLeastPlaces);
-  std::size_t place = place_of(key);
-  if (cell(place)[words_] == 0) {
-    if ((used_ + 1U) * 8U > places() * 7U) {
-      resize(std::max(places() + places() / 2, kLeastPlaces));
-      place = place_of(key);
-    }
-    std::copy_n(key, words_, cell(place));
+/// There is room for one more.
+void CellTable::put(const std::uint32_t* key, std::uint32_t by) {
+  std::uint32_t* const to = cell(place_of(key));
+  if (to[words_] == 0) {
+    std::copy_n(key, words_, to);
     ++used_;
   }
-  cell(place)[words_] += by;
+  to[words_] += by;
+}
+
+void CellTable::add(const std::uint32_t* key, std::uint32_t by) {
+  if ((used_ + 1U) * std::size_t{4} > places_ * std::size_t{3})
+    resize(std::max(places_ + places_ / std::size_t{2}, kLeastPlaces));
+  put(key, by);
 }
 
 void CellTable::subtract(const std::uint32_t* key, std::uint32_t by) {
-  if (places() == 0) return;
+  if (places_ == 0) return;
   const std::size_t place = place_of(key);
   std::uint32_t& count = cell(place)[words_];
   if (count == 0) return;
@@ -63,12 +68,13 @@ void CellTable::erase(std::size_t place) {
   --used_;
   std::size_t hole = place;
   std::size_t next = place;
+  const auto from = [this](std::size_t begin, std::size_t end) {
+    return end >= begin ? end - begin : end + places_ - begin;
+  };
   while (true) {
-    next = next + 1 == places() ? 0 : next + 1;
+    next = behind(next);
     if (cell(next)[words_] == 0) break;
-    const std::size_t from_home = (next + places() - home(cell(next))) % places();
-    const std::size_t from_hole = (next + places() - hole) % places();
-    if (from_home < from_hole) continue;
+    if (from(home(cell(next)), next) < from(hole, next)) continue;
     std::copy_n(cell(next), words_ + 1U, cell(hole));
     hole = next;
   }
@@ -77,37 +83,24 @@ void CellTable::erase(std::size_t place) {
 
 void CellTable::reset(std::size_t places) {
   cells_.assign(places * (words_ + 1U), 0);
+  places_ = static_cast<std::uint32_t>(places);
   used_ = 0;
 }
 
 void CellTable::resize(std::size_t places) {
-  CellTable larger(words_);
-  larger.reset(places);
-  visit([&larger](const std::uint32_t* key, std::uint32_t count) {
-    std::uint32_t* to = larger.cell(larger.place_of(key));
-    std::copy_n(key, larger.words_, to);
-    to[larger.words_] = count;
-    ++larger.used_;
-  });
-  *this = std::move(larger);
+  CellTable other(words_);
+  other.reset(places);
+  visit([&other](const std::uint32_t* key, std::uint32_t count) { other.put(key, count); });
+  *this = std::move(other);
 }
 
-void CellTable::assign(std::span<const std::uint32_t> keys, CellTable& scratch) {
-  const std::size_t most = keys.size() / words_;
-  scratch.reset(most + most / 4 + kLeastPlaces);
-  for (std::size_t at = 0; at < keys.size(); at += words_) scratch.add(&keys[at], 1);
-  // Bytes of its own: what was larger before is given back.
-  CellTable exact(words_);
-  exact.used_ = scratch.used_;
-  if (exact.used_ > 0) {
-    exact.cells_.assign((exact.used_ + exact.used_ / 4 + 1U) * (words_ + 1U), 0);
-    scratch.visit([&exact](const std::uint32_t* key, std::uint32_t count) {
-      std::uint32_t* to = exact.cell(exact.place_of(key));
-      std::copy_n(key, exact.words_, to);
-      to[exact.words_] = count;
-    });
-  }
-  *this = std::move(exact);
+void CellTable::assign(std::span<const std::uint32_t> keys) {
+  *this = CellTable(words_);
+  if (keys.empty()) return;
+  reset(places_for(keys.size() / words_));
+  for (std::size_t at = 0; at < keys.size(); at += words_) put(&keys[at], 1);
+  // Where keys come again and again, much of it is empty.
+  if (places_for(used_) * 5 / 4 < places_) resize(places_for(used_));
 }
 
 // Classes

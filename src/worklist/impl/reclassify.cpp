@@ -12,8 +12,8 @@ namespace headroom::worklist::impl {
 
 namespace {
 
-/// When more than this part of the documents move, all are counted anew.
-constexpr std::size_t kFewMove = 8;
+/// When more than this part of the documents move, all are counted anew: that takes so much less for each.
+constexpr std::size_t kFewMove = 12;
 
 std::uint32_t class_before(const CalledBefore& before, Code code) {
   return before.asked ? before.class_of_code[code] : 0;

@@ -3,21 +3,43 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
-#include <functional>
-#include <memory>
 #include <span>
 #include <utility>
 
+#include "worklist/impl/large_array.hpp"
 #include "worklist/impl/parallel.hpp"
 
 namespace headroom::worklist::impl {
 
 namespace {
 
+/// What one thread reads blocks into.
+struct Block {
+  std::vector<ClassNumber> classes = std::vector<ClassNumber>(kBlock);
+  std::vector<Code> codes = std::vector<Code>(kBlock);
+  std::vector<std::uint32_t> places = std::vector<std::uint32_t>(kBlock);
+  std::vector<std::uint32_t> words = std::vector<std::uint32_t>(kBlock);
+  std::size_t size = 0;  ///< of its documents
+};
+
+/// `work(thread, number of the block, block)` for each block, whose classes are read.
+template <typename Work>
+void walk(const Documents& documents, unsigned threads, Work work) {
+  in_parallel(threads, [&](unsigned thread) {
+    const Range part = part_of(documents.blocks(), thread, threads);
+    Block block;
+    for (std::size_t number = part.begin; number < part.end; ++number) {
+      block.size = documents.size_of_block(number);
+      documents.read_classes(number, block.classes.data());
+      work(thread, number, block);
+    }
+  });
+}
+
 // Classes
 // ---------------------------------------------------------------------------------------------------------
 
-/// The place in the class index of each document, block by block.
+/// The place in the class index of each document.
 class PlaceReader final {
  public:
   explicit PlaceReader(const Counted& counted)
@@ -28,12 +50,11 @@ class PlaceReader final {
     }
   }
 
-  void read(std::size_t block, std::vector<Code>& codes, std::vector<std::uint32_t>& places) const {
-    const std::size_t size = documents_.size_of_block(block);
-    std::fill(places.begin(), places.end(), 0);
+  void read(std::size_t number, Block& block) const {
+    std::fill(block.places.begin(), block.places.end(), 0);
     for (std::size_t i = 0; i < asked_.size(); ++i) {
-      documents_.read_codes(block, asked_[i], codes.data());
-      for (std::size_t k = 0; k < size; ++k) places[k] |= tables_[i][codes[k]];
+      documents_.read_codes(number, asked_[i], block.codes.data());
+      for (std::size_t k = 0; k < block.size; ++k) block.places[k] |= tables_[i][block.codes[k]];
     }
   }
 
@@ -43,31 +64,16 @@ class PlaceReader final {
   std::vector<std::vector<std::uint32_t>> tables_;  ///< by asked column and code: what it adds to a place
 };
 
-/// `told(thread, slot, place)` of each document.
-template <typename Told>
-void walk_places(const Counted& counted, unsigned threads, Told told) {
-  const PlaceReader reader(counted);
-  in_parallel(threads, [&](unsigned thread) {
-    const Range part = part_of(counted.documents.blocks(), thread, threads);
-    std::vector<std::uint32_t> numbers(kBlock);
-    std::vector<std::uint32_t> places(kBlock);
-    for (std::size_t block = part.begin; block < part.end; ++block) {
-      reader.read(block, numbers, places);
-      counted.documents.read_classes(block, numbers.data());
-      const std::size_t size = counted.documents.size_of_block(block);
-      for (std::size_t i = 0; i < size; ++i) {
-        if (numbers[i] != 0) told(thread, static_cast<Slot>(block * kBlock + i), places[i]);
-      }
+void make_classes_that_occur(const Counted& counted, const PlaceReader& reader, unsigned threads) {
+  const ClassIndex& index = counted.classes.index();
+  std::vector<std::vector<std::uint8_t>> seen(threads, std::vector<std::uint8_t>(index.places()));
+  walk(counted.documents, threads, [&](unsigned thread, std::size_t number, Block& block) {
+    reader.read(number, block);
+    for (std::size_t i = 0; i < block.size; ++i) {
+      if (block.classes[i] != 0) seen[thread][block.places[i]] = 1;
     }
   });
-}
-
-void make_classes_that_occur(const Counted& counted, unsigned threads) {
-  const ClassIndex& index = counted.classes.index();
   const std::size_t asked = counted.classes.asked().size();
-  std::vector<std::vector<std::uint8_t>> seen(threads, std::vector<std::uint8_t>(index.places()));
-  walk_places(counted, threads,
-              [&seen](unsigned thread, Slot, std::uint32_t place) { seen[thread][place] = 1; });
   for (std::size_t place = 0; place < seen.front().size(); ++place) {
     if (std::none_of(seen.begin(), seen.end(), [place](const auto& one) { return one[place] != 0; }))
       continue;
@@ -78,11 +84,15 @@ void make_classes_that_occur(const Counted& counted, unsigned threads) {
 }
 
 void class_by_index(const Counted& counted, unsigned threads) {
-  make_classes_that_occur(counted, threads);
+  const PlaceReader reader(counted);
+  make_classes_that_occur(counted, reader, threads);
   counted.documents.reserve_classes(counted.classes.size());
   const ClassIndex& index = counted.classes.index();
-  walk_places(counted, threads, [&](unsigned, Slot slot, std::uint32_t place) {
-    counted.documents.set_class(slot, index.at(place));
+  walk(counted.documents, threads, [&](unsigned, std::size_t number, Block& block) {
+    reader.read(number, block);
+    for (std::size_t i = 0; i < block.size; ++i)
+      block.classes[i] = block.classes[i] == 0 ? 0 : index.at(block.places[i]);
+    counted.documents.write_classes(number, block.classes.data());
   });
 }
 
@@ -95,101 +105,151 @@ void class_one_by_one(const Counted& counted) {
   }
 }
 
-void count_totals(const Counted& counted) {
-  std::vector<std::uint64_t> totals(counted.classes.size());
-  std::vector<ClassNumber> numbers(kBlock);
-  for (std::size_t block = 0; block < counted.documents.blocks(); ++block) {
-    counted.documents.read_classes(block, numbers.data());
-    for (std::size_t i = 0; i < counted.documents.size_of_block(block); ++i) totals[numbers[i]] += 1;
-  }
-  for (ClassNumber number = 1; number < totals.size(); ++number) {
-    if (counted.classes[number].tracked) counted.classes.add(number, totals[number]);
-  }
-}
-
 // Levels
 // ---------------------------------------------------------------------------------------------------------
 
-/// One level: its documents sorted by their codes, then counted code by code.
-class LevelPass final {
+/// How many documents each class has, and of those that are counted each code of each level.
+struct Tally {
+  explicit Tally(const Counted& counted) : of_class(counted.classes.size()) {
+    for (const Level& level : counted.levels) of_code.emplace_back(counted.columns[level.column].codes());
+  }
+
+  std::vector<std::uint32_t> of_class;
+  std::vector<std::vector<std::uint32_t>> of_code;  ///< by level; then where the next one stands
+};
+
+/// Levels, one after the other: keys of documents are sorted by the level's codes, and then counted code by
+/// code, each in near memory.
+class LevelPasses final {
  public:
-  LevelPass(const Counted& counted, std::size_t level, unsigned threads)
+  LevelPasses(const Counted& counted, unsigned threads)
       : counted_(counted),
-        level_(level),
         threads_(threads),
-        codes_(counted.columns[counted.levels[level].column].codes()),
-        is_tracked_(counted.classes.size()) {
+        is_tracked_(counted.classes.size()),
+        tallies_(threads, Tally(counted)) {
     for (ClassNumber number = 1; number < is_tracked_.size(); ++number)
       is_tracked_[number] = counted.classes[number].tracked ? 1 : 0;
   }
 
   void run() {
-    sort();
-    counted_.counts.clear(level_, codes_);
-    const std::size_t words = LevelCounts::words(level_);
-    std::atomic<Code> next = 0;
-    in_parallel(threads_, [&](unsigned) {
-      LevelCounts::Scratch scratch{std::vector<std::uint32_t>(is_tracked_.size()),
-                                   CellTable(static_cast<std::uint32_t>(words))};
-      for (Code code = next++; code < codes_; code = next++) {
-        counted_.counts.assign(
-            level_, code,
-            std::span(keys_.get() + begin_[code] * words, (begin_[code + 1] - begin_[code]) * words),
-            scratch);
-      }
-    });
+    take_tallies();
+    const std::size_t documents = add_totals();
+    const Standing most = largest();
+    std::size_t words = 0;
+    for (std::size_t level = 0; level < counted_.levels.size(); ++level) {
+      counted_.counts.clear(level, most);
+      words = std::max(words, std::size_t{counted_.counts.keys(level).words()});
+    }
+    // Each thread has a place for those that are not counted.
+    const LargeArray sorted(words * (documents + threads_));
+    for (std::size_t level = 0; level < counted_.levels.size(); ++level) {
+      const std::vector<std::size_t> begin = divide(level);
+      sort(level, sorted.data());
+      count(level, sorted.data(), begin);
+    }
   }
 
  private:
-  /// `told(slot, class, code)` of the documents of a thread's part that the level counts.
-  template <typename Told>
-  void visit_part(unsigned thread, Told told) const {
-    const Range part = part_of(counted_.documents.blocks(), thread, threads_);
-    std::vector<ClassNumber> numbers(kBlock);
-    std::vector<Code> codes(kBlock);
-    for (std::size_t block = part.begin; block < part.end; ++block) {
-      counted_.documents.read_classes(block, numbers.data());
-      counted_.documents.read_codes(block, counted_.levels[level_].column, codes.data());
-      const std::size_t size = counted_.documents.size_of_block(block);
-      for (std::size_t i = 0; i < size; ++i) {
-        if (codes[i] != 0 && is_tracked_[numbers[i]] != 0)
-          told(static_cast<Slot>(block * kBlock + i), numbers[i], codes[i]);
+  void take_tallies() {
+    walk(counted_.documents, threads_, [&](unsigned thread, std::size_t number, Block& block) {
+      Tally& tally = tallies_[thread];
+      for (std::size_t i = 0; i < block.size; ++i) ++tally.of_class[block.classes[i]];
+      for (std::size_t level = 0; level < counted_.levels.size(); ++level) {
+        read_codes(level, number, block);
+        for (std::size_t i = 0; i < block.size; ++i) ++tally.of_code[level][block.codes[i]];
       }
+    });
+  }
+
+  /// Of all documents that are counted.
+  [[nodiscard]] std::size_t add_totals() const {
+    std::size_t documents = 0;
+    for (const Tally& tally : tallies_) {
+      for (ClassNumber number = 1; number < is_tracked_.size(); ++number) {
+        if (is_tracked_[number] == 0) continue;
+        counted_.classes.add(number, tally.of_class[number]);
+        documents += tally.of_class[number];
+      }
+    }
+    return documents;
+  }
+
+  [[nodiscard]] Standing largest() const {
+    Standing most{static_cast<ClassNumber>(counted_.classes.size() - 1)};
+    for (std::size_t i = 0; i < counted_.levels.size(); ++i)
+      most[i + 1] = static_cast<Code>(counted_.columns[counted_.levels[i].column].codes() - 1);
+    return most;
+  }
+
+  /// 0 where a document is not counted.
+  void read_codes(std::size_t level, std::size_t number, Block& block) const {
+    counted_.documents.read_codes(number, counted_.levels[level].column, block.codes.data());
+    for (std::size_t i = 0; i < block.size; ++i)
+      block.codes[i] = is_tracked_[block.classes[i]] != 0 ? block.codes[i] : 0;
+  }
+
+  /// Where the keys of each code begin, and the end. A thread's stand behind those of the threads before it.
+  [[nodiscard]] std::vector<std::size_t> divide(std::size_t level) {
+    const std::size_t codes = tallies_.front().of_code[level].size();
+    std::vector<std::size_t> begin(codes + 1);
+    std::uint32_t end = 0;
+    for (Code code = 1; code < codes; ++code) {
+      begin[code] = end;
+      for (Tally& tally : tallies_) end += std::exchange(tally.of_code[level][code], end);
+    }
+    begin[codes] = end;
+    for (unsigned thread = 0; thread < threads_; ++thread) tallies_[thread].of_code[level][0] = end + thread;
+    return begin;
+  }
+
+  void sort(std::size_t level, std::uint32_t* sorted) {
+    const CellKeys keys = counted_.counts.keys(level);
+    walk(counted_.documents, threads_, [&](unsigned thread, std::size_t number, Block& block) {
+      read_codes(level, number, block);
+      std::vector<std::uint32_t>& next = tallies_[thread].of_code[level];
+      for (std::size_t i = 0; i < block.size; ++i) {
+        const Code code = block.codes[i];
+        block.places[i] = next[code];
+        // Those that are not counted stay where they are, over one another: asking of each costs more.
+        next[code] += code != 0 ? 1 : 0;
+      }
+      for (std::uint32_t word = 0; word < keys.words(); ++word) {
+        read_words(level, number, keys, word, block);
+        for (std::size_t i = 0; i < block.size; ++i)
+          sorted[std::size_t{block.places[i]} * keys.words() + word] = block.words[i];
+      }
+    });
+  }
+
+  /// A word of the key of each document.
+  void read_words(std::size_t level, std::size_t number, const CellKeys& keys, std::uint32_t word,
+                  Block& block) const {
+    std::fill(block.words.begin(), block.words.end(), 0);
+    for (std::size_t place = 0; place <= level; ++place) {
+      if (keys.word(place) != word) continue;
+      const std::vector<std::uint32_t>& numbers = place == 0 ? block.classes : block.codes;
+      if (place > 0)
+        counted_.documents.read_codes(number, counted_.levels[place - 1].column, block.codes.data());
+      for (std::size_t i = 0; i < block.size; ++i) block.words[i] |= numbers[i] << keys.shift(place);
     }
   }
 
-  /// Each thread's documents of a code stand behind those of the threads before it.
-  void sort() {
-    std::vector<std::vector<std::size_t>> next(threads_, std::vector<std::size_t>(codes_));
-    in_parallel(threads_, [&](unsigned thread) {
-      visit_part(thread, [&](Slot, ClassNumber, Code code) { ++next[thread][code]; });
-    });
-    begin_.assign(codes_ + 1, 0);
-    std::size_t end = 0;
-    for (Code code = 0; code < codes_; ++code) {
-      begin_[code] = end;
-      for (auto& of_thread : next) end += std::exchange(of_thread[code], end);
-    }
-    begin_[codes_] = end;
-    const std::size_t words = LevelCounts::words(level_);
-    keys_ = std::make_unique_for_overwrite<std::uint32_t[]>(end * words);
-    in_parallel(threads_, [&](unsigned thread) {
-      visit_part(thread, [&](Slot slot, ClassNumber number, Code code) {
-        std::uint32_t* key = keys_.get() + next[thread][code]++ * words;
-        *key = number;
-        for (std::size_t i = 0; i < level_; ++i)
-          key[i + 1] = counted_.documents.code(slot, counted_.levels[i].column);
-      });
+  void count(std::size_t level, const std::uint32_t* sorted, const std::vector<std::size_t>& begin) const {
+    const std::size_t words = counted_.counts.keys(level).words();
+    std::atomic<Code> next = 0;
+    in_parallel(threads_, [&](unsigned) {
+      std::vector<std::uint32_t> scratch(is_tracked_.size());
+      for (Code code = next++; code + 1 < begin.size(); code = next++) {
+        const std::span keys(sorted + begin[code] * words, (begin[code + 1] - begin[code]) * words);
+        counted_.counts.assign(level, code, keys, scratch);
+      }
     });
   }
 
   const Counted& counted_;
-  std::size_t level_;
   unsigned threads_;
-  std::size_t codes_;
-  std::vector<std::uint8_t> is_tracked_;   ///< by class
-  std::unique_ptr<std::uint32_t[]> keys_;  ///< one behind the other, those of a code together
-  std::vector<std::size_t> begin_;         ///< by code, and the end of the last
+  std::vector<std::uint8_t> is_tracked_;  ///< by class
+  std::vector<Tally> tallies_;            ///< by thread
 };
 
 }  // namespace
@@ -201,8 +261,7 @@ void recount(Counted counted, unsigned threads) {
   } else {
     class_one_by_one(counted);
   }
-  count_totals(counted);
-  for (std::size_t i = 0; i < counted.levels.size(); ++i) LevelPass(counted, i, threads).run();
+  LevelPasses(counted, threads).run();
 }
 
 }  // namespace headroom::worklist::impl

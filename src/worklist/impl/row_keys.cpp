@@ -20,18 +20,17 @@ std::uint32_t RowKeys::find(const Value& key) const {
   if (!paged_) return table_.find(key);
   if (!is_of(type_, key)) return kNone;
   const auto whole = std::get<std::int64_t>(key);
-  const auto page = pages_.find(page_of(whole));
-  if (page == pages_.end()) return kNone;
-  return page->second * static_cast<std::uint32_t>(kPage) + place_of(whole);
+  const std::uint32_t page = pages_.find(page_of(whole));
+  if (page == ValueTable::kNone) return kNone;
+  return page * static_cast<std::uint32_t>(kPage) + place_of(whole);
 }
 
 std::uint32_t RowKeys::add(const Value& key) {
   if (!paged_) return table_.add(key);
   const auto whole = std::get<std::int64_t>(key);
-  const auto [page, added] = pages_.emplace(page_of(whole), static_cast<std::uint32_t>(page_numbers_.size()));
-  if (added) page_numbers_.push_back(page->first);
-  if (page_numbers_.size() * kPage > kNone) return kNone;
-  return page->second * static_cast<std::uint32_t>(kPage) + place_of(whole);
+  const std::uint32_t page = pages_.add(page_of(whole));
+  if (pages_.size() * kPage > kNone) return kNone;
+  return page * static_cast<std::uint32_t>(kPage) + place_of(whole);
 }
 
 void RowKeys::remove(std::uint32_t slot) {
@@ -39,31 +38,27 @@ void RowKeys::remove(std::uint32_t slot) {
 }
 
 std::size_t RowKeys::slots() const {
-  return paged_ ? page_numbers_.size() * kPage : table_.places();
+  return paged_ ? pages_.size() * kPage : table_.places();
 }
 
 Value RowKeys::key(std::uint32_t slot) const {
   if (!paged_) return table_.value(slot);
-  return page_numbers_[slot / kPage] * static_cast<std::int64_t>(kPage) +
+  return pages_.number(static_cast<std::uint32_t>(slot / kPage)) * static_cast<std::int64_t>(kPage) +
          static_cast<std::int64_t>(slot % kPage);
 }
 
 std::size_t RowKeys::bytes() const {
-  // A node of the map: the pair, a pointer, and what the allocator adds.
-  constexpr std::size_t kNode = 40;
-  return pages_.size() * kNode + page_numbers_.capacity() * sizeof(std::int64_t) + table_.bytes();
+  return pages_.bytes() + table_.bytes();
 }
 
 bool RowKeys::is_thin(std::size_t documents) const {
-  return paged_ && page_numbers_.size() * kPage > kSlotsOfAnEntry * documents + kFreePages * kPage;
+  return paged_ && pages_.size() * kPage > kSlotsOfAnEntry * documents + kFreePages * kPage;
 }
 
 void RowKeys::make_table(const std::vector<std::uint32_t>& taken) {
   for (const std::uint32_t slot : taken) table_.add(key(slot));
   paged_ = false;
-  pages_.clear();
-  page_numbers_.clear();
-  page_numbers_.shrink_to_fit();
+  pages_ = ValueTable(Type::kInteger);
 }
 
 }  // namespace headroom::worklist::impl

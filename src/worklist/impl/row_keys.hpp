@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <unordered_map>
 #include <vector>
 
 #include "worklist/impl/value_table.hpp"
@@ -22,6 +21,10 @@ class RowKeys final {
 
   /// Of the key, whether a document has it or not; kNone: it has none.
   [[nodiscard]] std::uint32_t find(const Value& key) const;
+  /// Fetches what `find` will look at first.
+  void prefetch(const Value& key) const {
+    if (!paged_) table_.prefetch(key);
+  }
   /// Errors: kNone: no slot is left.
   std::uint32_t add(const Value& key);
   /// Its document is gone.
@@ -45,8 +48,7 @@ class RowKeys final {
 
   Type type_;
   bool paged_;
-  std::unordered_map<std::int64_t, std::uint32_t> pages_;  ///< to its place in page_numbers_
-  std::vector<std::int64_t> page_numbers_;
+  ValueTable pages_{Type::kInteger};
   ValueTable table_;
 };
 

@@ -26,6 +26,10 @@ class ValueTable final {
 
   /// kNone when it is not there, or of another type.
   [[nodiscard]] std::uint32_t find(const Value& value) const;
+  /// Fetches what `find` and `add` will look at first.
+  void prefetch(const Value& value) const {
+    if (!table_.empty() && is_of(type_, value)) __builtin_prefetch(&table_[home(held(value))]);
+  }
   /// The place of a value of the type (see is_of), made where there is none; kNone: there is no room (2^32
   /// values, 16 GiB of texts).
   std::uint32_t add(const Value& value);
