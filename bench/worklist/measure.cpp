@@ -25,6 +25,7 @@ namespace {
 
 constexpr std::size_t kChanges = 2'000'000;
 constexpr std::size_t kBatch = 100'000;
+constexpr std::size_t kTransaction = 1'000;
 constexpr int kRounds = 7;
 
 double milliseconds(const std::function<void()>& work) {
@@ -87,13 +88,30 @@ double load(const World& world, Keys keys, LiveCounters& counters) {
   return taken;
 }
 
+using Rows = std::vector<std::vector<worklist::Value>>;
+
+/// As they come out of a log: in transactions.
+void put_in_transactions(LiveCounters& counters, const Rows& rows) {
+  for (std::size_t at = 0; at < rows.size(); at += kTransaction) {
+    if (!counters.put_all(std::span(rows).subspan(at, std::min(kTransaction, rows.size() - at))))
+      throw std::runtime_error("a document was refused");
+  }
+}
+
+void put_one_by_one(LiveCounters& counters, const Rows& rows) {
+  for (const auto& row : rows) {
+    if (!counters.put(row)) throw std::runtime_error("a document was refused");
+  }
+}
+
 /// Documents get the values of others, and then their own again: afterwards all is as before. Changes a
-/// second.
-double change(const World& world, Keys keys, LiveCounters& counters) {
+/// second; rows are made beforehand.
+double change(const World& world, Keys keys, LiveCounters& counters,
+              void (*put)(LiveCounters& counters, const Rows& rows)) {
   double taken = 0;
   const std::uint64_t documents = world.sizes().documents;
   const std::uint64_t changes = std::min<std::uint64_t>(kChanges, 2 * documents) / 2;
-  std::vector<std::vector<worklist::Value>> rows;
+  Rows rows;
   for (const std::uint64_t from : {documents, std::uint64_t{0}}) {
     for (std::uint64_t at = 0; at < changes; at += rows.size()) {
       rows.clear();
@@ -101,11 +119,7 @@ double change(const World& world, Keys keys, LiveCounters& counters) {
         const std::uint64_t number = i * 7'919 % documents;
         rows.push_back(World::row(World::key(keys, number), world.document(from + number)));
       }
-      taken += milliseconds([&] {
-        for (const auto& row : rows) {
-          if (!counters.put(row)) throw std::runtime_error("a document was refused");
-        }
-      });
+      taken += milliseconds([&] { put(counters, rows); });
     }
   }
   return 2000.0 * static_cast<double>(changes) / taken;
@@ -200,7 +214,8 @@ std::string measure_live(World& world, Keys keys, unsigned threads, std::size_t 
     if (counters.count(std::span(users)).value().size() != users.size())
       throw std::runtime_error("users lost");
   });
-  figures["changes_a_second"] = change(world, keys, counters);
+  figures["changes_a_second"] = change(world, keys, counters, put_in_transactions);
+  figures["changes_one_by_one"] = change(world, keys, counters, put_one_by_one);
   expect_same(counters, world, expected, "after changes");
   figures["definition"] = change_of_definition(world, counters, lists);
   counters.set_lists(lists);
