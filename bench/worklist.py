@@ -3,7 +3,7 @@
 
     bin/bench worklist [--quick] [--json FILE] [--documents N] [--sample N] [--only PART...]
 
-Parts: live, sql, duckdb. The documents are made up (bench/worklist/world.hpp): 200 types, 12 states, 1,000 owners, 5,000 security uids
+Parts: live, fresh (bench/worklist/fresh.py), sql, duckdb. The documents are made up (bench/worklist/world.hpp): 200 types, 12 states, 1,000 owners, 5,000 security uids
 by Zipf's law; a list wants 1 to 4 types and 1 to 3 states; a user has 100 uids and what he owns. Every way counts the same lists for the
 same users over the same documents, those in SQL in one PostgreSQL with the settings and indexes that are printed, and none counts unless its
 numbers are those of adding up documents one by one. Counters in memory are filled through `LiveCounters::put`, without a database. `--quick`
@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / 'tests'), str(ROOT / 'bench'), str(ROOT / 'bench' / 'worklist')]
 
 import duckdb_peer  # noqa: E402
+import fresh  # noqa: E402
 import sql_sides  # noqa: E402
 from recorder import figures  # noqa: E402
 from servers import Servers, paths  # noqa: E402
@@ -82,12 +83,17 @@ def sql_rows(sizes):
         yield from sql_sides.rows(servers, sizes)
 
 
+def fresh_rows(sizes):
+    with Servers() as servers:
+        yield from fresh.rows(servers, sizes)
+
+
 def duckdb_rows(sizes):
     if sizes.judge:
         yield from duckdb_peer.rows(sizes)
 
 
-PARTS = {'live': live_rows, 'sql': sql_rows, 'duckdb': duckdb_rows}
+PARTS = {'live': live_rows, 'fresh': fresh_rows, 'sql': sql_rows, 'duckdb': duckdb_rows}
 
 
 def main():
