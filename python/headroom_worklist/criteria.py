@@ -15,6 +15,7 @@ import json
 MOST_ALTERNATIVES = 4  # which make fifteen parts
 MOST_UNDER_WAY = 64
 MOST_DIGITS = 15  # of a number in Headroom's definitions
+MOST_DATES = 3  # of a domain, which may be meant in several ways each
 LONGEST_MOVE = 24  # months or years that a date is looked for before and after today
 
 NOTHING = frozenset()
@@ -257,22 +258,34 @@ def relative(amount, unit):
     return "today %s %d %s" % ("+" if amount > 0 else "-", abs(amount), unit)
 
 
-def ways_to_write(today):
-    """Functions that write a date: as it is, and in the ways in which a list may have meant it today.
+def ways_to_write(dates, today):
+    """Functions that write dates, of these: as they are, and in the ways in which a list may have meant them today.
 
     A client sends a date as it is, also where the tab's domain says "three days ago".
     """
-    yield lambda date: relative((date - today).days, "days")
+    forms = [_forms(date, today) if len(dates) <= MOST_DATES else [str(date)] for date in dates]
+    for chosen in itertools.product(*forms):
+        yield dict(zip(dates, chosen)).__getitem__
+
+
+def dates_of(parts):
+    """The dates that tests name."""
+    named = set()
+    for test in itertools.chain.from_iterable(part.values() for part in parts):
+        bounds = [bound[0] for bound in (test.least, test.most) if bound]
+        named.update(value for value in (*(test.one_of or ()), *test.none_of, *bounds)
+            if isinstance(value, datetime.date) and not isinstance(value, datetime.datetime))
+    return sorted(named)
+
+
+def _forms(date, today):
+    forms = [relative((date - today).days, "days")]
     for unit, months in (("months", 1), ("years", 12)):
-        yield lambda date, unit=unit, months=months: _moved(date, today, unit, months)
-    yield str
-
-
-def _moved(date, today, unit, months):
-    for amount in sorted(range(-LONGEST_MOVE, LONGEST_MOVE + 1), key=abs):
-        if _months_after(today, amount * months) == date:
-            return relative(amount, unit)
-    return str(date)
+        for amount in sorted(range(-LONGEST_MOVE, LONGEST_MOVE + 1), key=abs):
+            if amount and _months_after(today, amount * months) == date:
+                forms.append(relative(amount, unit))
+                break
+    return [*forms, str(date)]
 
 
 def _months_after(day, months):

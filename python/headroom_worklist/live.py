@@ -23,7 +23,7 @@ from trytond import backend
 from trytond.config import config
 from trytond.transaction import Transaction
 
-from .criteria import NotExpressible, criteria, list_id, signed_parts, ways_to_write
+from .criteria import NotExpressible, criteria, dates_of, list_id, signed_parts, ways_to_write
 from .definitions import USER, WORKFLOW, Known
 from .domain import check_access, read
 
@@ -119,7 +119,7 @@ def named_parts(wanted, lists):
     now = datetime.datetime.utcnow()
     if (now + datetime.timedelta(seconds=2)).date() != now.date():
         raise NotLive("the day is about to end")
-    for write in ways_to_write(now.date()):
+    for write in ways_to_write(dates_of(part for _, part in parts), now.date()):
         named = [(sign, list_id(wanted.database, wanted.model, criteria(part, write))) for sign, part in parts]
         if all(name in lists for _, name in named):
             return named

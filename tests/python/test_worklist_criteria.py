@@ -150,7 +150,16 @@ def test_lists_that_ask_for_the_same_have_the_same_name():
 
 def test_a_date_is_found_however_a_list_meant_it():
     def written(date):
-        return {write(date) for write in criteria.ways_to_write(TODAY)}
+        return {write(date) for write in criteria.ways_to_write([date], TODAY)}
     assert written(TODAY) == {"today", "2026-03-31"}
     assert written(datetime.date(2026, 2, 28)) == {"today - 31 days", "today - 1 months", "2026-02-28"}
     assert written(datetime.date(2027, 3, 31)) == {"today + 365 days", "today + 12 months", "today + 1 years", "2027-03-31"}
+
+
+def test_each_of_several_dates_may_be_meant_in_its_own_way():
+    days = datetime.date(2026, 3, 28), datetime.date(2026, 4, 30)
+    parts = [{"date": ColumnTest(least=(days[0], False), most=(days[1], True)), "other": one_of("2026-01-01")}]
+    assert criteria.dates_of(parts) == [*days]
+    written = {tuple(map(write, days)) for write in criteria.ways_to_write(criteria.dates_of(parts), TODAY)}
+    assert ("today - 3 days", "today + 1 months") in written and ("2026-03-28", "today + 30 days") in written
+    assert len(list(criteria.ways_to_write([], TODAY))) == 1
