@@ -29,10 +29,11 @@ _headroom_sessions() {
 _headroom_options() {
   case "$1" in
     trace:add) echo "--user --database --method --profile --sample-profile --db --io --query --slower-than --sample --for" ;;
-    repeat:*) echo "$_headroom_filters --at-least" ;;
-    session:*) echo "${_headroom_filters/--method /}" ;;
-    overview:*) echo "${_headroom_filters/--user /}" ;;
-    method:* | table:* | call:* | profile:* | db:* | io:* | query:* | conflict:*) echo "$_headroom_filters" ;;
+    repeat:*) echo "$_headroom_filters --contains --at-least" ;;
+    session:*) echo "${_headroom_filters/--method /} --contains" ;;
+    overview:*) echo "${_headroom_filters/--user /} --contains" ;;
+    method:* | table:* | profile:* | db:* | io:* | query:* | conflict:*) echo "$_headroom_filters --contains" ;;
+    call:*) echo "$_headroom_filters" ;;
     diff:*) echo "--by --measure --threshold --user --database --method --limit --offset" ;;
     advice:*) echo "$_headroom_filters" ;;
     top:*) echo "--once --sort" ;;

@@ -246,6 +246,7 @@ Result<perf::ReportRequest> parse_report_request(std::string_view report, const 
   reader.read("since", request.filter.since);
   reader.read("until", request.filter.until);
   reader.read("sort", request.sort);
+  reader.read("contains", request.contains);
   reader.read_page(request.page);
   read_argument(reader, request);
   if (auto finished = reader.finish(report); !finished) return fail(std::move(finished.error()));

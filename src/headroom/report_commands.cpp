@@ -103,9 +103,12 @@ void add_report_command(CLI::App& app, Invocation& invocation, const ReportComma
   }
   add_range_options(*command, options->range);
   add_filter_options(*command, options->request.filter, options->request.page);
+  command->add_option("--contains", options->request.contains,
+                      "only rows whose texts hold all of these words");
   // What a report refuses is not offered; given all the same, the report says what it accepts.
   if (options->request.report == "overview") command->get_option("--user")->group("");
   if (options->request.report == "session") command->get_option("--method")->group("");
+  if (options->request.report == "call") command->get_option("--contains")->group("");
   command->callback([&invocation, options] {
     invocation.run = [options](Invocation& run) { return run_report(*options, run); };
   });

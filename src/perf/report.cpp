@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <set>
+#include <sstream>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "perf/impl/report_parts.hpp"
+#include "sql/token.hpp"
 
 namespace headroom::perf {
 
@@ -43,7 +45,11 @@ constexpr std::array<Entry, 11> kReports{
       "user"}}};
 
 /// A filter that is passed over would give an answer to another question.
-Result<void> check_filters(const Entry& entry, const Filter& filter) {
+Result<void> check_filters(const Entry& entry, const ReportRequest& request) {
+  const Filter& filter = request.filter;
+  if (entry.name == "call" && !request.contains.empty())
+    return fail(ErrorCode::kInvalidArgument,
+                "call cannot be filtered by words; --method takes a glob: '*sale*'");
   const bool refused = (entry.refused == "method" && !filter.method.empty()) ||
                        (entry.refused == "user" && !filter.user.empty());
   if (!refused) return {};
@@ -123,19 +129,50 @@ void bound_texts(Table& table, std::size_t most) {
   }
 }
 
-/// In the order that was asked for. Calls sort by themselves: there may be too many of them for a table.
+std::vector<std::string> words_of(std::string_view text) {
+  std::vector<std::string> words;
+  std::istringstream lower(sql::lower_case(text));
+  for (std::string word; lower >> word;) words.push_back(std::move(word));
+  return words;
+}
+
+bool holds_all(const std::vector<Cell>& row, const std::vector<std::string>& words) {
+  std::string texts;
+  for (const Cell& cell : row) {
+    if (const auto* text = std::get_if<std::string>(&cell)) texts += sql::lower_case(*text) + '\n';
+  }
+  return std::ranges::all_of(
+      words, [&texts](const std::string& word) { return texts.find(word) != std::string::npos; });
+}
+
+void keep_rows_with(Report& report, const std::vector<std::string>& words) {
+  if (words.empty()) return;
+  std::erase_if(report.table.rows, [&words](const std::vector<Cell>& row) { return !holds_all(row, words); });
+}
+
+Result<void> sort_rows(Report& report, std::string_view sort) {
+  const auto key = impl::parse_sort(sort, report.table.columns);
+  if (!key) return fail(key.error());
+  std::ranges::stable_sort(report.table.rows,
+                           [&key](const std::vector<Cell>& left, const std::vector<Cell>& right) {
+                             return key->comes_before(left[key->column], right[key->column]);
+                           });
+  return {};
+}
+
+/// In the order, and with the words, that were asked for. Calls sort by themselves: there may be too many of
+/// them for a table.
 Result<Report> make_sorted(const Entry& entry, Store& store, const ReportRequest& request) {
-  if (request.sort.empty() || entry.name == "call") return entry.make(store, request);
+  const bool is_as_made = request.sort.empty() && request.contains.empty();
+  if (is_as_made || entry.name == "call") return entry.make(store, request);
   ReportRequest all = request;
   all.page = {};
   auto report = entry.make(store, all);
   if (!report) return report;
-  const auto key = impl::parse_sort(request.sort, report->table.columns);
-  if (!key) return fail(key.error());
-  const auto before = [&key](const std::vector<Cell>& left, const std::vector<Cell>& right) {
-    return key->comes_before(left[key->column], right[key->column]);
-  };
-  std::stable_sort(report->table.rows.begin(), report->table.rows.end(), before);
+  keep_rows_with(*report, words_of(request.contains));
+  if (!request.sort.empty()) {
+    if (const auto sorted = sort_rows(*report, request.sort); !sorted) return fail(sorted.error());
+  }
   cut_to_page(*report, request.page);
   return report;
 }
@@ -145,6 +182,7 @@ std::vector<std::string> restrictions(const ReportRequest& request) {
   auto texts = impl::describe_filters(request.filter);
   if (request.filter.most_repeated_at_least > 0)
     texts.push_back(fmt::format("at least {} times", request.filter.most_repeated_at_least));
+  if (!request.contains.empty()) texts.push_back(fmt::format("'{}'", request.contains));
   if (request.report == "session" && !request.argument.empty())
     texts.push_back(fmt::format("user '{}'", request.argument));
   if (request.report == "call" && !request.argument.empty())
@@ -243,7 +281,7 @@ Result<Report> make_report(Store& store, const ReportRequest& asked) {
     request.filter.databases = std::exchange(request.filter.database, {});
   for (const Entry& entry : kReports) {
     if (entry.name != request.report) continue;
-    if (const auto known = check_filters(entry, request.filter); !known) return fail(known.error());
+    if (const auto known = check_filters(entry, request); !known) return fail(known.error());
     auto report = make_sorted(entry, store, request);
     if (report) bound_texts(*report);
     if (!report || report->total > 0) return report;

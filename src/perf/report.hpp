@@ -86,6 +86,9 @@ struct ReportRequest {
   std::string argument;
   /// A column's name: the smallest first; "-" before it: the largest first. Empty: the report's own order.
   std::string sort;
+  /// Only rows whose texts hold every one of these words, whatever the case of ASCII letters. Not of the
+  /// report `call`, whose rows are never held together.
+  std::string contains;
   Filter filter;
   /// `limit` 0: all rows of reports that are bounded by themselves, 10,000 calls else.
   Page page;

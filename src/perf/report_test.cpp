@@ -444,6 +444,33 @@ TEST(Report, BoundsTheNamesAndTextsOfLists) {
   EXPECT_LE(shown_name(std::string(5000, '\x80')).size(), kLongestShownName) << "whatever its bytes are";
 }
 
+TEST(Report, KeepsTheRowsThatHoldAllWordsInAnyOfTheirTexts) {
+  ReportRequest asked = request("repeat", "shop/71");
+  const Report all = make(asked);
+  ASSERT_GT(all.total, 0U);
+  const auto& row = all.table.rows.at(0);
+  const auto names = column_names(all);
+  const auto text = [&](const char* column) {
+    const auto at = std::find(names.begin(), names.end(), column) - names.begin();
+    return std::get<std::string>(row[static_cast<std::size_t>(at)]);
+  };
+  asked.contains = "SELECT " + text("table") + " " + text("method");
+  const Report found = make(asked);
+  ASSERT_GT(found.total, 0U) << asked.contains;
+  EXPECT_EQ(found.table.rows.at(0), row);
+  asked.contains += " no_such_word";
+  const Report none = make(asked);
+  EXPECT_EQ(none.total, 0U);
+  EXPECT_THAT(none.note, HasSubstr("no_such_word"));
+  ReportRequest session = request("session");
+  session.contains = "DEMO";
+  session.page.limit = 1;
+  EXPECT_EQ(make(session).total, 1U);
+  ReportRequest calls = request("call", "shop/71");
+  calls.contains = "sale";
+  EXPECT_THAT(failure(calls).message(), HasSubstr("--method"));
+}
+
 TEST(Report, SortsTheCallsOfASessionOutOfASinglePageOfTheStore) {
   MemoryStore store;
   Batch batch;
