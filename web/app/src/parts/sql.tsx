@@ -3,10 +3,11 @@
 import { useState } from 'preact/hooks'
 import { lines } from '../sql/format'
 import { frames, type Frame } from '../sql/backtrace'
-import { visible } from '../visible'
+import { oneLine, visible } from '../visible'
 import { Copy } from './copy'
 
-const MOST = 20_000
+/** Each word of it is an element. */
+const MOST = 10_000
 
 export function Sql({ text }: { text: string }) {
   const [whole, setWhole] = useState(false)
@@ -39,7 +40,7 @@ export function Backtrace({ text, tag = 'sent from here' }: { text: string; tag?
 function FrameLine({ frame, tag }: { frame: Frame; tag: string | undefined }) {
   return (
     <li class={tag ? 'chosen' : frame.ofApplication ? 'own' : undefined}>
-      <code class="frame-place">{visible(frame.place)}</code> <code class="frame-function">{visible(frame.name)}</code>
+      <code class="frame-place">{oneLine(frame.place)}</code> <code class="frame-function">{oneLine(frame.name)}</code>
       {tag && <span class="tag">{tag}</span>}
     </li>
   )
