@@ -37,7 +37,8 @@ await run(async (browser) => {
   assert.equal(await page.getByRole('searchbox', { name: 'Method' }).inputValue(), 'thing.run', 'Back finds the filter as it was')
   assert.ok(base)
 
-  for (const [view, part] of [['slow', 'slow_statement'], ['repeats', 'thing.run']]) await filters(page, session, view, part)
+  for (const [view, part, words] of [['slow', 'slow_statement', 'SELECT slow_statement'], ['repeats', 'thing.run', 'headroom_test_thing thing.run']])
+    await filters(page, session, view, part, words)
 
   // A telephone tells two sessions of one user apart, and cuts nothing.
   await page.setViewportSize({ width: 390, height: 844 })
@@ -48,10 +49,10 @@ await run(async (browser) => {
   if (process.env.HEADROOM_PICTURES) await page.screenshot({ path: `${process.env.HEADROOM_PICTURES}/telephone.png` })
 })
 
-/** Only the rows of the method stay, and they lead where they led. */
-async function filters(page, session, view, part) {
+/** Words may stand in the statement, the table or the method. Only the rows of the method stay, and they lead where they led. */
+async function filters(page, session, view, part, words) {
   await visit(page, sessionAddress(session, `&view=${view}`))
-  await page.getByRole('searchbox', { name: 'Method' }).fill(part)
+  await page.getByRole('searchbox', { name: 'Statement' }).fill(words)
   await page.waitForURL('**filter=**')
   await page.waitForFunction((text) => {
     const rows = [...document.querySelectorAll('.table-body .row')]

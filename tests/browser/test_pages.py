@@ -63,3 +63,7 @@ def test_a_hundred_thousand_rows_sort_and_scroll(browse_kept):
 
 def test_names_and_texts_of_a_megabyte_leave_every_answer_and_page_small(browse_kept):
     assert browse_kept('hostile_store.mjs', '--hostile') < 500
+
+
+def test_what_runs_and_what_was_recorded_is_sorted_filtered_and_keeps_its_place(browse):
+    browse('live_tables.mjs')

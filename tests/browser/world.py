@@ -55,6 +55,7 @@ class World:
         self.server = self.tryton.serve()
         self.client = None
         self.rule = None
+        self.resting = []
 
     def serve(self):
         """Starts `headroom serve`; returns the address of its pages."""
@@ -112,6 +113,15 @@ class World:
 
     def sleep(self, seconds):
         self.client.call(THING + 'sleep', seconds)
+
+    def rest(self, seconds):
+        """A call that sleeps, in a thread of its own; `end_rest` waits for the end of all."""
+        self.resting.append(threading.Thread(target=self.client.clone().call, args=(THING + 'sleep', seconds)))
+        self.resting[-1].start()
+
+    def end_rest(self):
+        for thread in self.resting:
+            thread.join()
 
     def hang(self, seconds):
         """A call that keeps the interpreter's lock, in a thread of its own; `end_hang` waits for its end."""

@@ -26,6 +26,8 @@ test('a filter wants every word, in any text and whatever the case', () => {
   expect(filtered(rows, 'sale')).toHaveLength(2)
   expect(filtered(rows, 'demo  read')).toHaveLength(1)
   expect(filtered(rows, '')).toHaveLength(3)
+  expect(filtered(rows, 'demo read', ['method'])).toHaveLength(0)
+  expect(filtered(rows, 'demo read', ['method', 'user'])).toHaveLength(1)
 })
 
 test('an order survives its way through an address', () => {

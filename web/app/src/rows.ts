@@ -50,20 +50,21 @@ export function sorted<R extends object>(rows: readonly R[], order: Order | unde
   return [...rows].sort((left, right) => sign * compareCells(cell(left), cell(right)))
 }
 
-/** The rows one of whose texts holds every word of the filter, whatever the case. */
-export function filtered<R extends object>(rows: readonly R[], filter: string): R[] {
+/** The rows whose texts together hold every word of the filter, whatever the case; `keys` says which texts count, else all. */
+export function filtered<R extends object>(rows: readonly R[], filter: string, keys?: readonly (keyof R)[]): R[] {
   const words = filter.toLowerCase().split(/\s+/).filter((word) => word !== '')
   if (words.length === 0) return [...rows]
   return rows.filter((row) => {
-    const texts = Object.values(row).filter((value): value is string => typeof value === 'string')
+    const values: unknown[] = keys ? keys.map((key) => row[key]) : Object.values(row)
+    const texts = values.filter((value): value is string => typeof value === 'string')
     const text = texts.join('\n').toLowerCase()
     return words.every((word) => text.includes(word))
   })
 }
 
 /** Rows that are all here. */
-export function localRows<R extends object>(rows: readonly R[], order: Order | undefined, filter: string): Rows<R> {
-  const shown = sorted(filtered(rows, filter), order)
+export function localRows<R extends object>(rows: readonly R[], order: Order | undefined, filter: string, keys?: readonly (keyof R)[]): Rows<R> {
+  const shown = sorted(filtered(rows, filter, keys), order)
   return {
     version: signal(0),
     total: shown.length,

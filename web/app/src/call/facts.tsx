@@ -33,8 +33,24 @@ export function CallFacts({ call }: { call: WholeCall }) {
             ? <span class="bad">: {oneLine(attempt.error)}</span> : call.attempt_list.length > 1 ? ': this one held' : ''}</li>
         ))}
       </ol>
+      {call.children.length > 0 && <Children call={call} />}
       {call.attempt_list.length > 1 && <Note>The transaction was tried again after a collision with another one; all attempts count in the time.</Note>}
     </section>
+  )
+}
+
+/** The calls that this one ran: their time is in its own. */
+function Children({ call }: { call: WholeCall }) {
+  return (
+    <>
+      <h2>Ran inside it</h2>
+      <ul class="attempts">
+        {call.children.map((child) => (
+          <li key={child['#']}><Link to={callAddress({ db: call.database, session: call.session }, child['#'])}>{oneLine(child.method)}</Link>
+            {' '}({child.kind}): {seconds(child.tm)}, {plural(child.db_nb, 'statement')}</li>
+        ))}
+      </ul>
+    </>
   )
 }
 

@@ -23,6 +23,18 @@ export interface Attempt {
   error: string | null
 }
 
+/** A call of the same session that this one ran inside itself, such as a task. */
+export interface Child {
+  '#': number
+  method: string
+  kind: string
+  tm: number
+  db_nb: number
+  db_tm: number
+  status: string
+  repeated: number
+}
+
 export interface WholeCall extends CallRow {
   database: string
   session: string
@@ -41,6 +53,7 @@ export interface WholeCall extends CallRow {
   dropped_details: number
   id: string
   attempt_list: Attempt[]
+  children: Child[]
   statements: Statement[]
 }
 

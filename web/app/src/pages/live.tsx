@@ -3,7 +3,7 @@
 import { useEffect, useMemo, useState } from 'preact/hooks'
 import { Empty } from '../parts/states'
 import { Chart } from '../parts/chart'
-import { Figures, Note, Page } from '../parts/layout'
+import { Figures, Filter, Note, Page } from '../parts/layout'
 import { Method } from '../parts/method'
 import { Stack } from '../parts/stack'
 import { Table, type TableColumn } from '../parts/table'
@@ -11,7 +11,7 @@ import { session } from '../api'
 import { MANY, STATUS_TEXT, statusMark } from '../call_row'
 import { Feed, feedAddress, statementNow, type Connection, type LiveCall, type LiveMethod, type LockSession, type RunningCall } from '../live'
 import { Link, useParameter } from '../router'
-import { localRows, orderText, parseOrder } from '../rows'
+import { localRows, orderText, parseOrder, type Order } from '../rows'
 import { useSignal } from '../signal'
 import { count, moment, NOTHING, number, seconds } from '../units'
 import { oneLine } from '../visible'
@@ -81,6 +81,13 @@ export default function LivePage() {
   return <Page title="Live">{feed && <LiveView feed={feed} />}</Page>
 }
 
+/** The order of one of several tables, in the address under a name of its own. */
+function useOrder(name: string, initial: string): [Order | undefined, (order: Order) => void] {
+  const [text, setText] = useParameter(name, initial)
+  const order = useMemo(() => parseOrder(text), [text])
+  return [order, (next) => setText(orderText(next), false)]
+}
+
 const CONNECTION: Record<Connection, string> = { connecting: 'connecting …', open: 'live', lost: 'connection lost; trying again' }
 
 function LiveView({ feed }: { feed: Feed }) {
@@ -90,18 +97,23 @@ function LiveView({ feed }: { feed: Feed }) {
   const [asked, setAsked] = useState('')
   const isViewer = useSignal(session)?.role === 'viewer'
   const { snapshot, times, perSecond, running, calls } = paused ?? live
-  const runningRows = useMemo(() => localRows(snapshot?.running ?? [], undefined, ''), [snapshot])
+  const [filter, setFilter] = useParameter('filter')
+  const [runningOrder, orderRunning] = useOrder('running', '-seconds')
+  const runningRows = useMemo(() => localRows(snapshot?.running ?? [], runningOrder, filter, ['method', 'user', 'activity', 'statement', 'host', 'blocked_by']),
+    [snapshot, runningOrder, filter])
   const isBlocked = snapshot?.running.some((call) => call.blocked_by !== null) ?? false
   const columns = useMemo(() => [...runningColumns.slice(0, 3), ...(isBlocked ? [blockedColumn] : []), ...runningColumns.slice(3),
     ...(isViewer ? [] : [stackColumn(setAsked)])], [isViewer, isBlocked])
   const lockRows = useMemo(() => localRows(snapshot?.blocking.sessions ?? [], undefined, ''), [snapshot])
-  const [sort, setSort] = useParameter('sort')
-  const methodRows = useMemo(() => localRows(snapshot?.methods ?? [], parseOrder(sort), ''), [snapshot, sort])
-  const callRows = useMemo(() => localRows(calls, undefined, ''), [calls])
+  const [methodOrder, orderMethods] = useOrder('sort', '-busy')
+  const methodRows = useMemo(() => localRows(snapshot?.methods ?? [], methodOrder, filter, ['method']), [snapshot, methodOrder, filter])
+  const [callOrder, orderCalls] = useOrder('calls', '-start')
+  const callRows = useMemo(() => localRows(calls, callOrder, filter, ['method', 'user', 'status']), [calls, callOrder, filter])
   return (
     <>
       <p class="live-state"><span class={`dot ${connection}`} aria-hidden="true" /><span role="status">{CONNECTION[connection]}</span>
         <button type="button" class="quiet" onClick={() => setPaused(paused ? undefined : live)}>{paused ? 'Go on' : 'Hold'}</button></p>
+      <div class="tools"><Filter label="Calls" value={filter} onChange={setFilter} placeholder="Method, user, statement" /></div>
       <Figures figures={[
         { name: 'Calls per second', value: number(snapshot?.per_second ?? 0) },
         { name: 'Running', value: count(snapshot?.running_total ?? 0) },
@@ -111,19 +123,20 @@ function LiveView({ feed }: { feed: Feed }) {
         { title: 'calls per second', color: 'accent', values: perSecond }, { title: 'running calls', color: 'part-wait', values: running }]} />
       {snapshot?.problem && <p class="finding">{oneLine(snapshot.problem)}</p>}
       <h2>Running calls</h2>
-      <Table label="Running calls" columns={columns} rows={runningRows} most={8} empty="No call runs at this moment." />
+      <Table label="Running calls" columns={columns} rows={runningRows} most={8} subject={`${orderText(runningOrder)} ${filter}`} order={runningOrder} onOrder={orderRunning}
+        empty={filter && snapshot?.running.length ? 'No running call matches.' : 'No call runs at this moment.'} />
       {snapshot?.blocking.problems.map((problem) => <p key={problem} class="finding">Locks: {oneLine(problem, 500)}</p>)}
       {(snapshot?.blocking.sessions.length ?? 0) > 0 && <section><h2>Who waits for whom</h2>
-        <Table label="Who waits for whom" columns={lockColumns} rows={lockRows} most={8} /></section>}
+        <Table label="Who waits for whom" columns={lockColumns} rows={lockRows} most={8} subject="locks" /></section>}
       {asked && <Stack key={asked} call={asked} onClose={() => setAsked('')} />}
       <div class="columns">
         <section><h2>Busiest methods</h2>
-          <Table label="Busiest methods" columns={methodColumns} rows={methodRows} most={12}
-            order={parseOrder(sort)} onOrder={(order) => setSort(orderText(order), false)} empty="No call has ended lately." /></section>
+          <Table label="Busiest methods" columns={methodColumns} rows={methodRows} most={12} subject={`${orderText(methodOrder)} ${filter}`}
+            order={methodOrder} onOrder={orderMethods} empty={filter && snapshot?.methods.length ? 'No method matches.' : 'No call has ended lately.'} /></section>
         <section><h2>Recorded calls</h2>
-          <Table label="Recorded calls" columns={callColumns} rows={callRows} most={12}
+          <Table label="Recorded calls" columns={callColumns} rows={callRows} most={12} subject={`${orderText(callOrder)} ${filter}`} order={callOrder} onOrder={orderCalls}
             to={(row) => callAddress({ db: row.database, session: row.session }, row['#'])}
-            empty={<Empty title="No call was recorded since this page is open."><p>A rule says whose calls are recorded. <Link to="/rules">Look at the rules</Link></p></Empty>} /></section>
+            empty={filter && calls.length > 0 ? 'No recorded call matches.' : <Empty title="No call was recorded since this page is open."><p>A rule says whose calls are recorded. <Link to="/rules">Look at the rules</Link></p></Empty>} /></section>
       </div>
       <Note>Everything here is of this machine; {feed.live.value.times.length > 0 ? `last news at ${moment(snapshot?.at)}` : 'no news yet'}.</Note>
     </>

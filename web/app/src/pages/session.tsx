@@ -46,7 +46,7 @@ function View({ view, which }: { view: string; which: Which }) {
 }
 
 function Summary({ db, session }: Which) {
-  const { value } = useResource<Report<SessionRow>>('/api/perf/session', { database: db, limit: 1000 })
+  const { value } = useResource<Report<SessionRow>>('/api/perf/session', { database: db, contains: session, limit: 1000 })
   const row = value?.rows.find((one) => one.session === session)
   return (
     <Figures figures={[

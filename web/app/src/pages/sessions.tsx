@@ -31,27 +31,27 @@ const columns: TableColumn<SessionRow>[] = [
   { name: 'last', title: 'Last call', width: 104, right: true, cell: (row) => <span title={wholeMoment(row.last)}>{shortMoment(row.last)}</span> },
 ]
 
-function parameters(sort: string, user: string): Parameters {
-  return { sort, user: user.trim() }
+function parameters(sort: string, filter: string): Parameters {
+  return { sort, contains: filter.trim() }
 }
 
 /** What the page asks for first. */
 export function asks(query: URLSearchParams): string[] {
-  return [firstPage('session', parameters(query.get('sort') ?? '', query.get('user') ?? ''))]
+  return [firstPage('session', parameters(query.get('sort') ?? '', query.get('filter') ?? ''))]
 }
 
 export default function Sessions() {
   const [sort, setSort] = useParameter('sort')
-  const [user, setUser] = useParameter('user')
-  const rows = useMemo(() => new PagedRows<SessionRow>('session', parameters(sort, user)), [sort, user])
+  const [filter, setFilter] = useParameter('filter')
+  const rows = useMemo(() => new PagedRows<SessionRow>('session', parameters(sort, filter)), [sort, filter])
   useEffect(() => () => rows.close(), [rows])
   useSignal(rows.version)
   return (
-    <Page title="Sessions" actions={<Filter label="User" placeholder="User: login or id" value={user} onChange={setUser} />}>
+    <Page title="Sessions" actions={<Filter label="Session" placeholder="User, session, database" value={filter} onChange={setFilter} />}>
       <Table label="Sessions" columns={columns} rows={rows} order={parseOrder(sort) ?? { column: 'last', descending: true }}
         onOrder={(order) => setSort(orderText(order), false)}
         to={(row) => address('/session', { db: row.database, session: row.session })}
-        empty={user ? <Empty title={`No session of ${oneLine(user)} was recorded.`}><p>The whole login is wanted, or the id of the user.</p></Empty>
+        empty={filter ? <Empty title="No session matches."><p>Empty the filter to see all of them.</p></Empty>
           : <NothingYet />} />
       {rows.total !== undefined && rows.total > 0 && <Note>{plural(rows.total, 'session')}{rows.note ? `; ${rows.note}` : ''}</Note>}
     </Page>

@@ -60,7 +60,7 @@ export function Tabs({ tabs, current, label }: { tabs: Tab[]; current: string; l
     <nav class="tabs" aria-label={label}>
       {tabs.map((tab, n) => (
         <Link key={tab.id} current={tab.id === current}
-          to={addressWith(from, { view: n === 0 ? '' : tab.id, sort: '', filter: '' })}>
+          to={addressWith(from, { view: n === 0 ? '' : tab.id, sort: '', filter: '', offset: '', row: '' })}>
           {tab.title}{tab.count !== undefined && <span class="badge">{tab.count}</span>}
         </Link>
       ))}

@@ -41,11 +41,13 @@ export interface TableProps<R> {
   order?: Order | undefined
   onOrder?: (order: Order) => void
   /** Where a row leads to. */
-  to?: (row: R) => string | undefined
+  to?: (row: R, index: number) => string | undefined
   /** What stands there when there are no rows. */
   empty?: ComponentChildren
   /** A class of the style sheet for a row. */
-  mark?: (row: R) => string | undefined
+  mark?: (row: R, index: number) => string | undefined
+  /** What the rows are about: other rows of it keep the place in the table. Without it other rows begin at the top. */
+  subject?: string
   /** At most so many rows high; the window's height when it is not given. */
   most?: number
 }
@@ -122,7 +124,7 @@ function Grid<R extends object>(props: TableProps<R> & { total: number }) {
   useLayoutEffect(() => {
     setActive(-1)
     box.current?.scrollTo({ top: 0 })
-  }, [rows])
+  }, [props.subject ?? rows])
 
   // Keys may follow one another faster than effects do, so what they do begins with the row as it is and not as it was drawn.
   const current = useRef(active)
@@ -135,7 +137,7 @@ function Grid<R extends object>(props: TableProps<R> & { total: number }) {
   }
   const open = () => {
     const row = rows.at(current.current)
-    const address = row && to?.(row)
+    const address = row && to?.(row, current.current)
     if (address) go(address)
   }
   const within = () => box.current
@@ -162,7 +164,7 @@ function Grid<R extends object>(props: TableProps<R> & { total: number }) {
         {numbers.map((index) => {
           const row = rows.at(index)
           return <TableRow key={index} id={`${id}-${index}`} index={index} row={row} columns={columns} grid={grid} active={index === active}
-            to={row && to?.(row)} mark={row && props.mark?.(row)} />
+            to={row && to?.(row, index)} mark={row && props.mark?.(row, index)} />
         })}
       </div>
     </div>

@@ -44,12 +44,12 @@ export function Repeats(which: Which) {
   const [sort, setSort] = useParameter('sort')
   const [least] = useParameter('least', String(MANY))
   const [filter, setFilter] = useParameter('filter')
-  const rows = useMemo(() => new PagedRows<RepeatRow>('repeat', { session: reference(which), sort, at_least: least, method: filter.trim() && `*${filter.trim()}*` }), [which.db, which.session, sort, least, filter])
+  const rows = useMemo(() => new PagedRows<RepeatRow>('repeat', { session: reference(which), sort, at_least: least, contains: filter.trim() }), [which.db, which.session, sort, least, filter])
   useEffect(() => () => rows.close(), [rows])
   useSignal(rows.version)
   return (
     <section aria-label="Repeated statements">
-      <div class="tools"><Filter label="Method" value={filter} onChange={setFilter} placeholder="Method contains …" /></div>
+      <div class="tools"><Filter label="Statement" value={filter} onChange={setFilter} placeholder="Method, table or file" /></div>
       <Table label="Repeated statements" columns={repeatColumns} rows={rows} order={parseOrder(sort) ?? { column: 'saving', descending: true }}
         onOrder={(order) => setSort(orderText(order), false)} to={(row) => callAddress(which, row.call, { statement: row.fingerprint })}
         empty={filter ? <Empty title="No statement matches."><p>Empty the filter to see all of them.</p></Empty> : <Empty title={`No statement ran ${least} times or more in one call.`}><p>That is good: no query in a loop was seen.</p></Empty>} />

@@ -35,12 +35,12 @@ const slowColumns: TableColumn<SlowRow>[] = [
 export function Slow(which: Which) {
   const [sort, setSort] = useParameter('sort', '-time')
   const [filter, setFilter] = useParameter('filter')
-  const rows = useMemo(() => new PagedRows<SlowRow>('query', { session: reference(which), sort, method: filter.trim() && `*${filter.trim()}*` }), [which.db, which.session, sort, filter])
+  const rows = useMemo(() => new PagedRows<SlowRow>('query', { session: reference(which), sort, contains: filter.trim() }), [which.db, which.session, sort, filter])
   useEffect(() => () => rows.close(), [rows])
   useSignal(rows.version)
   return (
     <section aria-label="Slow statements">
-      <div class="tools"><Filter label="Method" value={filter} onChange={setFilter} placeholder="Method contains …" /></div>
+      <div class="tools"><Filter label="Statement" value={filter} onChange={setFilter} placeholder="Statement or method" /></div>
       <Table label="Slow statements" columns={slowColumns} rows={rows} order={parseOrder(sort)} onOrder={(order) => setSort(orderText(order), false)}
         to={(row) => address('/query', { db: which.db, session: which.session, rank: row['#'] })}
         empty={filter ? <Empty title="No statement matches."><p>Empty the filter to see all of them.</p></Empty> : <Empty title="No slow statement was kept."><p>A rule with a limit for statements, such as 100 ms, keeps those that take longer, with their values and the
