@@ -71,6 +71,8 @@ CREATE FUNCTION headroom.sequence(own_term bigint, most integer, keep boolean, l
 RETURNS TABLE (epoch text, seq bigint, source bigint, ticket bigint, channel text, channel_offset bigint, data text)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
+-- A long backlog is read in the order of the index, and not sorted as a whole for each step.
+SET enable_sort = off
 -- It would be planned anew each time, for longer than the step takes.
 SET plan_cache_mode = force_generic_plan
 AS $$
@@ -82,6 +84,7 @@ DECLARE
   instant timestamptz := clock_timestamp();
   after_tx xid8;
   begin_tx xid8;
+  begin_source bigint;
   waited xid8[];
   filled smallint[];
   txs xid8[];
@@ -105,10 +108,11 @@ BEGIN
       last.until := pg_current_snapshot();
       last.read_source := 0;
     END IF;
-    -- Numbers, and no comparison of rows: with that an index is read from its beginning.
+    -- One comparison says where a scan of the index begins: of two it may take the other, and read from the beginning.
     after_tx := coalesce(last.read_tx, '0');
     begin_tx := greatest(pg_snapshot_xmax(last.since), after_tx);
-    waited := ARRAY(SELECT x FROM pg_snapshot_xip(last.since) AS x WHERE x >= after_tx);
+    begin_source := CASE WHEN begin_tx = after_tx THEN last.read_source ELSE 0 END;
+    waited := ARRAY(SELECT x FROM pg_snapshot_xip(last.since) AS x WHERE x >= after_tx ORDER BY x);
     -- One that gets its file later has no row that the snapshot shows.
     filled := ARRAY[CASE WHEN pg_relation_size('headroom.outbox_0', 'main') > 0 THEN 0 END,
                     CASE WHEN pg_relation_size('headroom.outbox_1', 'main') > 0 THEN 1 END,
@@ -118,15 +122,18 @@ BEGIN
            array_agg(v.id), array_agg(v.data)
     INTO got_visible, got_ids, txs, sources, tickets, channels, ids, datas
     FROM (SELECT * FROM (
-            (SELECT o.tx, o.source, o.ticket, o.channel, o.id, o.data FROM headroom.outbox o
-             WHERE o.slot IN (filled[1], filled[2], filled[3], filled[4]) AND o.tx = ANY (waited)
-               AND (o.tx <> after_tx OR o.source > last.read_source)
-               AND pg_visible_in_snapshot(o.tx, last.until))
+            (SELECT o.* FROM unnest(waited) WITH ORDINALITY AS x (tx, n) CROSS JOIN LATERAL (
+               SELECT o.tx, o.source, o.ticket, o.channel, o.id, o.data FROM headroom.outbox o
+               WHERE o.slot IN (filled[1], filled[2], filled[3], filled[4]) AND o.tx = x.tx
+                 AND o.source > CASE WHEN x.tx = after_tx THEN last.read_source ELSE 0 END
+               ORDER BY o.source LIMIT most) o
+             WHERE pg_visible_in_snapshot(x.tx, last.until) ORDER BY x.n, o.source LIMIT most)
             UNION ALL
             (SELECT o.tx, o.source, o.ticket, o.channel, o.id, o.data FROM headroom.outbox o
-             WHERE o.slot IN (filled[1], filled[2], filled[3], filled[4]) AND o.tx >= begin_tx AND o.tx < pg_snapshot_xmax(last.until)
-               AND (o.tx <> after_tx OR o.source > last.read_source)
-               AND pg_visible_in_snapshot(o.tx, last.until))
+             WHERE o.slot IN (filled[1], filled[2], filled[3], filled[4])
+               AND (o.tx, o.source) > (begin_tx, begin_source) AND o.tx < pg_snapshot_xmax(last.until)
+               AND pg_visible_in_snapshot(o.tx, last.until)
+             ORDER BY o.tx, o.source LIMIT most)
             ORDER BY 1, 2 LIMIT most) w
           ORDER BY w.source) v;
     -- The rest of a window may be empty.
