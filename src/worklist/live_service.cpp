@@ -96,6 +96,7 @@ LiveService::Watcher LiveService::watch(std::shared_ptr<const User> user, Answer
     Watched watched;
     watched.user = user;
     watched.told = told;
+    watched.scopes = service.scopes_of(*user);
     service.watchers_.emplace(watcher, std::move(watched));
     service.round_.reset();
   });
@@ -107,7 +108,8 @@ void LiveService::change(Watcher watcher, std::shared_ptr<const User> user) {
     const auto found = service.watchers_.find(watcher);
     if (found == service.watchers_.end()) return;
     found->second.user = user;
-    found->second.version.reset();
+    found->second.scopes = service.scopes_of(*user);
+    found->second.is_stale = true;
     service.round_.reset();
   });
 }
@@ -229,8 +231,34 @@ void LiveService::answer_one(Time now, Question& question) const {
 // Watchers
 // ---------------------------------------------------------------------------------------------------------
 
+/// None when one can't be said: then counting says why.
+std::vector<Scope> LiveService::scopes_of(const User& user) const {
+  std::vector<Scope> scopes;
+  for (const Catalog& catalog : definitions_.catalogs) {
+    auto scope = scope_of(catalog, {}, user);
+    if (!scope) return {};
+    scopes.push_back(std::move(*scope));
+  }
+  return scopes;
+}
+
+/// Most changes concern few of those who watch: documents that they could not see before and can't see now
+/// change none of their counts.
+void LiveService::mark_stale() {
+  if (!source_->is_whole() || marked_ == source_->version()) return;
+  marked_ = source_->version();
+  const auto touched = source_->take_touched();
+  for (auto& [watcher, watched] : watchers_) {
+    bool is_concerned = watched.scopes.empty();
+    for (std::size_t i = 0; !is_concerned && i < watched.scopes.size(); ++i)
+      is_concerned = touched[i].concern(watched.scopes[i]);
+    watched.is_stale = watched.is_stale || is_concerned;
+  }
+}
+
 /// Whether somebody still has to be counted for.
 bool LiveService::tell(Time now) {
+  mark_stale();
   const LiveStatus status = source_->status(now);
   const Round round{source_->version(), status.state, source_->is_whole()};
   if (round_ == round) return false;
@@ -246,10 +274,8 @@ bool LiveService::tell(Time now) {
 }
 
 void LiveService::tell_one(Watched& watched, const LiveStatus& status) {
-  const bool is_stale = source_->is_whole() && watched.version != source_->version();
   bool is_news = watched.state != status.state;
-  if (is_stale) {
-    watched.version = source_->version();
+  if (source_->is_whole() && std::exchange(watched.is_stale, false)) {
     auto counts = count_live(*source_, definitions_, *watched.user);
     if (!counts) return watched.told(fail(std::move(counts.error())));
     if (!is_same(watched.counts, *counts)) {

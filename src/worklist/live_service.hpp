@@ -87,8 +87,9 @@ class LiveService final {
   struct Watched {
     std::shared_ptr<const User> user;
     Answered told;
-    std::optional<std::uint64_t> version;  ///< of the source, when it was counted
-    std::optional<LiveState> state;        ///< told
+    std::vector<Scope> scopes;       ///< by catalog; empty: not known, every change concerns him
+    bool is_stale = true;            ///< a change may concern him
+    std::optional<LiveState> state;  ///< told
     std::shared_ptr<const std::vector<Count>> counts;
   };
   /// What everybody who watches was told of.
@@ -111,6 +112,8 @@ class LiveService final {
   void answer(Time now);
   void answer_one(Time now, Question& question) const;
   [[nodiscard]] bool is_due(Time now, const Question& question) const;
+  [[nodiscard]] std::vector<Scope> scopes_of(const User& user) const;
+  void mark_stale();
   [[nodiscard]] bool tell(Time now);
   void tell_one(Watched& watched, const LiveStatus& status);
   void wait(Time now);
@@ -123,6 +126,7 @@ class LiveService final {
   std::map<Watcher, Watched> watchers_;
   Watcher next_watched_ = 0;  ///< whose turn it is
   std::optional<Round> round_;
+  std::optional<std::uint64_t> marked_;  ///< the version up to which everybody concerned is stale
   Time look_at_time_{};
 
   sql::Waker waker_;

@@ -131,6 +131,7 @@ std::vector<std::unique_ptr<LiveCounters>> LiveSource::new_counters() const {
 void LiveSource::set_moment(base::UtcTime now) {
   moment_ = now;
   ++version_;
+  touch_all();
   for (auto* all : {&served_, &filling_}) {
     for (auto& counters : *all) counters->advance(now);
   }
@@ -312,6 +313,7 @@ void LiveSource::caught_up() {
   served_ = std::exchange(filling_, {});
   torn_ = open_;
   ++version_;
+  touch_all();
   fresh_at_ = target_at_;
   problem_.clear();
   backoff_ = std::chrono::milliseconds{0};
@@ -365,7 +367,8 @@ Result<void> LiveSource::change(const Change& change) {
   touch();
   for (std::size_t i = 0; i < tables_.size(); ++i) {
     if (!tables_[i].is(change.relation)) continue;
-    if (auto applied = tables_[i].apply(change, filled(i)); !applied) return applied;
+    TouchedRows* touched = filling_.empty() && !touched_.empty() ? &touched_[i] : nullptr;
+    if (auto applied = tables_[i].apply(change, filled(i), touched); !applied) return applied;
   }
   return {};
 }
@@ -377,6 +380,26 @@ void LiveSource::truncate(const sql::RelationsTruncated& truncated) {
                     [&](std::uint32_t relation) { return tables_[i].is(relation); }))
       filled(i).clear();
   }
+  touch_all();
+}
+
+void LiveSource::touch_all() {
+  for (TouchedRows& touched : touched_) touched.add_all();
+}
+
+std::vector<TouchedRows> LiveSource::nothing_touched() const {
+  std::vector<TouchedRows> nothing;
+  for (const Catalog& catalog : definitions_.catalogs) nothing.emplace_back(catalog);
+  return nothing;
+}
+
+std::vector<TouchedRows> LiveSource::take_touched() {
+  const bool is_first = touched_.empty();
+  auto taken = std::exchange(touched_, nothing_touched());
+  if (!is_first) return taken;
+  taken = nothing_touched();
+  for (TouchedRows& touched : taken) touched.add_all();
+  return taken;
 }
 
 // Readers

@@ -100,6 +100,8 @@ class LiveSource final {
   [[nodiscard]] bool is_whole() const { return !served_.empty() && !torn_; }
   /// Another number whenever a count may be another one.
   [[nodiscard]] std::uint64_t version() const { return version_; }
+  /// By catalog: whose counts may be others than they were at the last call. Everybody's the first time.
+  [[nodiscard]] std::vector<TouchedRows> take_touched();
   /// It is another time now: lists that speak of it may count others. Cost: that of LiveCounters::advance.
   void set_moment(base::UtcTime now);
   /// When `set_moment` is due; never too late.
@@ -149,6 +151,8 @@ class LiveSource final {
   [[nodiscard]] Result<void> apply(const sql::ReplicationMessage& message);
   [[nodiscard]] Result<void> learn(const sql::ReplicatedRelation& relation);
   void touch();
+  void touch_all();
+  [[nodiscard]] std::vector<TouchedRows> nothing_touched() const;
   template <typename Change>
   [[nodiscard]] Result<void> change(const Change& change);
   void truncate(const sql::RelationsTruncated& truncated);
@@ -182,6 +186,7 @@ class LiveSource final {
   bool open_ = false;    ///< inside a transaction
   bool torn_ = false;    ///< what is served holds a part of one
   std::uint64_t version_ = 0;
+  std::vector<TouchedRows> touched_;  ///< by catalog; empty: nobody ever asked
   /// What the log does not tell of the tables: which they are, their files, partitions and columns. Of when
   /// they were loaded.
   std::string shape_;

@@ -216,15 +216,29 @@ Result<std::vector<Value>> LiveTable::values_of(const ReplicatedRow& row, const 
   return values;
 }
 
-Result<void> LiveTable::apply(const sql::RowInserted& change, LiveCounters& counters) const {
+namespace {
+
+/// The document as it is now.
+void touch(const Value& key, const LiveCounters& counters, TouchedRows* touched) {
+  if (touched == nullptr) return;
+  if (const auto row = counters.row(key)) touched->add(*row);
+}
+
+}  // namespace
+
+Result<void> LiveTable::apply(const sql::RowInserted& change, LiveCounters& counters,
+                              TouchedRows* touched) const {
   if (!is_whole(change.row)) return fail(altered("a row has other columns"));
   const auto values = values_of(change.row, Value{}, counters);
   if (!values) return fail(values.error());
+  touch((*values)[catalog_.key], counters, touched);
+  if (touched != nullptr) touched->add(*values);
   return counters.put(*values);
 }
 
 /// The old row comes when the key changed, or is sent always.
-Result<void> LiveTable::apply(const sql::RowUpdated& change, LiveCounters& counters) const {
+Result<void> LiveTable::apply(const sql::RowUpdated& change, LiveCounters& counters,
+                              TouchedRows* touched) const {
   if (!is_whole(change.row)) return fail(altered("a row has other columns"));
   const bool has_old = !change.old_row.empty();
   if (has_old && !is_whole(change.old_row)) return fail(altered("a row has other columns"));
@@ -232,16 +246,41 @@ Result<void> LiveTable::apply(const sql::RowUpdated& change, LiveCounters& count
   if (!key_before) return fail(key_before.error());
   const auto values = values_of(change.row, *key_before, counters);
   if (!values) return fail(values.error());
+  touch(*key_before, counters, touched);
+  if (touched != nullptr) touched->add(*values);
   if ((*values)[catalog_.key] != *key_before) counters.remove(*key_before);
   return counters.put(*values);
 }
 
-Result<void> LiveTable::apply(const sql::RowDeleted& change, LiveCounters& counters) const {
+Result<void> LiveTable::apply(const sql::RowDeleted& change, LiveCounters& counters,
+                              TouchedRows* touched) const {
   if (!is_whole(change.old_row)) return fail(altered("a row has other columns"));
   const auto key = value_at(catalog_.key, change.old_row);
   if (!key) return fail(key.error());
+  touch(*key, counters, touched);
   counters.remove(*key);
   return {};
+}
+
+// Who is concerned
+// ---------------------------------------------------------------------------------------------------------
+
+void TouchedRows::add(std::span<const Value> row) {
+  for (std::size_t i = 0; !all_ && i < values_.size(); ++i) {
+    const Value& value = row[catalog_->security[i].column];
+    if (!is_null(value)) values_[i].insert(value);
+    all_ = values_[i].size() > kMost;
+  }
+}
+
+bool TouchedRows::concern(const Scope& scope) const {
+  if (all_ || scope.everything) return true;
+  for (const Grant& grant : scope.grants) {
+    for (const Value& value : values_[grant.security]) {
+      if (std::binary_search(grant.values.begin(), grant.values.end(), value)) return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace headroom::worklist

@@ -5,6 +5,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +25,26 @@ namespace headroom::worklist {
 
 /// Whether a catalog can be counted live: a table by itself, without look-ups. Errors: unsupported.
 [[nodiscard]] Result<void> check_live(const Catalog& catalog);
+
+/// Who may be concerned by changes of a catalog's documents: the values that they had or have in its security
+/// columns. Bounds: more than kMost values are all.
+class TouchedRows final {
+ public:
+  static constexpr std::size_t kMost = 4'000;
+
+  /// Lifetime: the catalog outlives it.
+  explicit TouchedRows(const Catalog& catalog) : catalog_(&catalog), values_(catalog.security.size()) {}
+
+  void add(std::span<const Value> row);
+  void add_all() { all_ = true; }
+  /// Whether a document was touched that somebody of this scope could see before or can see now.
+  [[nodiscard]] bool concern(const Scope& scope) const;
+
+ private:
+  const Catalog* catalog_;
+  std::vector<std::set<Value>> values_;  ///< by security column
+  bool all_ = false;
+};
 
 class LiveTable final {
  public:
@@ -46,9 +68,13 @@ class LiveTable final {
   /// Whether it is meant, by its number or its name.
   [[nodiscard]] bool is(const sql::ReplicatedRelation& relation) const;
   [[nodiscard]] Result<void> learn(const sql::ReplicatedRelation& relation);
-  [[nodiscard]] Result<void> apply(const sql::RowInserted& change, LiveCounters& counters) const;
-  [[nodiscard]] Result<void> apply(const sql::RowUpdated& change, LiveCounters& counters) const;
-  [[nodiscard]] Result<void> apply(const sql::RowDeleted& change, LiveCounters& counters) const;
+  // `touched` may be null: nobody wants to know.
+  [[nodiscard]] Result<void> apply(const sql::RowInserted& change, LiveCounters& counters,
+                                   TouchedRows* touched = nullptr) const;
+  [[nodiscard]] Result<void> apply(const sql::RowUpdated& change, LiveCounters& counters,
+                                   TouchedRows* touched = nullptr) const;
+  [[nodiscard]] Result<void> apply(const sql::RowDeleted& change, LiveCounters& counters,
+                                   TouchedRows* touched = nullptr) const;
 
  private:
   [[nodiscard]] Result<Value> value_at(std::size_t column, const sql::ReplicatedRow& row) const;

@@ -16,6 +16,18 @@ Value value(Type type, std::string_view text) {
   return read.value_or(Value{});
 }
 
+constexpr std::string_view kConcerning = R"yaml(
+catalogs:
+  sale:
+    table: sale
+    columns: {id: integer, owner: integer, uid: integer}
+    security:
+      - {column: owner, role: Owner}
+      - {column: uid}
+lists:
+  - {id: all, workflow: sale, title: All, catalog: sale, criteria: {id: {above: 0}}}
+)yaml";
+
 TEST(LiveValue, ReadsWhatPostgresqlWrites) {
   EXPECT_EQ(value(Type::kBoolean, "t"), Value{true});
   EXPECT_EQ(value(Type::kBoolean, "f"), Value{false});
@@ -112,6 +124,32 @@ TEST(LiveTable, RefusesWhatTheLogDoesNotTellOf) {
   of = catalog();
   of.query = "SELECT 1";
   EXPECT_THAT(check_live(of).error().message(), HasSubstr("catalog 'sale'"));
+}
+
+TEST(TouchedRows, ConcernThoseWhoCouldOrCanSeeADocument) {
+  const Definitions definitions = read_definitions(kConcerning, "lists.yaml", {}).value();
+  const Catalog& catalog = definitions.catalogs[0];
+  User user;
+  user.id = "7";
+  user.security_uids = {{3, "", ""}};
+  const Scope scope = scope_of(catalog, {}, user).value();
+  TouchedRows touched(catalog);
+  EXPECT_FALSE(touched.concern(scope));
+  const auto add = [&](const Value& owner, const Value& uid) {
+    touched.add(std::vector<Value>{std::int64_t{1}, owner, uid});
+  };
+  add(std::int64_t{8}, std::int64_t{4});
+  add(Value{}, std::int64_t{7});
+  EXPECT_FALSE(touched.concern(scope)) << "a uid that is his number is none of his";
+  add(std::int64_t{8}, std::int64_t{3});
+  EXPECT_TRUE(touched.concern(scope));
+  TouchedRows owned(catalog);
+  owned.add(std::vector<Value>{std::int64_t{1}, std::int64_t{7}, Value{}});
+  EXPECT_TRUE(owned.concern(scope));
+  TouchedRows many(catalog);
+  for (std::size_t i = 0; i <= TouchedRows::kMost; ++i)
+    many.add(std::vector<Value>{std::int64_t{1}, static_cast<std::int64_t>(1'000 + i), Value{}});
+  EXPECT_TRUE(many.concern(scope)) << "of so many nobody looks for his own";
 }
 
 }  // namespace
