@@ -1,11 +1,13 @@
 """Tryton's counted tabs as work lists: what each user is told, compared with trytond's own `search_count`, on a real PostgreSQL."""
 import json
+import urllib.request
 
 import pytest
 
-from servers import RPCError, free_port, run_headroom
+from servers import RPCError, free_port, run_headroom, wait_until
 from servers.bus import SECRET
 from servers.tabs import SAID, UNSAID, USERS, Tabs, activate, counted_tabs, gathered
+from servers.tryton import Tryton
 
 WAYS = ['auto', 'join', 'cells', 'each']
 # Of trytond's own tabs: searched over the moves of a shipment, and by a statement.
@@ -80,7 +82,7 @@ def test_explain_names_each_tab_that_trytond_counts_and_why(shop, servers):
             if name in reasons:
                 assert reasons[name] in row['reason'], row
     checked = run_headroom('worklist', 'check', '--file', file, '--url', shop.url, '--json')
-    assert len(checked) > 30 and {row['ways'] for row in checked} == {'each, join, cells'}
+    assert len(checked) > 30 and all('join' in row['ways'] for row in checked)
     assert run_headroom('worklist', 'check', '--file', file, check=False).returncode == 0
 
 
@@ -133,3 +135,123 @@ def test_trytond_counts_while_headroom_does_not_answer_and_tells_how_often(serve
     with shop.client(shop.server, 'bob') as client, pytest.raises(RPCError) as refused:
         client.call('model.sale.sale.search_count', DRAFTS)
     assert refused.value.kind == 'UserError'
+
+
+@pytest.fixture
+def live(servers):
+    """The installation with `headroom serve` that counts its lists live, and a second trytond that knows nothing of it."""
+    port = free_port()
+    allow_replication(servers.postgresql())
+    shop = made(servers, section(servers, port))
+    shop.file = servers.folder / (shop.tryton.database + '.yaml')
+    shop.told = gathered(shop.tryton, shop.file)
+    shop.tryton_alone = Tryton(servers, 'alone', shop.tryton.database, servers.postgresql().uri)
+    shop.alone = shop.tryton_alone.serve()
+    follow(shop, servers, port)
+    return shop
+
+
+def allow_replication(postgresql):
+    postgresql.execute('ALTER SYSTEM SET wal_level = logical')
+    # As a site has it. Without it the log is written up to 600 ms after a commit, and nobody can follow sooner.
+    postgresql.execute('ALTER SYSTEM SET synchronous_commit = on')
+    postgresql.stop()
+    postgresql.start()
+
+
+def follow(shop, servers, port):
+    tables = {catalog['table'] for catalog in json.loads(shop.file.read_text())['catalogs'].values()}
+    shop.run('CREATE ROLE counter LOGIN REPLICATION; GRANT SELECT ON ALL TABLES IN SCHEMA public TO counter')
+    shop.run('CREATE PUBLICATION headroom_worklist FOR TABLE %s' % ', '.join('"%s"' % table for table in sorted(tables)))
+    (servers.folder / 'token').write_text('administrator-of-the-shop\n')
+    for name in ('token', 'secret'):
+        (servers.folder / name).chmod(0o600)
+    configuration = servers.folder / 'headroom.toml'
+    configuration.write_text('\n'.join([
+        '[perf]', 'store = "%s"' % servers.store_url(), 'state = "%s"' % (servers.folder / 'state'),
+        '[serve]', 'listen = "127.0.0.1:%d"' % port, 'token_file = "%s"' % (servers.folder / 'token'),
+        '[bus]', 'enabled = true', 'secret_files = ["%s"]' % (servers.folder / 'secret'),
+        '[worklist]', 'live = true', 'file = "%s"' % shop.file, 'url = "%s"' % shop.url.replace('postgres@', 'counter@')]) + '\n')
+    shop.daemon = servers.headroom(configuration, port)
+
+    def state():
+        with urllib.request.urlopen('http://127.0.0.1:%d/api/worklist' % port, timeout=10) as answer:
+            return json.load(answer)
+    wait_until(lambda: state()['state'] == 'current', 60, 'the lists are counted live')
+    shop.ways = {one['list'].partition('/')[2]: one['way'] for one in state()['lists']}
+
+
+def test_headroom_answers_live_what_trytond_would_count_for_every_user(live):
+    found = 0
+    for login in ('admin', *USERS):
+        rows = {row['id']: row for row in live.told if row['user'] == login}
+        with live.client(live.server, login) as client, live.client(live.alone, login) as alone:
+            for tab, domain, context in counted_tabs(client, list(rows.values())):
+                call = 'model.%s.search_count' % rows[tab]['model'], domain
+                own = alone.call(*call, context=context)
+                lists = rows[tab]['lists']
+                if lists is not None and all(live.ways[name] == 'live' for _, name in lists):
+                    # On a busy machine it may be trytond that counts, since nobody is to wait for longer.
+                    wait_until(lambda: is_live(client, call, context, own), 30, 'a live number of %s' % rows[tab])
+                    found += 1
+                else:
+                    assert not is_live(client, call, context, own), rows[tab]
+            ways = [row['way'] for row in client.call('model.headroom.worklist.search_read', [], 0, None, None, ['way'])]
+            assert all(way == 'live' or way.startswith('by trytond: ') for way in ways), ways
+    assert found > 100
+
+
+def is_live(client, call, context, own):
+    """Whether Headroom answered; the number is trytond's in any case."""
+    before = client.call('model.headroom.worklist.answers').get('live', 0)
+    assert client.call(*call, context=context) == own
+    return client.call('model.headroom.worklist.answers').get('live', 0) > before
+
+
+def test_who_has_written_is_told_his_own_number_at_once(live):
+    with live.client(live.server, 'dora') as client, live.client(live.server, 'admin') as admin:
+        for _ in range(20):
+            drafts = client.call('model.sale.sale.search_count', DRAFTS)
+            sale, = admin.call('model.sale.sale.search', [['state', '=', 'quotation'], ['number', '!=', None],
+                    ['company', '=', live.companies[1]]], 0, 1, None)
+            live.run("UPDATE sale_sale SET state = 'draft' WHERE id = %s", sale)
+            assert client.call('model.sale.sale.search_count', DRAFTS) == drafts + 1
+            live.run("UPDATE sale_sale SET state = 'quotation' WHERE id = %s", sale)
+        answers = client.call('model.headroom.worklist.answers')
+        assert answers['live'] > 0, answers
+    process = live.tryton.python(WRITES_AND_COUNTS, live.tryton.database)
+    assert process.wait(60) == 0, process.tail()
+    assert process.tail().splitlines()[-1] == "1 {'the transaction has written': 1}", process.tail()
+
+
+# Within a transaction of a client, a sale that nobody else can see yet.
+WRITES_AND_COUNTS = '''
+import sys
+from trytond.pool import Pool
+from trytond.transaction import Transaction
+pool = Pool(sys.argv[1])
+pool.init()
+with Transaction().start(sys.argv[1], 1) as transaction:
+    context = pool.get('res.user').get_preferences(context_only=True)
+    with transaction.set_context(context, _check_access=True):
+        Sale = pool.get('sale.sale')
+        from trytond.modules.headroom_worklist import live
+        cursor = transaction.connection.cursor()
+        domain = ['AND', [('state', '=', 'draft')], []]
+        before = Sale.search(domain, count=True)
+        cursor.execute("UPDATE sale_sale SET state = 'draft' WHERE id = (SELECT min(id) FROM sale_sale"
+            " WHERE state = 'done' AND number IS NOT NULL AND company = %s)", (context['company'],))
+        print(Sale.search_count(domain) - before, dict(live.answers))
+    transaction.rollback()
+'''
+
+
+def test_trytond_goes_on_counting_when_headroom_ends_and_after(live):
+    with live.client(live.server, 'dora') as client, live.client(live.alone, 'dora') as alone:
+        live.daemon.stop()
+        number = client.call('model.sale.sale.search_count', DRAFTS)
+        assert number == alone.call('model.sale.sale.search_count', DRAFTS)
+        live.daemon.start()
+
+        call = 'model.sale.sale.search_count', DRAFTS
+        wait_until(lambda: is_live(client, call, {}, number), 60, 'Headroom answers again')
