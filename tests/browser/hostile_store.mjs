@@ -1,7 +1,7 @@
 // A store may hold names and texts of a mebibyte, in each of its calls: every answer of the daemon, and every page, stays small, and
 // shows them as text. The store is that of `perf_sample_store --hostile`.
 import { strict as assert } from 'node:assert'
-import { base, busiestSession, newPage, run, sessionAddress, settled } from './harness.mjs'
+import { base, busiestSession, DEADLINE, newPage, run, sessionAddress, settled } from './harness.mjs'
 
 const KIB = 1024
 /** Of a list of 40 calls; of one call, whose own texts are shown whole. */
@@ -10,6 +10,7 @@ const ONE = 16_384 * KIB
 
 await run(async (browser) => {
   const page = await newPage(browser)
+  page.setDefaultTimeout(4 * DEADLINE) // pages of megabytes, in a browser that shares its processor
   const session = await busiestSession(page)
   assert.equal(session.nb, 40)
   const which = `session=${encodeURIComponent(`${session.database}/${session.session}`)}`
