@@ -1,7 +1,7 @@
 // Tabs whose script stands still, as in a dialog, an endless loop or a debugger: the others go on, and it gets what it missed, or is told.
 import { strict as assert } from 'node:assert'
 import { launch, run } from './harness.mjs'
-import { allGot, got, losses, Network, Profile, publish, publishOverHttp, standStill, until } from './bus_harness.mjs'
+import { allGot, got, killRenderer, losses, Network, Profile, publish, publishOverHttp, standStill, until } from './bus_harness.mjs'
 
 const MORE_THAN_A_TAB_IS_SENT = 600
 const numbers = (from, to) => Array.from({ length: to - from + 1 }, (_, n) => from + n)
@@ -56,6 +56,25 @@ async function stuckProcess(browser, way) {
   await profile.context.close()
 }
 
+/** A tab that stands still while the one that leads dies does not hear who leads next, and asks when it is used again. */
+async function anotherLeads(browser) {
+  const channel = 'room:another-leads'
+  const { network, profile, pages } = await threeTabs(browser, 'led', [channel])
+  const [leads, next, stuck] = pages
+  const { stands, goOn } = await standStill(stuck)
+  await publishOverHttp(channel, [1])
+  await stands
+  await killRenderer(leads)
+  await publishOverHttp(channel, numbers(2, 10))
+  await allGot([next], numbers(1, 10), channel)
+  await goOn()
+  await stuck.evaluate(() => document.dispatchEvent(new Event('resume')))
+  await allGot([next, stuck], numbers(1, 10), channel)
+  assert.equal(await losses(stuck), 0)
+  assert.equal(network.open, 1)
+  await profile.context.close()
+}
+
 /** What the browser has for a tab that stands still may be lost: the tab sees that numbers are missing. */
 async function forgetfulBrowser(browser, way) {
   const channel = `room:forgotten-${way}`
@@ -96,6 +115,7 @@ await run(async (browser) => {
       await stuckProcess(oneProcess, way)
     }
     await forgetfulBrowser(browser, 'led')
+    await anotherLeads(browser)
   } finally {
     await oneProcess.close()
   }

@@ -306,7 +306,6 @@ export class Bus {
 
   private attach(place: Place): void {
     this.greeted = false
-    this.handled = 0
     if (this.current === 'open') this.show('waiting')
     this.port!.postMessage(place.attach())
   }
@@ -329,6 +328,7 @@ export class Bus {
     switch (message.t) {
       case 'hello':
         this.greeted = true
+        this.handled = 0
         this.way?.greeted()
         for (const want of [...this.wants.values()]) this.post(want.again())
         return
@@ -371,7 +371,7 @@ export class Bus {
   private listen(): void {
     const signal = this.ended.signal
     const on = (target: EventTarget, event: string, run: (event: any) => void) => target.addEventListener(event, run, { signal, passive: true, capture: true })
-    const check = () => this.post({ t: 'check' })
+    const check = () => this.check()
     on(window, 'pagehide', (event: PageTransitionEvent) => (event.persisted ? this.depart() : this.post({ t: 'bye' })))
     on(window, 'pageshow', (event: PageTransitionEvent) => (event.persisted ? void this.arrive() : check()))
     // The tab that leads must not take the others into its sleep.
@@ -384,6 +384,11 @@ export class Bus {
     })
     for (const event of ['pointerdown', 'keydown', 'wheel']) on(document, event, () => this.use())
     this.use()
+  }
+
+  private check(): void {
+    this.post({ t: 'check' })
+    this.way?.check?.()
   }
 
   private choose(): (place: Place) => Way {
@@ -402,6 +407,7 @@ export class Bus {
     if (active === this.active) return
     this.active = active
     this.post({ t: 'active', active })
+    if (active) this.check()
   }
 }
 

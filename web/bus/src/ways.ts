@@ -8,6 +8,8 @@ export interface Way {
   leave(): void
   /** The hub has answered. */
   greeted(): void
+  /** The tab may have missed that there is another hub. */
+  check?(): void
 }
 
 type MakeHub = (whenGone: (tab: string, then: () => void) => void) => Hub
@@ -93,5 +95,6 @@ export function led(place: Place): Way {
       everybody.close()
     },
     greeted: () => undefined,
+    check: () => everybody.postMessage(place.attach()),
   }
 }
