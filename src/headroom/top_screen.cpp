@@ -120,37 +120,26 @@ std::string headline(const LiveView& view) {
   return line;
 }
 
-/// Cut between characters to what fits, as no table is narrower than its numbers. Holds no escape sequences
-/// yet.
-std::string cut(std::string line, std::size_t width) {
-  while (!line.empty() && perf::display_width(line) > width) {
-    do {
-      line.pop_back();
-    } while (!line.empty() && (static_cast<unsigned char>(line.back()) & 0xc0U) == 0x80U);
-  }
-  return line;
-}
-
 class Screen {
  public:
   Screen(const ScreenSize& size, perf::Color color) : size_(size), color_(color) {}
 
-  void add(std::string line) {
-    if (left() > 0) lines_.push_back(cut(std::move(line), size_.width));
+  void add(std::string_view line) {
+    if (left() > 0) lines_.push_back(perf::cut_to_width(line, size_.width));
   }
 
   /// A title, the header and as many rows as `share` of what is left allows; nothing when that is no row.
-  void add_table(std::string title, perf::Table table, double share) {
+  void add_table(std::string_view title, perf::Table table, double share) {
     const auto allowed = static_cast<std::size_t>(static_cast<double>(left()) * share);
     if (allowed < 4) return;
     if (table.rows.size() > allowed - 3) table.rows.resize(allowed - 3);
     add("");
-    add(std::move(title));
+    add(title);
     if (table.rows.empty()) return;
     const std::string text = perf::to_aligned(table, size_.width, perf::Color::kOff);
     for (std::size_t from = 0; from < text.size() && left() > 0;) {
       const std::size_t end = std::min(text.find('\n', from), text.size());
-      std::string line = cut(text.substr(from, end - from), size_.width);
+      std::string line = perf::cut_to_width(text.substr(from, end - from), size_.width);
       lines_.push_back(from == 0 ? emphasized(line) : line);
       from = end + 1;
     }
@@ -222,7 +211,7 @@ std::vector<std::string> stack_lines(const std::optional<ShownStack>& shown, con
                                      perf::Color color) {
   Screen screen(size, color);
   screen.add(shown ? call_line(shown->call) : "no call runs at this moment");
-  if (size.height != 0) screen.add(std::string(kStackKeys));
+  if (size.height != 0) screen.add(kStackKeys);
   if (!shown) return screen.take();
   if (!shown->call.statement.empty()) screen.add(perf::escape_line("statement  " + shown->call.statement));
   screen.add("");
@@ -241,7 +230,7 @@ std::vector<std::string> top_lines(const LiveView& view, const TopChoice& choice
                                    perf::Color color) {
   Screen screen(size, color);
   screen.add(headline(view));
-  if (size.height != 0) screen.add(std::string(kKeys));
+  if (size.height != 0) screen.add(kKeys);
   screen.add_table(view.running.empty() ? "nothing runs" : "running", running_table(view, choice.call), 0.4);
   screen.add_table(view.methods.empty() ? "no method was called in the last seconds" : "busiest methods",
                    method_table(view.methods, choice.order), 0.6);

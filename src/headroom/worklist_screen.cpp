@@ -33,16 +33,6 @@ void take_counts(WorklistView& view, const json& data, WorklistView::Time now) {
   }
 }
 
-/// Cut between characters to what fits.
-std::string cut(std::string line, std::size_t width) {
-  while (!line.empty() && perf::display_width(line) > width) {
-    do {
-      line.pop_back();
-    } while (!line.empty() && (static_cast<unsigned char>(line.back()) & 0xc0U) == 0x80U);
-  }
-  return line;
-}
-
 std::string headline(const WorklistView& view) {
   std::string line = fmt::format("user {}   {}", perf::escape_line(view.user), perf::escape_line(view.state));
   if (!view.lsn.empty()) line += "   as of " + perf::escape_line(view.lsn);
@@ -88,10 +78,10 @@ Result<void> WorklistView::take(std::string_view name, std::string_view data, Ti
 
 std::vector<std::string> worklist_lines(const WorklistView& view, WorklistShown shown, const ScreenSize& size,
                                         perf::Color color, WorklistView::Time now) {
-  std::vector<std::string> lines{cut(headline(view), size.width)};
+  std::vector<std::string> lines{perf::cut_to_width(headline(view), size.width)};
   std::vector<bool> are_new;
   const perf::Table table = table_of(view, shown, now, are_new);
-  lines.push_back(cut(
+  lines.push_back(perf::cut_to_width(
       fmt::format("q quit   a {}   {} of {} lists", "all or not zero", table.rows.size(), view.lists.size()),
       size.width));
   if (!table.rows.empty()) {
@@ -100,7 +90,8 @@ std::vector<std::string> worklist_lines(const WorklistView& view, WorklistShown 
     for (std::size_t from = 0; from < text.size(); ++row) {
       const std::size_t end = std::min(text.find('\n', from), text.size());
       const bool is_strong = row == 0 || (row - 1 < are_new.size() && are_new[row - 1]);
-      lines.push_back(emphasized(cut(text.substr(from, end - from), size.width), is_strong, color));
+      lines.push_back(
+          emphasized(perf::cut_to_width(text.substr(from, end - from), size.width), is_strong, color));
       from = end + 1;
     }
   }

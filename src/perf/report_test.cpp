@@ -592,6 +592,15 @@ TEST(ReportText, MeasuresWhatATerminalShows) {
   EXPECT_EQ(display_width("\xe6\x97\xa5\xe6\x9c\xac"), 4U);
 }
 
+TEST(ReportText, CutsBetweenCharactersToWhatFits) {
+  EXPECT_EQ(cut_to_width("abc", 3), "abc");
+  EXPECT_EQ(cut_to_width("abc", 2), "ab");
+  EXPECT_EQ(cut_to_width("caf\xc3\xa9!", 4), "caf\xc3\xa9");
+  EXPECT_EQ(cut_to_width("e\xcc\x81x", 1), "e\xcc\x81");
+  EXPECT_EQ(cut_to_width("\xe6\x97\xa5\xe6\x9c\xac", 3), "\xe6\x97\xa5");
+  EXPECT_EQ(cut_to_width("abc", 0), "");
+}
+
 TEST(ReportText, CutsLongTextsBeforeOthersAndNeverNumbers) {
   Table table;
   table.columns = {{"name", Format::kText}, {"count", Format::kCount}, {"sql", Format::kLongText}};

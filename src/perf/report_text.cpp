@@ -111,17 +111,7 @@ std::size_t width_of(char32_t code) {
 /// The text cut to `width` columns, with an ellipsis as its last character when something was cut.
 std::string cut(std::string_view text, std::size_t width) {
   if (display_width(text) <= width) return std::string(text);
-  std::string result;
-  std::size_t used = 1;
-  while (!text.empty()) {
-    const Character character = front_character(text);
-    const std::size_t wide = character.code ? width_of(*character.code) : 1;
-    if (used + wide > width) break;
-    used += wide;
-    result += text.substr(0, character.length);
-    text.remove_prefix(character.length);
-  }
-  return result + "…";
+  return cut_to_width(text, width - std::min<std::size_t>(width, 1)) + "…";
 }
 
 /// The same from the other end: of a frame the last part tells more than the folders in front.
@@ -366,6 +356,18 @@ std::size_t display_width(std::string_view text) {
     text.remove_prefix(character.length);
   }
   return width;
+}
+
+std::string cut_to_width(std::string_view text, std::size_t width) {
+  std::size_t used = 0;
+  std::size_t end = 0;
+  while (end < text.size()) {
+    const Character character = front_character(text.substr(end));
+    used += character.code ? width_of(*character.code) : 1;
+    if (used > width) break;
+    end += character.length;
+  }
+  return std::string(text.substr(0, end));
 }
 
 std::string to_tsv(const Report& report) {

@@ -40,5 +40,7 @@ enum class Color : std::uint8_t { kOff, kOn };
 /// Columns that a text takes on a terminal: code points, two for East Asian wide ones, none for combining
 /// marks.
 [[nodiscard]] std::size_t display_width(std::string_view text);
+/// As much of its beginning as fits. Shape: no escape sequences.
+[[nodiscard]] std::string cut_to_width(std::string_view text, std::size_t width);
 
 }  // namespace headroom::perf
