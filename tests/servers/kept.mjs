@@ -6,6 +6,7 @@
 // goes to one of the URLs, as a balancer would send it: none for a while to one that refused a connection. Then a line
 // {"acknowledged":[[channel,number],...]} is answered by what the handlers lack of it, got twice, got after a greater number of the
 // channel, or were told lost, with the first that lack something.
+import { webcrypto } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import { createRequire } from 'node:module'
 import { readdirSync } from 'node:fs'
@@ -44,6 +45,7 @@ class Page extends EventTarget {
 }
 Object.assign(globalThis, { WebSocket: Balanced, self: globalThis, window: new Page(), document: new Page(), location: new URL(urls[0].replace('ws', 'http')) })
 Object.defineProperty(globalThis, 'navigator', { value: {} })
+globalThis.crypto ??= webcrypto // Node 18 has it there behind a flag alone
 
 const { connect } = await import(pathToFileURL(`${folder}/bus.js`).href)
 const worker = readdirSync(folder).find((name) => name.startsWith('bus.worker-'))
