@@ -418,6 +418,16 @@ TEST_F(WorklistApi, SaysWhichListsAreLiveAndCountsAnewWhenAnAdministratorAsks) {
   ASSERT_TRUE(reaches("current"));
 }
 
+TEST_F(WorklistApi, CountsByStatementsInAWayThatTheSiteAllows) {
+  // The document is there for a statement that asks for one list alone, as it is written.
+  std::string yaml(kYaml);
+  yaml.replace(yaml.find("id % 2 = 1"), 10, "current_query() LIKE 'SELECT count(*) FROM%'");
+  std::ofstream(folder_ / "worklists.yaml") << yaml;
+  section_.ways = {worklist::Way::kEach};
+  start_and_load();
+  EXPECT_EQ(get_json("/worklist/lists/sale/odd", as("7"))["list"]["count"], 2);
+}
+
 TEST_F(WorklistApi, CountsInSqliteAndSaysThatNothingIsLive) {
   section_.url = "sqlite://" + (folder_ / "none.sqlite").string();
   start();

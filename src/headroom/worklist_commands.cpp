@@ -180,13 +180,8 @@ Result<void> choose_way(const Invocation& run, const WorklistOptions& options, W
                 fmt::format("--way {}: ways in [worklist] of headroom.toml allows {}", options.way,
                             names_of(allowed)));
   }
-  std::vector<worklist::CatalogSize> sizes;
-  if (work.reader != nullptr) {
-    auto read = worklist::read_sizes(*work.reader, work.definitions);
-    if (!read) return fail(std::move(read.error()));
-    sizes = std::move(*read);
-  }
-  auto choice = worklist::choose_way(work.question(), sizes, allowed);
+  auto choice = work.reader == nullptr ? worklist::choose_way(work.question(), {}, allowed)
+                                       : worklist::choose_way(*work.reader, work.question(), allowed);
   if (!choice) return fail(std::move(choice.error()));
   work.way = choice->way;
   work.choice = std::move(*choice);
@@ -268,9 +263,8 @@ Result<Exit> check_live(const Invocation& run, const WorklistOptions& options,
   auto reader = open_reader(run, options, url, "the login that reads the log");
   if (!reader) return fail(std::move(reader.error()));
   if ((*reader)->dialect() != sql::Dialect::kPostgres) {
-    const std::vector<std::string> not_live(definitions.lists.size(),
-                                            "the log of PostgreSQL alone tells of changes");
-    return print_report(run.options, checked_lists(definitions, section.ways, not_live));
+    return print_report(run.options,
+                        checked_lists(definitions, section.ways, worklist::no_live_lists(definitions).why));
   }
   const auto checked = worklist::check_live_database(**reader, definitions, section.publication);
   if (!checked) return fail(checked.error());

@@ -7,6 +7,7 @@
 
 #include "base/clock.hpp"
 #include "headroom/text_file.hpp"
+#include "worklist/cost.hpp"
 #include "worklist/count.hpp"
 #include "worklist/user_source.hpp"
 
@@ -77,13 +78,7 @@ Result<void> WorklistService::open_live() {
   options.publication = section_.publication;
   // A few at once, so that who asks is answered in between.
   options.most_changes = 2'000;
-  if (!is_postgres(options.url)) {
-    std::vector<bool> none(definitions_.lists.size());
-    lists_.live = worklist::part_of(definitions_, none);
-    none.flip();
-    lists_.others = worklist::part_of(definitions_, none);
-    lists_.why.assign(definitions_.lists.size(), "the log of PostgreSQL alone tells of changes");
-  }
+  if (!is_postgres(options.url)) lists_ = worklist::no_live_lists(definitions_);
   if (lists_.live.lists.empty()) return {};
   auto live = worklist::LiveService::make(lists_.live.definitions, std::move(options));
   if (!live) return fail(std::move(live.error()).within("[worklist] live_url"));
@@ -255,8 +250,12 @@ void WorklistService::count_by_sql(const UserPointer& user, const std::vector<bo
   using Counts = std::vector<worklist::Count>;
   const auto part = std::make_shared<const worklist::ListPart>(worklist::part_of(definitions_, wanted));
   ask<Counts>(
-      [user, part](sql::Reader& documents, sql::Reader& /*users*/) {
-        return worklist::count(documents, {part->definitions, *user, base::utc_now(), documents.dialect()});
+      [this, user, part](sql::Reader& documents, sql::Reader& /*users*/) -> Result<Counts> {
+        worklist::Question question{part->definitions, *user, base::utc_now(), documents.dialect()};
+        const auto choice = worklist::choose_way(documents, question, section_.ways);
+        if (!choice) return fail(choice.error());
+        question.way = choice->way;
+        return worklist::count(documents, question);
       },
       [part, numbers = std::move(numbers), done = std::move(done)](const Result<Counts>& counts) {
         if (!counts) return done(fail(counts.error()));

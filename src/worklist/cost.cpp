@@ -415,6 +415,12 @@ Result<Choice> choose_way(const Question& question, const std::vector<CatalogSiz
   return cheapest(std::move(costs), allowed);
 }
 
+Result<Choice> choose_way(sql::Reader& reader, const Question& question, const std::set<Way>& allowed) {
+  const auto sizes = read_sizes(reader, question.definitions);
+  if (!sizes) return fail(sizes.error());
+  return choose_way(question, *sizes, allowed);
+}
+
 std::string to_text(const Choice& choice) {
   std::string text;
   for (const WayCost& cost : choice.costs) {

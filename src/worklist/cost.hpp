@@ -59,6 +59,9 @@ struct Choice {
 /// Errors: those of make_plan; invalid_argument: none is allowed. Cost: that of making each plan.
 [[nodiscard]] Result<Choice> choose_way(const Question& question, const std::vector<CatalogSize>& sizes,
                                         const std::set<Way>& allowed);
+/// The same, by the sizes that the database tells. Errors: also those of read_sizes. Cost: also its.
+[[nodiscard]] Result<Choice> choose_way(sql::Reader& reader, const Question& question,
+                                        const std::set<Way>& allowed);
 
 /// A line for each way, and one for the choice.
 [[nodiscard]] std::string to_text(const Choice& choice);

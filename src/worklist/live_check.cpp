@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "worklist/impl/sql_text.hpp"
+#include "worklist/live_lists.hpp"
 #include "worklist/live_table.hpp"
 
 namespace headroom::worklist {
@@ -90,7 +91,7 @@ Result<std::string> check_table(sql::Reader& reader, const Catalog& catalog, con
 Result<LiveCheck> check_live_database(sql::Reader& reader, const Definitions& definitions,
                                       std::string_view publication) {
   if (reader.dialect() != sql::Dialect::kPostgres)
-    return fail(ErrorCode::kUnsupported, "the log of PostgreSQL alone tells of changes");
+    return fail(ErrorCode::kUnsupported, std::string(kPostgresAlone));
   LiveCheck check;
   const auto server = check_server(reader, definitions, publication, check.problems);
   if (!server) return fail(server.error());

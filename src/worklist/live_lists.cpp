@@ -45,9 +45,13 @@ LiveLists live_lists(const Definitions& definitions) {
     live.push_back(checked.has_value());
   }
   split.live = part_of(definitions, live);
-  live.flip();
-  split.others = part_of(definitions, live);
   return split;
+}
+
+LiveLists no_live_lists(const Definitions& definitions) {
+  const std::size_t lists = definitions.lists.size();
+  return {part_of(definitions, std::vector<bool>(lists, false)),
+          std::vector<std::string>(lists, std::string(kPostgresAlone))};
 }
 
 Result<std::vector<Count>> count_live(const LiveSource& source, const Definitions& definitions,

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "worklist/count.hpp"
@@ -24,12 +25,14 @@ struct ListPart {
 
 struct LiveLists {
   ListPart live;
-  ListPart others;
   std::vector<std::string> why;  ///< by all lists: why not live; empty where it is
 };
 
 /// Whether a list can be counted live is said by its catalog: check_live.
 [[nodiscard]] LiveLists live_lists(const Definitions& definitions);
+/// Of a database that is no PostgreSQL: none can.
+[[nodiscard]] LiveLists no_live_lists(const Definitions& definitions);
+inline constexpr std::string_view kPostgresAlone = "the log of PostgreSQL alone tells of changes";
 
 /// The user's count of each list of the definitions that the source was made with, or that its guard refuses
 /// it. Errors: unavailable (nothing was loaded yet), those of LiveCounters::count.
