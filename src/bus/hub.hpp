@@ -57,6 +57,7 @@ struct HubLimits {
   std::size_t subscriptions_per_user = 1024;  ///< of all connections of a user together
   std::size_t channels = 200'000;             ///< with subscribers
   std::size_t entries = 256;                  ///< in one command
+  std::size_t early_commands = 16;            ///< that wait for the answer to `connect`
   std::size_t watched = 500;                  ///< users one connection watches
   std::size_t who = 200;                      ///< users that `who` lists
   std::size_t message_bytes = 64 * 1024;      ///< of a client's frame

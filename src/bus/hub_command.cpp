@@ -50,7 +50,29 @@ void Hub::Impl::received(HubSession& session, std::string_view text, const Now& 
     ++counts.malformed;
     return end(session, {DisconnectCode::kProtocol, {}, "not UTF-8"}, now);
   }
+  if (session.stage == HubStage::kAsking && keep_early(session, text)) return;
   read(session, text, now);
+}
+
+/// Doors that get all commands at once, and clients that do not wait, send more than `connect`.
+bool Hub::Impl::keep_early(HubSession& session, std::string_view text) const {
+  if (!session.early) session.early = std::make_unique<std::vector<std::string>>();
+  std::size_t bytes = text.size();
+  for (const std::string& one : *session.early) bytes += one.size();
+  if (session.early->size() >= limits.early_commands || bytes > limits.message_bytes) return false;
+  session.early->emplace_back(text);
+  return true;
+}
+
+void Hub::Impl::read_early(SessionId asked, const Now& now) {
+  HubSession* session = find(asked);
+  if (session == nullptr || !session->early) return;
+  const auto early = std::move(session->early);
+  for (const std::string& text : *early) {
+    session = find(asked);
+    if (session == nullptr) return;
+    read(*session, text, now);
+  }
 }
 
 bool Hub::Impl::take_command(HubSession& session, const Now& now) {
@@ -90,6 +112,12 @@ void Hub::Impl::run(std::string_view name, const HubCommand& command) {
   if (name == "connect" && session.stage == HubStage::kSilent) return connect(command);
   if (name == "connect")
     return answer_error(session, command.id, Error(ErrorCode::kConflict, "'connect' came before"));
+  if (session.stage == HubStage::kAsking) {
+    const std::string why =
+        fmt::format("more than {} commands, or {} bytes, wait for the answer to 'connect'",
+                    limits.early_commands, limits.message_bytes);
+    return answer_error(session, command.id, Error(ErrorCode::kOverloaded, why));
+  }
   if (session.stage != HubStage::kOpen) {
     const std::string why = fmt::format("'{}' before 'connect'", name);
     return answer_error(session, command.id, Error(ErrorCode::kDenied, why));

@@ -6,6 +6,8 @@
 #include <memory>
 #include <set>
 
+#include <fmt/format.h>
+
 #include "bus/hub_world.hpp"
 
 namespace headroom::bus {
@@ -136,6 +138,42 @@ TEST_F(HubGrantTest, RightsOfAConnectionThatLeftBeforeTheAnswerEndWithIt) {
   hub_.closed(peer->session, now_);
   book_.answer();
   EXPECT_EQ(book_.books.lives, 0);
+}
+
+TEST_F(HubGrantTest, CommandsThatComeBeforeTheAnswerToConnectWaitForIt) {
+  book_.books.readable = {"news"};
+  auto peer = std::make_unique<TestPeer>();
+  peer->session = hub_.open(*peer, "192.0.2.1", now_).session;
+  hub_.received(peer->session, R"({"id":1,"connect":{"token":"Book 7"}})", now_);
+  hub_.received(peer->session, R"({"id":2,"subscribe":{"channels":["news","room:1"]}})", now_);
+  hub_.received(peer->session, R"({"id":3,"connect":{"token":"Book 7"}})", now_);
+  hub_.received(peer->session, R"({"id":4,"ping":{}})", now_);
+  EXPECT_TRUE(peer->sent.empty());
+  book_.answer();
+  EXPECT_THAT(peer->next(), HasSubstr(R"({"id":1,"connect":)"));
+  EXPECT_THAT(peer->next(),
+              testing::AllOf(HasSubstr(R"({"id":2,"subscribe":{"channels":[{"channel":"news","offset":0)"),
+                             HasSubstr(R"({"channel":"room:1","error":{"code":"denied")")));
+  EXPECT_THAT(peer->next(), HasSubstr(R"({"id":3,"error":{"code":"conflict")"));
+  EXPECT_EQ(peer->next(), R"({"id":4,"ping":{}})");
+  EXPECT_TRUE(peer->sent.empty());
+}
+
+TEST_F(HubGrantTest, WhatWaitsForTheAnswerToConnectIsBoundedAndEndsWithTheConnection) {
+  auto peer = std::make_unique<TestPeer>();
+  peer->session = hub_.open(*peer, "192.0.2.1", now_).session;
+  hub_.received(peer->session, R"({"id":1,"connect":{"token":"Book 7"}})", now_);
+  hub_.received(peer->session, R"({"id":2,"who":{"channel":")" + std::string(65'000, 'x') + "\"}}", now_);
+  EXPECT_THAT(ask(*peer, R"({"id":3,"who":{"channel":")" + std::string(1'000, 'x') + "\"}}"),
+              HasSubstr(R"("code":"overloaded")"));
+  for (int id = 4; id < 19; ++id)
+    EXPECT_EQ(ask(*peer, fmt::format(R"({{"id":{},"who":{{}}}})", id)), "") << id;
+  EXPECT_EQ(ask(*peer, R"({"id":19,"ping":{}})"), R"({"id":19,"ping":{}})");
+  EXPECT_THAT(ask(*peer, R"({"id":20,"who":{}})"),
+              testing::AllOf(HasSubstr(R"("code":"overloaded")"), HasSubstr(R"("retry":true)")));
+  hub_.closed(peer->session, now_);
+  const auto other = connect("Book 8");
+  EXPECT_TRUE(other->sent.empty()) << "it has the same place";
 }
 
 TEST_F(HubGrantTest, ASessionThatEndedMayBeginAnew) {

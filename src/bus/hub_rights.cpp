@@ -44,6 +44,7 @@ void Hub::Impl::decide(SessionId asked, std::uint64_t id, Result<Grant> grant, c
     return refuse_token(*session, Error(ErrorCode::kDenied, checked.error().message()), now);
   if (revocations.is_revoked(*grant)) return end(*session, {DisconnectCode::kTokenRevoked, {}, {}}, now);
   welcome(*session, id, std::move(*grant), now);
+  read_early(asked, now);
 }
 
 void Hub::Impl::refuse_token(HubSession& session, const Error& error, const Now& now) {

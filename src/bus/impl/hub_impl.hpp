@@ -45,6 +45,7 @@ struct HubSession {
   TokenBucket commands;
   TokenBucket publishes;
   Activity activity;
+  std::unique_ptr<std::vector<std::string>> early;  ///< commands that wait for the answer to `connect`
   std::int64_t opened_ns = 0;
   std::uint64_t number = 0;  ///< of the connections whose token was accepted
   std::uint32_t slot = 0;
@@ -147,6 +148,8 @@ struct Hub::Impl {
   void received(HubSession& session, std::string_view text, const Now& now);
   bool take_command(HubSession& session, const Now& now);
   void read(HubSession& session, std::string_view text, const Now& now);
+  bool keep_early(HubSession& session, std::string_view text) const;
+  void read_early(SessionId asked, const Now& now);
   void run(std::string_view name, const HubCommand& command);
 
   // ---- who somebody is and what he may do: hub_rights.cpp
