@@ -63,7 +63,8 @@ struct HubLimits {
   std::size_t message_bytes = 64 * 1024;      ///< of a client's frame
   std::size_t queue_bytes = 1024 * 1024;      ///< beyond it a client is slow
   std::size_t recover_bytes = 512 * 1024;     ///< of missed messages that a connection asks for; beyond: lost
-  std::size_t held_messages = 10'000;         ///< of one channel while a gap is filled; beyond: lost
+  std::size_t held_messages = 10'000;  ///< of one channel while a gap is filled; beyond: asked for anew
+  std::size_t held_bytes = 8U << 20U;  ///< likewise
   std::int64_t connect_ns = 10'000'000'000;
   std::int64_t grace_ns = 60'000'000'000;        ///< after a token's end, and the warning before it
   std::int64_t broker_lost_ns = 30'000'000'000;  ///< then clients are sent away

@@ -138,9 +138,8 @@ TEST(HubAsked, AnEpochThatBeginsWhileAGapIsFilledIsNotMixedWithTheOneBefore) {
   EXPECT_THAT(world.broker().questions, IsEmpty());
 }
 
-TEST(HubAsked, WhatDoesNotFitWhileAGapIsFilledIsAskedForThough) {
-  HubLimits limits;
-  limits.held_messages = 3;
+/// Three messages of one byte fit.
+void expect_all_though_three_fit(const HubLimits& limits) {
   AskedWorld world(limits);
   const auto peer = world.connect("alice");
   world.say(*peer, kSubscribe);
@@ -153,6 +152,15 @@ TEST(HubAsked, WhatDoesNotFitWhileAGapIsFilledIsAskedForThough) {
   std::vector<std::string> expected{answered(5, "a")};
   for (int offset = 6; offset <= 14; ++offset) expected.push_back(message_text(offset));
   EXPECT_EQ(AskedWorld::taken(*peer), expected);
+}
+
+TEST(HubAsked, WhatDoesNotFitWhileAGapIsFilledIsAskedForThough) {
+  HubLimits few;
+  few.held_messages = 3;
+  expect_all_though_three_fit(few);
+  HubLimits small;
+  small.held_bytes = 3;
+  expect_all_though_three_fit(small);
 }
 
 TEST(HubAsked, WhatWasToldOfAnotherEpochBeforeTheAnswerIsAskedAbout) {

@@ -62,7 +62,7 @@ void Hub::Impl::begin(HubChannel& channel, const Result<Position>& position, con
     channel.position = *position;
     tell_held(channel, now);
   } else {
-    channel.held = {};
+    (void)take_held(channel);
     channel.doubtful = false;
   }
   auto waiting = std::exchange(channel.waiting, {});

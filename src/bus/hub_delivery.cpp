@@ -53,15 +53,22 @@ void Hub::Impl::message(HubChannel& channel, std::string_view epoch, const Messa
 }
 
 void Hub::Impl::hold(HubChannel& channel, std::string_view epoch, const Message& message) const {
-  if (channel.held.size() < limits.held_messages) {
+  const std::size_t bytes = message.data->size();
+  if (channel.held.size() < limits.held_messages && channel.held_bytes + bytes <= limits.held_bytes) {
+    channel.held_bytes += bytes;
     channel.held.push_back({std::string(epoch), message});
   } else {
     channel.doubtful = true;
   }
 }
 
+std::vector<HeldMessage> Hub::Impl::take_held(HubChannel& channel) {
+  channel.held_bytes = 0;
+  return std::exchange(channel.held, {});
+}
+
 void Hub::Impl::tell_held(HubChannel& channel, const Now& now) {
-  for (const HeldMessage& held : std::exchange(channel.held, {})) {
+  for (const HeldMessage& held : take_held(channel)) {
     // Of another epoch: whether of an older or a newer one, the broker knows.
     if (held.epoch == channel.position.epoch) {
       message(channel, held.epoch, held.message, now);
@@ -136,7 +143,7 @@ void Hub::moved(std::string_view channel, const Position& position, const Now& n
   const auto found = impl_->by_name.find(channel);
   if (found == impl_->by_name.end()) return;
   HubChannel& known = impl_->channels[found->second];
-  known.held = {};  // they were told before, of the epoch that has ended
+  (void)Impl::take_held(known);  // they were told before, of the epoch that has ended
   if (known.live) {
     impl_->moved(known, position);
   } else {

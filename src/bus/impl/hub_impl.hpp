@@ -69,6 +69,7 @@ struct HubChannel {
   std::map<std::string, std::uint32_t> users;              ///< of a rule with joins: subscriptions of each
   std::vector<std::function<void(Result<void>)>> waiting;  ///< for the broker's answer
   std::vector<HeldMessage> held;  ///< until the broker has told the position, or what a gap lacks
+  std::size_t held_bytes = 0;
   std::uint64_t messages = 0;
   std::uint32_t slot = 0;
   std::uint32_t number = 0;   ///< which use of this slot it is
@@ -147,9 +148,9 @@ struct Hub::Impl {
 
   void received(HubSession& session, std::string_view text, const Now& now);
   bool take_command(HubSession& session, const Now& now);
-  void read(HubSession& session, std::string_view text, const Now& now);
   bool keep_early(HubSession& session, std::string_view text) const;
   void read_early(SessionId asked, const Now& now);
+  void read(HubSession& session, std::string_view text, const Now& now);
   void run(std::string_view name, const HubCommand& command);
 
   // ---- who somebody is and what he may do: hub_rights.cpp
@@ -228,6 +229,7 @@ struct Hub::Impl {
   void message(HubChannel& channel, std::string_view epoch, const Message& message, const Now& now);
   /// What does not fit is asked for.
   void hold(HubChannel& channel, std::string_view epoch, const Message& message) const;
+  static std::vector<HeldMessage> take_held(HubChannel& channel);
   void tell_held(HubChannel& channel, const Now& now);
   void moved(HubChannel& channel, const Position& position);
   /// Asks for what is missing behind the channel's position. `filling` stays set until it is there: when the
