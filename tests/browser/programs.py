@@ -8,17 +8,17 @@ HERE = Path(__file__).parent
 SECONDS = 120
 
 
-def run(name, worker, environment, seconds=SECONDS):
-    """Whether it ended well. It asks for methods of `worker`."""
+def run(name, worker, environment, seconds=SECONDS, say=print):
+    """Whether it ended well. It asks for methods of `worker`; `say` gets each other line that it prints."""
     process = subprocess.Popen(['node', str(HERE / name)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        env={**os.environ, **environment}, text=True, start_new_session=True)
+        stderr=subprocess.STDOUT, env={**os.environ, **environment}, text=True, start_new_session=True)
     try:
         for line in process.stdout:
             if line.startswith('@work '):
                 process.stdin.write(answer(worker, json.loads(line[6:])) + '\n')
                 process.stdin.flush()
             else:
-                print(line, end='')
+                say(line.rstrip('\n'))
         return process.wait(seconds) == 0
     finally:
         stop(process)
