@@ -1,25 +1,35 @@
 """Tryton's sessions on /bus/ws: what trytond notifies reaches the connections of its user, and of nobody else."""
 import asyncio
+import secrets
 import uuid
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import pytest
 import websockets
+from conftest import log_folder
 from test_bus_tryton import Site, authorization, notifier  # noqa: F401
 
-from servers import wait_until
+from servers import Servers, wait_until
 from servers.bus import Tab, token
-from servers.client import Client
-from servers.database import PASSWORD
 from servers.notifier import Notifier
 
 
+@pytest.fixture(scope='module')
+def world():
+    """One trytond for all tests: what each leaves in its database is in nobody's way."""
+    with Servers() as servers:
+        yield Site(servers)
+
+
 @pytest.fixture
-def site(servers):
-    made = Site(servers)
-    made.bus = made.serve(bus={})
-    return made
+def site(world, request):
+    """With a service of the test's own."""
+    world.bus = world.serve(bus={})
+    yield world
+    world.headroom.stop()
+    wait_until(lambda: world.connections() == 0, 20, 'the end of its connections')
+    if getattr(request.node, 'report_call', None) is None or request.node.report_call.failed:
+        world.servers.save_logs(log_folder() / request.node.name)
 
 
 def session_token(client, database):
@@ -157,7 +167,10 @@ def test_a_page_of_another_site_is_refused(site):
     site.bus.play(story)
 
 
-def test_postgresql_is_restarted_and_the_connection_stays(site):
+def test_postgresql_is_restarted_and_the_connection_stays(servers):
+    site = Site(servers)
+    site.bus = site.serve(bus={})
+
     async def story():
         tab = tab_of(site, site.client)
         await tab.open()
@@ -182,15 +195,18 @@ def look_ups(site):
     return [datetime.strptime(one, '%Y-%m-%d %H:%M:%S.%f').timestamp() for one in times]
 
 
-def logged_in(site):
-    with Client(site.server.port, site.database) as client:
-        return client.login('admin', PASSWORD)
+def many_sessions(site):
+    """Clients with sessions as trytond's log-in leaves them; it takes a second for each, to check the password."""
+    clients = [site.client.clone() for _ in range(SESSIONS)]
+    for client in clients:
+        client.session = secrets.token_hex(32)
+    values = ', '.join("('%s', %d, CURRENT_TIMESTAMP)" % (client.session, client.user_id) for client in clients)
+    site.postgresql.execute('INSERT INTO ir_session (key, create_uid, create_date) VALUES ' + values, site.database)
+    return clients
 
 
 def test_the_sessions_of_hundreds_that_come_back_are_looked_up_ten_times_a_second_at_most(site):
-    with ThreadPoolExecutor(4) as pool:
-        clients = list(pool.map(lambda _: logged_in(site), range(SESSIONS)))
-    assert len({client.session for client in clients}) == SESSIONS
+    clients = many_sessions(site)
     for statement in ("ALTER SYSTEM SET log_statement = 'all'", 'SELECT pg_reload_conf()'):
         site.postgresql.execute(statement)
 
@@ -227,6 +243,7 @@ def test_the_sessions_of_hundreds_that_come_back_are_looked_up_ten_times_a_secon
 
 
 def test_no_log_holds_a_key(site, notifier):
+    before = len(site.postgresql.process.log.read_text())
     for setting in ("log_statement = 'all'", 'log_min_duration_statement = 0', 'log_parameter_max_length = -1'):
         site.postgresql.execute('ALTER SYSTEM SET %s' % setting)
     site.postgresql.execute('SELECT pg_reload_conf()')
@@ -243,7 +260,8 @@ def test_no_log_holds_a_key(site, notifier):
                 assert proof
         await asyncio.sleep(3)  # until it is looked up again
     site.bus.play(story)
-    asked = [line for line in site.postgresql.process.log.read_text().splitlines() if 'sha256' in line or 'parameters' in line]
+    logged = site.postgresql.process.log.read_text()[before:]
+    asked = [line for line in logged.splitlines() if 'sha256' in line or 'parameters' in line]
     assert asked and not any(site.client.session in line for line in asked)
     log = site.headroom.log.read_text()
     assert site.client.session not in log and authorization(site.client).split()[1] not in log

@@ -135,8 +135,10 @@ class Site:
         return 0.0
 
     def second_user(self):
-        self.client.call('model.res.user.create', [{'name': 'Bob', 'login': 'bob', 'password': 'Wq7-bluE.9sky'}])
-        return Client(self.server.port, self.database).login('bob', 'Wq7-bluE.9sky')
+        """Another one each time."""
+        login = 'bob-%s' % uuid.uuid4()
+        self.client.call('model.res.user.create', [{'name': 'Bob', 'login': login, 'password': 'Wq7-bluE.9sky'}])
+        return Client(self.server.port, self.database).login(login, 'Wq7-bluE.9sky')
 
 
 @pytest.fixture
