@@ -1,6 +1,6 @@
 -- The slot of the outbox that is filled now: four a minute.
 CREATE OR REPLACE FUNCTION headroom.outbox_slot() RETURNS smallint LANGUAGE sql VOLATILE
-AS 'SELECT ((pg_catalog.date_part(''second'', pg_catalog.clock_timestamp())::int / 15) % 4)::smallint';
+AS 'SELECT ((pg_catalog.date_part(''epoch'', pg_catalog.clock_timestamp())::bigint / 15) % 4)::smallint';
 
 -- Says what is wrong with a publication, if anything is.
 CREATE OR REPLACE FUNCTION headroom.check_publication(channel text, payload text, id text) RETURNS void
@@ -21,6 +21,10 @@ BEGIN
     RAISE EXCEPTION 'a message of % bytes for channel % is too large; % are accepted', octet_length(payload), channel, most
       USING ERRCODE = 'program_limit_exceeded';
   END IF;
+  IF payload IS NULL OR payload::json IS NULL THEN
+    RAISE EXCEPTION 'the message for channel % is NULL; JSON''s null is ''null''', channel
+      USING ERRCODE = 'null_value_not_allowed';
+  END IF;
 END $$;
 
 -- Publishes when the caller's transaction commits, and only then. Inserts one row, or, where a slot keeps them,
@@ -33,16 +37,32 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
+  usual_slot integer;
   log_prefix text;
 BEGIN
-  -- One condition for what is fine, since each condition costs, and one that holds a query costs most.
-  IF (octet_length(channel) BETWEEN 1 AND 255 AND channel !~ '[\x01-\x1f\x7f"\\]' AND octet_length(payload) <= 32768
-      AND (id IS NULL OR octet_length(id) BETWEEN 1 AND 64)) IS NOT TRUE THEN
+  -- All that is usual in one expression: each costs, and most does one that is not immutable, since it takes a
+  -- snapshot. The slot that is filled now, for a message of one line that goes into the outbox and wakes nobody; -1
+  -- for another one that is fine.
+  usual_slot := CASE
+    WHEN channel !~ '^$|[\x01-\x1f\x7f"\\]' AND octet_length(channel) <= 255 AND octet_length(payload) <= 32768
+         AND (id IS NULL OR (id <> '' AND octet_length(id) <= 64))
+    THEN CASE
+      WHEN payload::json IS NOT NULL AND payload !~ '[\r\n]'
+           AND to_regclass('headroom.log') IS NULL AND current_setting('headroom.notify', true) IS DISTINCT FROM 'on'
+      THEN (date_part('epoch', clock_timestamp())::bigint / 15 % 4)::integer
+      ELSE -1
+    END
+  END;
+  -- Into the slot itself: finding it through the parent costs a tenth of the whole.
+  CASE usual_slot
+    WHEN 0 THEN INSERT INTO headroom.outbox_0 (slot, channel, id, data) VALUES (0, channel, id, payload); RETURN;
+    WHEN 1 THEN INSERT INTO headroom.outbox_1 (slot, channel, id, data) VALUES (1, channel, id, payload); RETURN;
+    WHEN 2 THEN INSERT INTO headroom.outbox_2 (slot, channel, id, data) VALUES (2, channel, id, payload); RETURN;
+    WHEN 3 THEN INSERT INTO headroom.outbox_3 (slot, channel, id, data) VALUES (3, channel, id, payload); RETURN;
+    ELSE NULL;
+  END CASE;
+  IF usual_slot IS NULL THEN
     PERFORM headroom.check_publication(channel, payload, id);
-  END IF;
-  IF payload IS NULL OR payload::json IS NULL THEN
-    RAISE EXCEPTION 'the message for channel % is NULL; JSON''s null is ''null''', channel
-      USING ERRCODE = 'null_value_not_allowed';
   END IF;
   IF strpos(payload, chr(10)) > 0 OR strpos(payload, chr(13)) > 0 THEN
     payload := translate(payload, E'\r\n', '  ');
@@ -57,13 +77,7 @@ BEGIN
       RETURN;
     END IF;
   END IF;
-  -- Into the slot itself: finding it through the parent costs a tenth of the whole.
-  CASE (date_part('second', clock_timestamp())::int / 15) % 4
-    WHEN 0 THEN INSERT INTO headroom.outbox_0 (slot, channel, id, data) VALUES (0, channel, id, payload);
-    WHEN 1 THEN INSERT INTO headroom.outbox_1 (slot, channel, id, data) VALUES (1, channel, id, payload);
-    WHEN 2 THEN INSERT INTO headroom.outbox_2 (slot, channel, id, data) VALUES (2, channel, id, payload);
-    ELSE INSERT INTO headroom.outbox_3 (slot, channel, id, data) VALUES (3, channel, id, payload);
-  END CASE;
+  INSERT INTO headroom.outbox (slot, channel, id, data) VALUES (headroom.outbox_slot(), channel, id, payload);
   IF current_setting('headroom.notify', true) = 'on' THEN
     PERFORM pg_notify('headroom_outbox', '');
   END IF;
