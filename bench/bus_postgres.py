@@ -45,7 +45,8 @@ from servers.paths import executable  # noqa: E402
 from servers.postgresql import PostgreSQL  # noqa: E402
 from servers.process import wait_until  # noqa: E402
 
-SETTINGS = ['fsync = on', 'synchronous_commit = on', 'full_page_writes = on', 'shared_buffers = 128MB', 'max_wal_size = 4GB']
+SETTINGS = ['fsync = on', 'synchronous_commit = on', 'full_page_writes = on', 'shared_buffers = 128MB', 'min_wal_size = 1GB', 'max_wal_size = 4GB']
+SEGMENTS = 40  # of 16 MB: more than are written while the latency is measured
 PLAIN = """CREATE TABLE plain (slot smallint NOT NULL, source bigserial PRIMARY KEY, tx xid8 NOT NULL DEFAULT pg_current_xact_id(),
     ticket bigint, channel text NOT NULL, id text, data text NOT NULL)"""
 PAYLOAD = json.dumps({'type': 'notification', 'title': 'x' * 160})
@@ -108,6 +109,13 @@ class World:
 
     def one(self, statement):
         return self.ask(statement)[0][0]
+
+    def settle(self):
+        """As a server that has run for a while: a segment of the log is an old one under another name. A new one is written as a whole, and
+        every commit waits for it."""
+        for _ in range(SEGMENTS):
+            self.ask("SELECT pg_logical_emit_message(false, 'bench', ''), pg_switch_wal()")
+        self.ask('CHECKPOINT; SELECT 1')
 
     def pgbench(self, name, *limits, clients=16):
         """Transactions a second, and how many there were."""
@@ -227,6 +235,7 @@ class Subscriber(threading.Thread):
 
 def latencies_ms(world, sizes, rate, before):
     """Of all messages published at the rate, ascending; `before` were published already."""
+    world.settle()
     subscriber = Subscriber(world.bus, 'orders')
     subscriber.start()
     _, count = world.pgbench('timed', '-T', sizes.latency_s, '-R', int(rate))
