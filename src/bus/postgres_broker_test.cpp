@@ -52,8 +52,9 @@ TEST(PostgresBroker, DelaysNobodyForAnOpenTransactionAndStillBringsItsMessage) {
   open.run("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT headroom.publish('orders', '\"late\"')");
   SqlSession idle(database.url());
   idle.run("BEGIN; SELECT pg_current_xact_id()");
+  SqlSession session(database.url());
   for (int i = 1; i <= 300; ++i) {
-    SqlSession(database.url()).run(fmt::format("SELECT headroom.publish('orders', '{}')", i));
+    session.run(fmt::format("SELECT headroom.publish('orders', '{}')", i));
     if (i % 100 == 0) {
       ASSERT_TRUE(node.run_until([&] { return node.count("orders") == static_cast<std::size_t>(i); }));
     }
@@ -107,6 +108,24 @@ TEST(PostgresBroker, RefusesWhatIsTooLargeOrNoMessageBeforeTheCommit) {
   EXPECT_EQ(publish("'a\"b'", "'1'", "NULL"), "22023");
   EXPECT_EQ(publish("'a'", "'1'", "repeat('x', 65)"), "22023");
   EXPECT_EQ(publish("'a'", "'{\"a\": 1}'::jsonb", "NULL"), "");
+}
+
+TEST(PostgresBroker, BringsAMessageOfSeveralLinesInOne) {
+  const PostgresDatabase database;
+  PostgresNode node(database.url(), "one");
+  node.start();
+  node.subscribe("a");
+  SqlSession session(database.url());
+  session.run(
+      "SELECT headroom.publish('a', E'[1,\\r\\n2]', 'one'), headroom.publish('a', E'[1,\\n2]'), "
+      "headroom.publish('a', 'null')");
+  ASSERT_TRUE(node.run_until([&] { return node.count("a") == 3; }));
+  EXPECT_THAT(node.told("a"), ElementsAre("[1,  2]", "[1, 2]", "null"));
+  EXPECT_EQ(session.fails("SELECT headroom.publish(NULL, '1')"), "22023");
+  session.run("UPDATE headroom.about SET message_bytes = 40000");
+  EXPECT_EQ(session.fails("SELECT headroom.publish('a', '\"' || repeat('x', 39998) || '\"')"), "");
+  EXPECT_EQ(session.fails("SELECT headroom.publish('a', repeat('x', 39998))"), "22P02");
+  EXPECT_EQ(session.fails("SELECT headroom.publish('a', '\"' || repeat('x', 39999) || '\"')"), "54000");
 }
 
 TEST(PostgresBroker, LetsEachRoleDoItsPartAndNoMore) {
@@ -191,7 +210,7 @@ TEST(PostgresBroker, KeepsOfAChannelWhatItsRuleSays) {
 }
 
 TEST(PostgresBroker, SaysThatTheDatabaseIsAwayAndComesUpWithIt) {
-  testing::PostgresServer server;
+  testing::PostgresServer server(without_disk());
   const PostgresDatabase database(server);
   server.kill();
   PostgresNode node(database.url(), "one");
@@ -204,7 +223,7 @@ TEST(PostgresBroker, SaysThatTheDatabaseIsAwayAndComesUpWithIt) {
 }
 
 TEST(PostgresBroker, LosesNothingAcknowledgedWhenTheServerIsKilled) {
-  testing::PostgresServer server;
+  testing::PostgresServer server(without_disk());
   const PostgresDatabase database(server);
   PostgresNode node(database.url(), "one");
   node.start();
@@ -355,6 +374,16 @@ TEST(PostgresBroker, EmptiesSlotsOfTheOutboxAndSparesWhatIsStillOpen) {
   EXPECT_THAT(session.run("SELECT headroom.newest('open')"), ElementsAre("1"));
 }
 
+/// What PostgreSQL counts of the outbox' indexes, in this session.
+std::int64_t of_outbox_indexes(SqlSession& session, const std::string& count, const std::string& view) {
+  session.run("SELECT pg_stat_force_next_flush()");
+  return std::stoll(
+      session
+          .run(fmt::format("SELECT sum({}) FROM {} WHERE schemaname = 'headroom' AND relname LIKE 'outbox%'",
+                           count, view))
+          .front());
+}
+
 TEST(PostgresBroker, AStepReadsNothingOfWhatWasReadBefore) {
   const PostgresDatabase database;
   SqlSession session(database.url());
@@ -362,11 +391,7 @@ TEST(PostgresBroker, AStepReadsNothingOfWhatWasReadBefore) {
   session.run("SELECT headroom.publish('a', '1') FROM generate_series(1, 20000)");
   while (session.run("SELECT seq FROM headroom.sequence(1, 1000, true)").front() != "0") continue;
   const auto pages_of_index = [&] {
-    session.run("SELECT pg_stat_force_next_flush()");
-    return std::stoll(session
-                          .run("SELECT sum(idx_blks_read + idx_blks_hit) FROM pg_statio_all_indexes"
-                               " WHERE schemaname = 'headroom' AND relname LIKE 'outbox%'")
-                          .front());
+    return of_outbox_indexes(session, "idx_blks_read + idx_blks_hit", "pg_statio_all_indexes");
   };
   constexpr int kSteps = 10;
   const auto before = pages_of_index();
@@ -375,6 +400,29 @@ TEST(PostgresBroker, AStepReadsNothingOfWhatWasReadBefore) {
     EXPECT_EQ(session.run("SELECT seq FROM headroom.sequence(1, 1000, false)").front(), "1");
   }
   EXPECT_LT(pages_of_index() - before, kSteps * 30) << "the index has 80 pages and more";
+}
+
+/// Also in a window that is read in parts, and with a transaction that stays open.
+TEST(PostgresBroker, AStepReadsNoMoreOfALongBacklogThanItStores) {
+  const PostgresDatabase database;
+  SqlSession session(database.url());
+  session.run("SELECT headroom.campaign('test', 300); SET idle_session_timeout = 0");
+  SqlSession open(database.url());
+  open.run("BEGIN; SELECT headroom.publish('a', '0')");
+  for (int i = 0; i < 40; ++i) session.run("SELECT headroom.publish('a', '1') FROM generate_series(1, 500)");
+  constexpr int kSteps = 5;
+  constexpr int kStored = 1'000;
+  const auto before = of_outbox_indexes(session, "idx_tup_read", "pg_stat_all_indexes");
+  for (int i = 0; i < kSteps; ++i) {
+    EXPECT_EQ(session.run("SELECT seq FROM headroom.sequence(1, 1000, false)").front(),
+              std::to_string(kStored));
+  }
+  const auto read = of_outbox_indexes(session, "idx_tup_read", "pg_stat_all_indexes") - before;
+  EXPECT_GE(read, kSteps * kStored);
+  EXPECT_LT(read, kSteps * (kStored + 100)) << "20,000 wait";
+  open.run("COMMIT");
+  while (session.run("SELECT seq FROM headroom.sequence(1, 1000, true)").front() != "0") continue;
+  EXPECT_THAT(session.run("SELECT headroom.newest('a')"), ElementsAre("20001"));
 }
 
 TEST(PostgresBroker, EmptiesOldSlotsOfTheStreamAndKeepsOffsetsGrowing) {

@@ -42,7 +42,7 @@ class PostgresExchanges final : public NodeExchanges, public BrokerListener {
 
 /// One for all tests, each with a database of its own on it.
 testing::PostgresServer& server() {
-  static testing::PostgresServer shared({"fsync = off", "full_page_writes = off"});
+  static testing::PostgresServer shared(without_disk());
   return shared;
 }
 

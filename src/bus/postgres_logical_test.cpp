@@ -205,7 +205,7 @@ TEST(PostgresLog, LosesNothingAndBringsNothingTwiceWhateverIsEnded) {
 }
 
 TEST(PostgresLog, LosesNothingWhenTheServerIsKilled) {
-  testing::PostgresServer server({"wal_level = logical"});
+  testing::PostgresServer server(without_disk({"wal_level = logical"}));
   const PostgresDatabase database(server);
   const auto node = node_on(database, "one");
   ASSERT_TRUE(reads_log(*node));
@@ -303,8 +303,8 @@ TEST(PostgresLog, ASlotThatWasDroppedIsALossAndThenThereIsAnother) {
 }
 
 TEST(PostgresLog, ASlotThatKeptTooMuchIsALossAndTheLogStaysBounded) {
-  testing::PostgresServer server({"wal_level = logical", "fsync = off", "max_slot_wal_keep_size = 1MB",
-                                  "min_wal_size = 32MB", "max_wal_size = 32MB"});
+  testing::PostgresServer server(without_disk(
+      {"wal_level = logical", "max_slot_wal_keep_size = 1MB", "min_wal_size = 32MB", "max_wal_size = 32MB"}));
   const PostgresDatabase database(server);
   auto node = node_on(database, "one");
   ASSERT_TRUE(reads_log(*node));

@@ -10,17 +10,22 @@
 
 namespace headroom::bus {
 
+std::vector<std::string> without_disk(std::vector<std::string> more) {
+  more.insert(more.end(), {"fsync = off", "full_page_writes = off"});
+  return more;
+}
+
 namespace {
 
 testing::PostgresServer& shared_server() {
-  static testing::PostgresServer server({"fsync = off", "full_page_writes = off"});
+  static testing::PostgresServer server(without_disk());
   return server;
 }
 
 /// Every database has a slot of its own, and they stay.
 testing::PostgresServer& logical_server() {
-  static testing::PostgresServer server({"fsync = off", "full_page_writes = off", "wal_level = logical",
-                                         "max_replication_slots = 100", "max_wal_senders = 100"});
+  static testing::PostgresServer server(
+      without_disk({"wal_level = logical", "max_replication_slots = 100", "max_wal_senders = 100"}));
   return server;
 }
 

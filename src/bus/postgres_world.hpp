@@ -32,6 +32,10 @@ class SqlSession final {
   pg_conn* connection_;
 };
 
+/// Of a server: it waits for no disk. What a killed process has written is there nevertheless: the kernel has
+/// it.
+[[nodiscard]] std::vector<std::string> without_disk(std::vector<std::string> more = {});
+
 /// A database of its own with the schema headroom.
 class PostgresDatabase final {
  public:
