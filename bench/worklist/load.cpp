@@ -3,7 +3,7 @@
 //   worklist_load documents                    as text for COPY: id, type, state, owner, security_uid
 //   worklist_load lists                        lists, users and the counts of the sample, JSON
 //   worklist_load live dense|sparse|text       figures of the counters in memory, JSON
-//   worklist_load sql URL                      counts of the sample by Headroom's statements, JSON
+//   worklist_load sql URL WAY                  counts of the sample by Headroom's statements, JSON
 //
 // Options of all: --documents N --lists N --users N --uids N --sample N --threads N --rounds N.
 
@@ -103,10 +103,11 @@ void run(const Options& options) {
   } else if (is("live", 2)) {
     std::cout << measure_live(world, read_keys(options.words[1]), static_cast<unsigned>(number("--threads")),
                               number("--sample"));
-  } else if (is("sql", 2)) {
-    std::cout << measure_sql(world, options.words[1], number("--sample"), number("--rounds"));
+  } else if (is("sql", 3)) {
+    std::cout << measure_sql(world, options.words[1], options.words[2], number("--sample"),
+                             number("--rounds"));
   } else {
-    throw std::invalid_argument("expected documents, lists, live KEYS or sql URL");
+    throw std::invalid_argument("expected documents, lists, live KEYS or sql URL WAY");
   }
 }
 

@@ -226,7 +226,10 @@ std::string measure_live(World& world, Keys keys, unsigned threads, std::size_t 
   return figures.dump();
 }
 
-std::string measure_sql(World& world, const std::string& url, std::size_t sample, std::size_t rounds) {
+std::string measure_sql(World& world, const std::string& url, const std::string& way, std::size_t sample,
+                        std::size_t rounds) {
+  const auto chosen = worklist::parse_way(way);
+  if (!chosen) throw std::runtime_error(chosen.error().message());
   const auto definitions = worklist::read_definitions(world.yaml(), "bench", base::utc_now());
   if (!definitions) throw std::runtime_error(definitions.error().message());
   auto reader = sql::open_reader(url, {std::chrono::minutes{5}});
@@ -234,8 +237,7 @@ std::string measure_sql(World& world, const std::string& url, std::size_t sample
   json told = json::array();
   for (std::size_t i = 0; i < std::min(sample, world.people().size()); ++i) {
     const User user = World::user(world.people()[i]);
-    const worklist::Question question{*definitions, user, base::utc_now(), (*reader)->dialect(),
-                                      worklist::Way::kJoin};
+    const worklist::Question question{*definitions, user, base::utc_now(), (*reader)->dialect(), *chosen};
     std::vector<std::uint64_t> counts;
     std::vector<double> times;
     for (std::size_t round = 0; round < rounds; ++round) {

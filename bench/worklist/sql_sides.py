@@ -196,15 +196,15 @@ def told(sizes, world):
 
 
 class Ours:
-    """The joined way, counted anew beside each of the others."""
+    """A way of ours; the joined one is counted anew beside each of the others."""
 
-    def __init__(self, sizes, url, expected):
-        self.sizes, self.url, self.expected = sizes, url, expected
+    def __init__(self, sizes, url, expected, way='join'):
+        self.sizes, self.url, self.expected, self.way = sizes, url, expected, way
         self.times = [[] for _ in expected]
 
     def count(self):
-        for times, found, right in zip(self.times, self.sizes.ask('sql', self.url), self.expected):
-            assert found['counts'] == right, 'the joined way: other counts'
+        for times, found, right in zip(self.times, self.sizes.ask('sql', self.url, self.way), self.expected):
+            assert found['counts'] == right, 'the way %s: other counts' % self.way
             times += [one / 1000 for one in found['times'][1:]]
 
     def seconds(self):
@@ -237,7 +237,10 @@ def rows(servers, sizes):
             yield figures.row('%d counts of a user: %s' % (sizes.lists, kind.name), 's', shown(times))
             if kind in (EachOr, EachSplit):
                 each.append((kind, times))
+        merged = Ours(sizes, postgresql.uri + 'postgres', expected, 'merged')
+        merged.count()
     joined = mine.seconds()
+    yield figures.row('%d counts of a user: merged' % sizes.lists, 's', shown(merged.seconds()), peer='headroom worklist count --way merged')
     yield figures.row('%d counts of a user: group once and join' % sizes.lists, 's', shown(joined), peer='headroom worklist count')
     yield from ratios(sizes, each, joined)
 

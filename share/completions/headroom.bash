@@ -80,7 +80,7 @@ _headroom() {
     --format) mapfile -t COMPREPLY < <(compgen -W "speedscope pprof collapsed pstats csv otlp-json" -- "$current"); return ;;
     --by) mapfile -t COMPREPLY < <(compgen -W "method table statement" -- "$current"); return ;;
     --measure) mapfile -t COMPREPLY < <(compgen -W "time sql count" -- "$current"); return ;;
-    --way) mapfile -t COMPREPLY < <(compgen -W "auto join cells each" -- "$current"); return ;;
+    --way) mapfile -t COMPREPLY < <(compgen -W "auto join cells merged each" -- "$current"); return ;;
     --color) mapfile -t COMPREPLY < <(compgen -W "auto always never" -- "$current"); return ;;
   esac
   if [[ $current == -* ]]; then

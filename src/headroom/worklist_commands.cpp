@@ -1,5 +1,5 @@
-// `headroom worklist`: check, plan, count, documents, explain. They work without a running service, but for
-// `count --live`, which asks it.
+// `headroom worklist`: check, plan, count, documents, explain. They work without a running service,
+// but for `count --live`, which asks it.
 
 #include <CLI/CLI.hpp>
 #include <memory>
@@ -217,7 +217,7 @@ std::string columns_of(const Definitions& definitions, const worklist::WorkList&
 std::string why_not_others(const std::set<worklist::Way>& allowed, const std::string& not_live) {
   std::vector<std::string> why;
   if (!not_live.empty()) why.push_back("live: " + not_live);
-  for (const worklist::Way way : {worklist::Way::kEach, worklist::Way::kJoin, worklist::Way::kCells}) {
+  for (const worklist::Way way : worklist::kAllWays) {
     if (!allowed.contains(way))
       why.push_back(fmt::format("{}: the site does not allow it", worklist::name(way)));
   }
@@ -320,16 +320,23 @@ std::string_view name(Fate fate) {
   return fate == Fate::kHidden ? "hidden" : "zero";
 }
 
-/// By place in Plan::lists: the number of the statement that counts it.
-std::vector<std::int64_t> statement_numbers(const worklist::Plan& plan) {
-  std::vector<std::int64_t> numbers(plan.lists.size());
+/// By place in Plan::lists: the numbers of the statements that count it.
+std::vector<std::vector<std::int64_t>> statement_numbers(const worklist::Plan& plan) {
+  std::vector<std::vector<std::int64_t>> numbers(plan.lists.size());
   for (std::size_t i = 0; i < plan.statements.size(); ++i) {
-    if (plan.statements[i].list) numbers[*plan.statements[i].list] = static_cast<std::int64_t>(i) + 1;
+    if (plan.statements[i].list) numbers[*plan.statements[i].list] = {static_cast<std::int64_t>(i) + 1};
   }
   for (std::size_t i = 0; i < plan.groups.size(); ++i) {
-    for (const std::size_t list : plan.groups[i].lists) numbers[list] = static_cast<std::int64_t>(i) + 1;
+    for (const std::size_t list : plan.groups[i].lists)
+      numbers[list].push_back(static_cast<std::int64_t>(i) + 1);
   }
   return numbers;
+}
+
+/// One as a number, several as a text: "1, 4".
+perf::Cell statement_cell(const std::vector<std::int64_t>& numbers) {
+  if (numbers.size() == 1) return numbers.front();
+  return fmt::format("{}", fmt::join(numbers, ", "));
 }
 
 Result<Exit> plan(const Invocation& run, const WorklistOptions& options) {
@@ -344,7 +351,7 @@ Result<Exit> plan(const Invocation& run, const WorklistOptions& options) {
   for (std::size_t i = 0; i < made->lists.size(); ++i) {
     const worklist::PlannedList& list = made->lists[i];
     perf::Cell number;
-    if (list.fate == Fate::kCounted) number = numbers[i];
+    if (list.fate == Fate::kCounted) number = statement_cell(numbers[i]);
     report.table.rows.push_back({work->key_of(list.list), std::string(name(list.fate)), number, list.why});
   }
   report.total = report.table.rows.size();
@@ -488,8 +495,8 @@ void add_user(CLI::App& command, const Shared& options) {
 void add_way(CLI::App& command, const Shared& options) {
   command
       .add_option("--way", options->way,
-                  "join or cells (one statement for many lists), each, or auto, the cheapest of them")
-      ->check(CLI::IsMember({"auto", "join", "cells", "each"}));
+                  "join, cells or merged (one statement for many lists), each, or auto, the cheapest of them")
+      ->check(CLI::IsMember({"auto", "join", "cells", "merged", "each"}));
 }
 
 }  // namespace

@@ -30,7 +30,9 @@ std::string names_of(const std::map<std::string, std::string>& databases) {
 }
 
 void read_ways(base::ConfigSection& section, std::set<worklist::Way>& ways) {
-  std::vector<std::string> names{"each", "join", "cells"};
+  std::vector<std::string> known;
+  for (const worklist::Way way : worklist::kAllWays) known.emplace_back(worklist::name(way));
+  std::vector<std::string> names = known;
   section.read("ways", names);
   ways.clear();
   for (const std::string& name : names) {
@@ -38,7 +40,8 @@ void read_ways(base::ConfigSection& section, std::set<worklist::Way>& ways) {
     if (!way) return section.reject("ways", way.error().message());
     ways.insert(*way);
   }
-  if (ways.empty()) section.reject("ways", "expected at least one of each, join, cells");
+  if (ways.empty())
+    section.reject("ways", fmt::format("expected at least one of {}", fmt::join(known, ", ")));
 }
 
 }  // namespace

@@ -21,7 +21,7 @@ struct WorklistSection {
   /// Of each statement, and to connect.
   base::Microseconds timeout = std::chrono::seconds{10};
   /// How lists may be counted in the database; at least one.
-  std::set<worklist::Way> ways{worklist::Way::kEach, worklist::Way::kJoin, worklist::Way::kCells};
+  std::set<worklist::Way> ways{worklist::kAllWays.begin(), worklist::kAllWays.end()};
   /// `headroom serve` counts: live where that is possible, and answers over HTTP.
   bool live = false;
   /// The login that reads the log, "postgresql://..." with REPLICATION; empty: that of `url`.

@@ -106,6 +106,12 @@ std::map<std::set<std::string>, std::vector<std::size_t>> lists_by_roles(const R
   return lists_of;
 }
 
+std::vector<std::uint64_t> numbers_of(const std::vector<Count>& counted) {
+  std::vector<std::uint64_t> numbers;
+  for (const Count& one : counted) numbers.push_back(one.count);
+  return numbers;
+}
+
 sql::PostgresConnection connect(const std::string& url) {
   auto connection = sql::PostgresConnection::connect(url, sql::PostgresConnection::Clock::now() + kPatience);
   if (!connection) throw std::runtime_error(connection.error().message());
@@ -199,12 +205,17 @@ std::optional<std::string> PostgresCases::difference_to_policy(const RandomCase&
   if (!definitions) return definitions.error().message();
   const auto joined = reader();
   for (const User& user : random.users) {
-    const Question question{*definitions, user, random.now, sql::Dialect::kPostgres, Way::kJoin};
-    const auto counted = count(*joined, question);
+    const auto counted =
+        count(*joined, {*definitions, user, random.now, sql::Dialect::kPostgres, Way::kJoin});
     if (!counted) return counted.error().message();
-    std::vector<std::uint64_t> numbers;
-    for (const Count& one : *counted) numbers.push_back(one.count);
+    const std::vector<std::uint64_t> numbers = numbers_of(*counted);
     counts.add(numbers);
+    if (user.id == random.users[random.seed % random.users.size()].id) {
+      const auto merged =
+          count(*joined, {*definitions, user, random.now, sql::Dialect::kPostgres, Way::kMerged});
+      if (!merged) return merged.error().message();
+      if (numbers_of(*merged) != numbers) return fmt::format("user {}: merged and joined differ", user.id);
+    }
     run("SET ROLE headroom_reader");
     auto told = difference_to_policy_of(random, user, *counted);
     run("RESET ROLE");

@@ -52,7 +52,8 @@ class PostgresCases final {
 
   /// Loads the case, and compares every way with counting in memory.
   [[nodiscard]] std::optional<std::string> difference(const RandomCase& random, CaseCounts& counts);
-  /// Loads the case, and compares the joined way with what PostgreSQL's row-level security shows each user.
+  /// Loads the case, and compares the joined way, for one user the merged one too, with what PostgreSQL's
+  /// row-level security shows each user.
   [[nodiscard]] std::optional<std::string> difference_to_policy(const RandomCase& random, CaseCounts& counts);
 
  private:

@@ -29,6 +29,8 @@ constexpr double kMemberMs = 0.002;
 /// A cell that comes over the connection and is added up here, and one that is joined there.
 constexpr double kCellMs = 0.002;
 constexpr double kJoinedCellMs = 0.0015;
+/// A test of a nested condition, for one document: half of them are asked until one holds.
+constexpr double kTestMs = 0.00001;
 /// Of a column of which nothing is known: how many values, and which part has none.
 constexpr double kUsualValues = 200;
 constexpr double kUsualNulls = 0.1;
@@ -266,27 +268,30 @@ std::optional<double> let_through(const Catalog& catalog, const CatalogSize& siz
   return std::nullopt;
 }
 
-/// The part of the documents to which the best index leads; 1: none helps.
-double best_index(const Catalog& catalog, const CatalogSize& size, const PlannedList& list) {
+/// The part of the documents to which the best index leads; 1: none helps. `through` says what a column lets
+/// through, if it is asked about.
+template <typename Through>
+double best_index(const CatalogSize& size, const Through& through) {
   double best = 1;
   for (const auto& index : size.indexes) {
     double part = 1;
     for (const std::size_t column : index) {
-      const auto through = let_through(catalog, size, list, column);
-      if (!through) break;
-      part *= *through;
+      const auto let = through(column);
+      if (!let) break;
+      part *= *let;
     }
     best = std::min(best, part);
   }
   return best;
 }
 
-/// Reads by an index, or the whole table where that is cheaper.
-void add_reading(double documents, double part, WayCost& cost) {
+/// Reads by an index, or the whole table where that is cheaper. How many documents are read.
+double add_reading(double documents, double part, WayCost& cost) {
   const double found = documents * part;
   const bool scans = found * kFoundMs >= documents * kScannedMs;
   cost.documents += scans ? documents : found;
   cost.milliseconds += scans ? documents * kScannedMs : found * kFoundMs;
+  return scans ? documents : found;
 }
 
 const Catalog& catalog_at(const Question& question, std::size_t catalog) {
@@ -301,8 +306,9 @@ WayCost cost_of_each(const Question& question, const Plan& plan, const std::vect
     const Catalog& catalog = catalog_at(question, place);
     const Seen seen = seen_by(catalog, sizes[place], list.scope);
     cost.milliseconds += kStatementMs;
-    add_reading(sizes[place].documents.value_or(0),
-                std::min(seen.indexed ? seen.part : 1, best_index(catalog, sizes[place], list)), cost);
+    const double best = best_index(
+        sizes[place], [&](std::size_t column) { return let_through(catalog, sizes[place], list, column); });
+    add_reading(sizes[place].documents.value_or(0), std::min(seen.indexed ? seen.part : 1, best), cost);
   }
   return cost;
 }
@@ -339,11 +345,79 @@ WayCost cost_of_groups(const Question& question, const Plan& plan, const std::ve
   return cost;
 }
 
+std::size_t tests_of(const std::vector<Branch>& branches) {
+  std::size_t tests = 0;
+  for (const Branch& branch : branches) tests += branch.any.size() + tests_of(branch.then);
+  return tests;
+}
+
+using PartTests = decltype(Part::tests);
+
+/// What parts of lists let through: shared tests are estimated once.
+class PartEstimates final {
+ public:
+  PartEstimates(const Catalog& catalog, const CatalogSize& size) : catalog_(catalog), size_(size) {}
+
+  double of(const ColumnTest& test) {
+    const auto [known, added] = known_.try_emplace(&test, 0);
+    if (added) known->second = part_of(catalog_, size_, test);
+    return known->second;
+  }
+
+  double best_index(const PartTests& tests) {
+    return worklist::best_index(size_, [&](std::size_t column) -> std::optional<double> {
+      for (const auto& test : tests) {
+        if (test->column == column) return of(*test);
+      }
+      return std::nullopt;
+    });
+  }
+
+ private:
+  const Catalog& catalog_;
+  const CatalogSize& size_;
+  std::map<const ColumnTest*, double> known_;
+};
+
+/// What all parts of a group ask, which stands before what differs.
+PartTests common_tests(const Plan& plan, const Group& group) {
+  PartTests common;
+  for (const auto& test : plan.parts[group.parts.front()].tests) {
+    const auto is_key = [&test](const Key& key) { return key.column == test->column; };
+    if (std::none_of(group.keys.begin(), group.keys.end(), is_key)) common.push_back(test);
+  }
+  return common;
+}
+
+/// By what is common, or part by part, whichever leads to fewer documents.
+void add_merged(const Plan& plan, const Group& group, const Catalog& catalog, const CatalogSize& size,
+                WayCost& cost) {
+  PartEstimates estimates(catalog, size);
+  const PartTests common = common_tests(plan, group);
+  double apart = 0;
+  for (const std::size_t part : group.parts) apart += estimates.best_index(plan.parts[part].tests);
+  const double documents = size.documents.value_or(0);
+  double asked = add_reading(documents, std::min(apart, estimates.best_index(common)), cost);
+  double seen = documents;
+  for (const auto& test : common) seen *= estimates.of(*test);
+  asked = std::min(asked, seen);
+  cost.milliseconds += kStatementMs + asked * static_cast<double>(tests_of(group.condition)) * kTestMs;
+  cost.milliseconds += cells_of(group, size, asked) * kCellMs;
+}
+
+WayCost cost_of_merged(const Question& question, const Plan& plan, const std::vector<CatalogSize>& sizes) {
+  WayCost cost{Way::kMerged, true, plan.statements.size(), 0, 0};
+  for (const Group& group : plan.groups)
+    add_merged(plan, group, catalog_at(question, group.catalog), sizes[group.catalog], cost);
+  return cost;
+}
+
 Result<WayCost> cost_of(const Question& question, const std::vector<CatalogSize>& sizes) {
   const auto plan = make_plan(question);
   if (!plan) return fail(plan.error());
-  return question.way == Way::kEach ? cost_of_each(question, *plan, sizes)
-                                    : cost_of_groups(question, *plan, sizes);
+  if (question.way == Way::kEach) return cost_of_each(question, *plan, sizes);
+  return question.way == Way::kMerged ? cost_of_merged(question, *plan, sizes)
+                                      : cost_of_groups(question, *plan, sizes);
 }
 
 // The choice
@@ -363,7 +437,7 @@ Result<std::string> unknown(const Question& question, const std::vector<CatalogS
 }
 
 /// In the order in which they are taken where nothing is known.
-constexpr std::array<Way, 3> kWays{Way::kJoin, Way::kCells, Way::kEach};
+constexpr std::array<Way, 4> kWays{Way::kJoin, Way::kCells, Way::kMerged, Way::kEach};
 
 Choice without_sizes(const std::set<Way>& allowed, std::string why) {
   const auto* way = std::find_if(kWays.begin(), kWays.end(), [&](Way one) { return allowed.contains(one); });

@@ -54,9 +54,9 @@ struct Choice {
 };
 
 /// The cheapest of the ways that the site allows. Where sizes are not known it is kJoin, which never reads a
-/// document more than once, or the first allowed one of kCells and kEach. No sizes at all: no database was
-/// asked. `question.way` does not matter.
-/// Errors: those of make_plan; invalid_argument: none is allowed. Cost: that of making each plan.
+/// document more than once, or the first allowed one of kCells, kMerged and kEach. No sizes at all: no
+/// database was asked. `question.way` does not matter. Errors: those of make_plan; invalid_argument: none is
+/// allowed. Cost: that of making each plan.
 [[nodiscard]] Result<Choice> choose_way(const Question& question, const std::vector<CatalogSize>& sizes,
                                         const std::set<Way>& allowed);
 /// The same, by the sizes that the database tells. Errors: also those of read_sizes. Cost: also its.

@@ -12,7 +12,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 const base::UtcTime kNow = base::parse_time("2026-11-30 12:00", {}).value();
-const std::set<Way> kAll{Way::kEach, Way::kJoin, Way::kCells};
+const std::set<Way> kAll{kAllWays.begin(), kAllWays.end()};
 const std::set<Way> kBoth{Way::kEach, Way::kJoin};
 
 constexpr std::size_t kState = 1;
@@ -79,7 +79,13 @@ TEST(ChooseWay, TakesTheCheaperOneForTheSizeOfTheTables) {
 }
 
 TEST(ChooseWay, AddsUpHereWhereThereAreFewCells) {
-  EXPECT_EQ(choice(3, kSomeIndexes, kAll).way, Way::kCells);
+  EXPECT_EQ(choice(3, kSomeIndexes, {Way::kEach, Way::kJoin, Way::kCells}).way, Way::kCells);
+}
+
+TEST(ChooseWay, MergesWhereListsShareWhatAnIndexFinds) {
+  const Choice few = choice(6, kAllIndexes, {Way::kJoin, Way::kCells, Way::kMerged});
+  EXPECT_EQ(few.way, Way::kMerged) << "a reference each, to which an index leads";
+  EXPECT_EQ(cost_of(few, Way::kMerged).statements, 1U);
 }
 
 TEST(ChooseWay, ReadsAllDocumentsWhereNoIndexLeadsToThoseOfTheUser) {

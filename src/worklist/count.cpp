@@ -41,28 +41,56 @@ Result<void> read_many(const sql::PostgresRows& rows, std::vector<Count>& counts
   return {};
 }
 
-/// Lists by bits, in the order of Group::lists.
+/// Who takes cells of a group: its lists, or, where it has parts, these.
+class Takers final {
+ public:
+  Takers(const Plan& plan, const Group& group) : plan_(plan), group_(group) {}
+
+  [[nodiscard]] std::size_t size() const { return merged() ? group_.parts.size() : group_.lists.size(); }
+  [[nodiscard]] std::size_t words() const { return (size() + 63) / 64; }
+  /// What one asks of a column; null: nothing.
+  [[nodiscard]] const ColumnTest* test(std::size_t place, std::size_t column) const {
+    if (merged()) {
+      for (const auto& test : plan_.parts[group_.parts[place]].tests) {
+        if (test->column == column) return test.get();
+      }
+      return nullptr;
+    }
+    for (const ColumnTest& test : plan_.lists[group_.lists[place]].tests) {
+      if (test.column == column) return &test;
+    }
+    return nullptr;
+  }
+  [[nodiscard]] std::size_t list(std::size_t place) const {
+    return merged() ? plan_.parts[group_.parts[place]].list : group_.lists[place];
+  }
+
+ private:
+  [[nodiscard]] bool merged() const { return !group_.parts.empty(); }
+
+  const Plan& plan_;
+  const Group& group_;
+};
+
+/// Takers by bits, in their order.
 using Bits = std::vector<std::uint64_t>;
 
-/// By key and class: the lists that take documents of the class, or ask nothing of the key.
-std::vector<std::vector<Bits>> takers(const Plan& plan, const Group& group) {
-  std::vector<std::vector<Bits>> takers;
-  const std::size_t words = (group.lists.size() + 63) / 64;
+/// By key and class: those that take documents of the class, or ask nothing of the key.
+std::vector<std::vector<Bits>> taking(const Takers& takers, const Group& group) {
+  std::vector<std::vector<Bits>> taking;
   for (const Key& key : group.keys) {
-    takers.emplace_back(key.classes.classes, Bits(words));
-    for (std::size_t place = 0; place < group.lists.size(); ++place) {
+    taking.emplace_back(key.classes.classes, Bits(takers.words()));
+    for (std::size_t place = 0; place < takers.size(); ++place) {
       const auto mark = [&](Bits& bits) { bits[place / 64] |= std::uint64_t{1} << (place % 64); };
-      const auto& tests = plan.lists[group.lists[place]].tests;
-      const auto test = std::find_if(tests.begin(), tests.end(),
-                                     [&key](const ColumnTest& one) { return one.column == key.column; });
-      if (test == tests.end()) {
-        std::for_each(takers.back().begin(), takers.back().end(), mark);
+      const ColumnTest* test = takers.test(place, key.column);
+      if (test == nullptr) {
+        std::for_each(taking.back().begin(), taking.back().end(), mark);
         continue;
       }
-      for (const ClassId id : key.classes.accepted[key.tests.at(*test)]) mark(takers.back()[id]);
+      for (const ClassId id : key.classes.accepted[key.tests.at(*test)]) mark(taking.back()[id]);
     }
   }
-  return takers;
+  return taking;
 }
 
 /// The class of a cell's key; nothing: the answer is none.
@@ -73,26 +101,35 @@ std::optional<ClassId> class_in(const Key& key, const std::optional<std::string>
   return static_cast<ClassId>(*id);
 }
 
-void add(const Group& group, const Bits& lists, std::uint64_t number, std::vector<Count>& counts) {
-  for (std::size_t word = 0; word < lists.size(); ++word) {
-    for (std::uint64_t rest = lists[word]; rest != 0; rest &= rest - 1)
-      counts[group.lists[word * 64 + static_cast<std::size_t>(std::countr_zero(rest))]].count += number;
+void add(const Takers& takers, const Bits& chosen, std::uint64_t number, std::vector<Count>& counts) {
+  for (std::size_t word = 0; word < chosen.size(); ++word) {
+    for (std::uint64_t rest = chosen[word]; rest != 0; rest &= rest - 1)
+      counts[takers.list(word * 64 + static_cast<std::size_t>(std::countr_zero(rest)))].count += number;
   }
+}
+
+/// Bits for all of them.
+Bits everybody(const Takers& takers) {
+  Bits bits(takers.words(), ~std::uint64_t{0});
+  if (takers.size() % 64 != 0) bits.back() = (std::uint64_t{1} << (takers.size() % 64)) - 1;
+  return bits;
 }
 
 Result<void> read_cells(const sql::PostgresRows& rows, const Plan& plan, const Group& group,
                         std::vector<Count>& counts) {
-  const auto of_class = takers(plan, group);
+  const Takers takers(plan, group);
+  const auto of_class = taking(takers, group);
+  const Bits all = everybody(takers);
   for (const auto& row : rows) {
     const auto number = row.size() == group.keys.size() + 1 ? whole(row.back()) : std::nullopt;
-    Bits lists((group.lists.size() + 63) / 64, ~std::uint64_t{0});
+    Bits chosen = all;
     for (std::size_t i = 0; number && i < group.keys.size(); ++i) {
       const auto id = class_in(group.keys[i], row[i]);
       if (!id) return fail(ErrorCode::kProtocol, "the database's answer is no cell with its count");
-      for (std::size_t word = 0; word < lists.size(); ++word) lists[word] &= of_class[i][*id][word];
+      for (std::size_t word = 0; word < chosen.size(); ++word) chosen[word] &= of_class[i][*id][word];
     }
     if (!number) return fail(ErrorCode::kProtocol, "the database's answer is no cell with its count");
-    add(group, lists, *number, counts);
+    add(takers, chosen, *number, counts);
   }
   return {};
 }

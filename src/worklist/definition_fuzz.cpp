@@ -21,7 +21,7 @@ void plan(const Definitions& definitions, headroom::base::UtcTime now) {
   user.id = "7";
   user.security_uids.insert({1, "", ""});
   for (const auto dialect : {headroom::sql::Dialect::kPostgres, headroom::sql::Dialect::kSqlite}) {
-    for (const Way way : {Way::kEach, Way::kJoin}) {
+    for (const Way way : {Way::kEach, Way::kJoin, Way::kMerged}) {
       const auto made = explain_plan({definitions, user, now, dialect, way});
       require(made.has_value() && made->plan.lists.size() == definitions.lists.size());
     }

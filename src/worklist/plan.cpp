@@ -8,6 +8,8 @@
 
 #include <fmt/format.h>
 
+#include "worklist/impl/key.hpp"
+#include "worklist/impl/merge.hpp"
 #include "worklist/impl/statements.hpp"
 
 namespace headroom::worklist {
@@ -16,7 +18,7 @@ namespace {
 
 using base::fail;
 
-constexpr std::array<std::string_view, 3> kWays{"each", "join", "cells"};
+constexpr std::array<std::string_view, 4> kWays{"each", "join", "cells", "merged"};
 /// Of one grouping: more columns make more cells, and SQLite joins at most 64 tables.
 constexpr std::size_t kMostKeys = 16;
 /// Of one statement: SQLite unites at most 500 SELECTs.
@@ -76,11 +78,17 @@ Result<void> drop_impossible(const Question& question, Plan& plan) {
 }
 
 Result<void> find_scopes(const Question& question, Plan& plan) {
+  std::map<std::pair<std::size_t, std::set<std::string>>, Scope> scopes;  // by catalog and roles
   for (PlannedList& list : plan.lists) {
     if (!is_counted(list)) continue;
-    auto scope = scope_of(catalog_of(question, list), definition(question, list).roles, question.user);
-    if (!scope) return fail(scope.error());
-    list.scope = std::move(*scope);
+    const WorkList& meant = definition(question, list);
+    const auto [known, added] = scopes.try_emplace({meant.catalog, meant.roles});
+    if (added) {
+      auto scope = scope_of(catalog_of(question, list), meant.roles, question.user);
+      if (!scope) return fail(scope.error());
+      known->second = std::move(*scope);
+    }
+    list.scope = known->second;
     if (!list.scope.everything && list.scope.grants.empty())
       set_aside(list, Fate::kZero, "nothing lets the user see a document of it");
   }
@@ -134,7 +142,7 @@ Result<void> make_groups(const Question& question, Plan& plan) {
       if (group.catalog == catalog && group.scope == list.scope && drafts[place].takes(columns)) break;
     }
     if (place == plan.groups.size()) {
-      plan.groups.push_back({catalog, list.scope, {}, {}, {}});
+      plan.groups.push_back({catalog, list.scope, {}, {}, {}, {}, {}});
       drafts.emplace_back();
     }
     plan.groups[place].lists.push_back(i);
@@ -150,18 +158,13 @@ const ColumnTest* test_of(const PlannedList& list, std::size_t column) {
   return nullptr;
 }
 
-/// Tests that are the same are classified once.
 Key make_key(const Plan& plan, const Group& group, std::size_t column, const Column& meant) {
-  Key key;
-  key.column = column;
-  std::vector<ColumnTest> tests;
+  std::vector<const ColumnTest*> tests;
   for (const std::size_t list : group.lists) {
     const ColumnTest* test = test_of(plan.lists[list], column);
-    if (test != nullptr && key.tests.emplace(*test, tests.size()).second) tests.push_back(*test);
+    if (test != nullptr) tests.push_back(test);
   }
-  key.classes = classify(meant.type, tests);
-  key.as_it_is = meant.type == Type::kText && meant.variety == Variety::kFew && key.classes.prefixes.empty();
-  return key;
+  return impl::key_of(column, meant, tests);
 }
 
 Result<void> make_keys(const Question& question, Plan& plan) {
@@ -213,6 +216,14 @@ Result<void> state_joins(const Question& question, Plan& plan) {
 Result<void> state_cells(const Question& question, Plan& plan) {
   for (std::size_t i = 0; i < plan.groups.size(); ++i) {
     plan.statements.push_back(impl::cells_statement(question, plan.groups[i]));
+    plan.statements.back().group = i;
+  }
+  return {};
+}
+
+Result<void> state_merged(const Question& question, Plan& plan) {
+  for (std::size_t i = 0; i < plan.groups.size(); ++i) {
+    plan.statements.push_back(impl::merged_statement(question, plan.groups[i]));
     plan.statements.back().group = i;
   }
   return {};
@@ -330,6 +341,22 @@ std::string show_statements(const Question& question, const Plan& plan) {
   return text;
 }
 
+/// Those of the note, by its steps.
+std::vector<Pass> merging_passes() {
+  const auto nothing = [](const Question&, Plan&) { return Result<void>{}; };
+  return {
+      {"extract", "what is asked of each column: by a list, and by each column that shows its documents",
+       impl::extract_parts, impl::show_parts},
+      {"criteria", "lists that ask about the same columns go together", impl::group_by_criteria,
+       impl::show_criteria},
+      {"nest", "the column with the most shared test is asked first", impl::nest_conditions,
+       impl::show_nesting},
+      {"dispatch", "by what rows are grouped, so that each finds its lists", impl::make_dispatch,
+       impl::show_dispatch},
+      {"merged", "a statement for each group, whose rows are added up here", state_merged, show_statements},
+      {"actions", "lists with a count, by workflow and id", nothing, impl::show_actions}};
+}
+
 }  // namespace
 
 std::string_view name(Way way) {
@@ -355,6 +382,10 @@ std::vector<Pass> passes_of(Way way) {
   std::vector<Pass> passes = first_passes();
   if (way == Way::kEach) {
     passes.push_back({"each", "a statement for each list", state_each, show_statements});
+    return passes;
+  }
+  if (way == Way::kMerged) {
+    for (Pass& pass : merging_passes()) passes.push_back(std::move(pass));
     return passes;
   }
   passes.push_back({"group", "lists of one catalog and one scope go together", make_groups, show_groups});

@@ -3,10 +3,12 @@
 // From definitions and a user to statements: a list of passes, each of which changes the plan a little and
 // can say what it did.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,12 +22,16 @@ namespace headroom::worklist {
 
 /// How lists are counted. All give the same numbers.
 enum class Way : std::uint8_t {
-  kEach,   ///< one statement for each list
-  kJoin,   ///< what the user sees is grouped once, and joined with the definitions
-  kCells,  ///< what the user sees is grouped once, and added up here
+  kEach,    ///< one statement for each list
+  kJoin,    ///< what the user sees is grouped once, and joined with the definitions
+  kCells,   ///< what the user sees is grouped once, and added up here
+  kMerged,  ///< lists that ask about the same columns share a nested condition, whose rows are added up here
 };
 
-/// "each", "join", "cells".
+/// Every way, in the order of their names' list.
+inline constexpr std::array<Way, 4> kAllWays{Way::kEach, Way::kJoin, Way::kCells, Way::kMerged};
+
+/// "each", "join", "cells", "merged".
 [[nodiscard]] std::string_view name(Way way);
 [[nodiscard]] Result<Way> parse_way(std::string_view text);
 
@@ -58,6 +64,7 @@ struct Key {
   std::map<ColumnTest, std::size_t> tests;  ///< of the lists; each has its place in `classes.accepted`
   ValueClasses classes;
   bool as_it_is = false;  ///< by its values, which become classes afterwards; else by classes at once
+  bool by_sets = false;   ///< of an ordered column: its classes are sets of values, and all others
 };
 
 /// "Documents of this class, in this key, belong to the list."
@@ -74,13 +81,30 @@ struct Shape {
   std::vector<std::vector<Member>> members;  ///< by key of the shape
 };
 
-/// Lists that are counted by one grouping: of one catalog, with one scope.
+/// A list, of what one security column lets the user see: all that is asked of each column. No document is in
+/// two parts of a list. Tests of thousands of security uids are shared by all lists that have them.
+struct Part {
+  std::size_t list = 0;                                  ///< of Plan::lists
+  std::vector<std::shared_ptr<const ColumnTest>> tests;  ///< by their columns, each once
+};
+
+/// A condition: one of `any`, which are tests of one column, and, where there are some, one of `then`.
+struct Branch {
+  std::vector<ColumnTest> any;
+  std::vector<Branch> then;
+};
+
+/// Lists that are counted by one grouping: of one catalog, with one scope; for kMerged parts of lists that
+/// ask about the same columns.
 struct Group {
   std::size_t catalog = 0;
   Scope scope;
   std::vector<std::size_t> lists;  ///< of Plan::lists
   std::vector<Key> keys;
   std::vector<Shape> shapes;
+  std::vector<std::size_t> parts;   ///< of Plan::parts
+  std::vector<std::size_t> order;   ///< of the columns that the parts ask about, the most shared tests first
+  std::vector<Branch> condition{};  ///< one of them holds for each document that a part counts
 };
 
 struct Statement {
@@ -95,6 +119,7 @@ struct Statement {
 
 struct Plan {
   std::vector<PlannedList> lists;  ///< all of Definitions::lists, in their order
+  std::vector<Part> parts;         ///< of kMerged alone
   std::vector<Group> groups;
   std::vector<Statement> statements;
 };
@@ -110,7 +135,7 @@ struct Pass {
 /// guard, dates, impossible, scope: what is known of each list before it is counted.
 [[nodiscard]] std::vector<Pass> first_passes();
 /// The first ones and then, for kJoin: group, keys, shapes, join; for kCells: group, keys, cells; for kEach:
-/// each.
+/// each; for kMerged: extract, criteria, nest, dispatch, merged, actions.
 [[nodiscard]] std::vector<Pass> passes_of(Way way);
 
 /// Errors: those of scope_of. Cost: O(lists x values of their criteria). Threads: pure.

@@ -50,7 +50,7 @@ TEST(Plan, IsExplainedPassByPass) {
   const User user = alice();
   for (const auto& [dialect, dialect_name] :
        {std::pair{sql::Dialect::kPostgres, "postgres"}, std::pair{sql::Dialect::kSqlite, "sqlite"}}) {
-    for (const Way way : {Way::kEach, Way::kJoin, Way::kCells}) {
+    for (const Way way : kAllWays) {
       const auto explained = explain_plan({definitions, user, kNow, dialect, way});
       ASSERT_TRUE(explained) << explained.error().message();
       const std::string file = fmt::format("testdata/plan_{}_{}.txt", dialect_name, name(way));
@@ -70,6 +70,106 @@ TEST(Plan, AsksOneStatementForAllListsOfOneScope) {
   for (const Statement& statement : plan->statements) {
     EXPECT_THAT(statement.text, Not(HasSubstr("draft"))) << "values are bound";
   }
+}
+
+/// With values in place of what is bound.
+std::string with_values(const Statement& statement) {
+  std::string text = statement.text;
+  for (std::size_t i = statement.parameters.size(); i > 0; --i) {
+    const std::string place = fmt::format("${}", i);
+    const auto& value = std::get<std::string>(statement.parameters[i - 1]);
+    for (std::size_t at = text.find(place); at != std::string::npos; at = text.find(place))
+      text.replace(at, place.size(), fmt::format("'{}'", value));
+  }
+  return text;
+}
+
+TEST(Plan, MakesTheQueryOfTheNoteOutOfTheListsOfTheNote) {
+  const auto definitions = read_definitions(R"(
+catalogs:
+  catalog:
+    table: catalog
+    columns: {id: integer, portal_type: text, validation_state: text}
+    security: []
+lists:
+  - {id: validated_foos, workflow: w, title: t, catalog: catalog, criteria: {validation_state: validated, portal_type: Foo}}
+  - {id: draft_bars, workflow: w, title: t, catalog: catalog, criteria: {validation_state: draft, portal_type: Bar}}
+  - {id: validated_bars, workflow: w, title: t, catalog: catalog, criteria: {validation_state: validated, portal_type: Bar}}
+  - {id: validated_baz, workflow: w, title: t, catalog: catalog, criteria: {validation_state: validated, portal_type: Baz}}
+)",
+                                            "note.yaml", kNow);
+  ASSERT_TRUE(definitions) << definitions.error().message();
+  const User user = alice();
+  const auto plan = make_plan({*definitions, user, kNow, sql::Dialect::kPostgres, Way::kMerged});
+  ASSERT_TRUE(plan) << plan.error().message();
+  ASSERT_THAT(plan->statements, SizeIs(1));
+  EXPECT_EQ(
+      with_values(plan->statements.front()),
+      R"(SELECT "t"."validation_state" AS "k0", "t"."portal_type" AS "k1", count(*) AS "n" FROM "catalog" AS "t" )"
+      R"(WHERE ("t"."validation_state" = 'validated'::text AND "t"."portal_type" = ANY('{"Bar","Baz","Foo"}'::text[])) )"
+      R"(OR ("t"."validation_state" = 'draft'::text AND "t"."portal_type" = 'Bar'::text) GROUP BY 1, 2)")
+      << "the state first, whose value three lists share; then the types of those three at once";
+}
+
+/// Lists over two columns of security uids and an owner: what each leaves out depends on its roles.
+Definitions of_several_roles(std::string_view lists) {
+  return read_definitions(fmt::format(R"(
+catalogs:
+  sale:
+    table: sale
+    columns: {{id: integer, state: text, uid: integer, team: integer, owner: integer}}
+    security: [{{column: uid}}, {{column: team, group: team}}, {{column: owner, role: Owner}}]
+lists:
+{})",
+                                      lists),
+                          "roles.yaml", kNow)
+      .value();
+}
+
+TEST(Plan, LeavesOutOfSeveralListsOnlyWhatEachOfThemLeavesOut) {
+  const Definitions definitions = of_several_roles(R"(
+  - {id: any, workflow: w, title: t, catalog: sale, criteria: {state: draft}}
+  - {id: clerk, workflow: w, title: t, catalog: sale, roles: [Clerk], criteria: {state: draft}}
+)");
+  User user;
+  user.id = "7";
+  user.security_uids = {{1, "Clerk", ""}, {1, "", ""}, {2, "", ""}, {5, "Clerk", "team"}};
+  const auto plan = make_plan({definitions, user, kNow, sql::Dialect::kPostgres, Way::kMerged});
+  ASSERT_TRUE(plan) << plan.error().message();
+  ASSERT_THAT(plan->statements, SizeIs(3)) << "a column each, and the columns before it";
+  EXPECT_THAT(with_values(plan->statements[1]),
+              HasSubstr(R"(("t"."uid" <> '1'::bigint) OR "t"."uid" IS NULL)"))
+      << "of uid 1 and 2, which the one leaves out, the other one leaves out 1 alone";
+  EXPECT_THAT(with_values(plan->statements[1]), HasSubstr(R"(AS "k0")"))
+      << "so rows have to tell who may take them";
+}
+
+TEST(Plan, NeverRestrictsOneListByWhatAnotherLeavesOut) {
+  const Definitions definitions = of_several_roles(R"(
+  - {id: some, workflow: w, title: t, catalog: sale, roles: [Owner], criteria: {state: [a, b]}}
+  - {id: others, workflow: w, title: t, catalog: sale, roles: [Owner], criteria: {state: {not_in: [b, c]}}}
+)");
+  const User user = alice();
+  const auto plan = make_plan({definitions, user, kNow, sql::Dialect::kPostgres, Way::kMerged});
+  ASSERT_TRUE(plan) << plan.error().message();
+  ASSERT_THAT(plan->statements, SizeIs(1));
+  EXPECT_THAT(with_values(plan->statements.front()), HasSubstr(R"("t"."state" <> 'c'::text GROUP BY)"))
+      << "a and b or anything but b and c: anything but c";
+}
+
+TEST(Plan, KeepsMergedStatementsWithinTheBoundsOfADatabase) {
+  std::string lists;
+  for (int i = 0; i < 6'000; ++i) {
+    lists += fmt::format(
+        "  - {{id: l{}, workflow: w, title: t, catalog: sale, roles: [Owner], criteria: {{state: s{}}}}}\n",
+        i, i);
+  }
+  const Definitions definitions = of_several_roles(lists);
+  const User user = alice();
+  const auto plan = make_plan({definitions, user, kNow, sql::Dialect::kSqlite, Way::kMerged});
+  ASSERT_TRUE(plan) << plan.error().message();
+  EXPECT_THAT(plan->statements, SizeIs(3));
+  for (const Statement& statement : plan->statements) EXPECT_LE(statement.parameters.size(), 32'766U);
 }
 
 TEST(Plan, AsksNothingForAUserWhoMaySeeNothing) {

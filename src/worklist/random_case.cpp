@@ -494,6 +494,12 @@ std::optional<std::string> difference_of(const Question& question, sql::Reader& 
   return std::nullopt;
 }
 
+/// Of Joined::kSome.
+bool is_asked_of_some(const RandomCase& random, std::size_t user, Way way) {
+  if (way == Way::kJoin) return user == random.seed % (4 * random.users.size());
+  return way != Way::kMerged || user == random.seed % (2 * random.users.size());
+}
+
 }  // namespace
 
 void CaseCounts::add(const std::vector<std::uint64_t>& counts) {
@@ -510,9 +516,8 @@ std::optional<std::string> difference(const RandomCase& random, sql::Reader& rea
   if (!expected) return expected.error().message();
   for (std::size_t i = 0; i < random.users.size(); ++i) {
     counts.add((*expected)[i]);
-    for (const Way way : {Way::kEach, Way::kCells, Way::kJoin}) {
-      if (way == Way::kJoin && joined == Joined::kSome && i != random.seed % (4 * random.users.size()))
-        continue;
+    for (const Way way : kAllWays) {
+      if (joined == Joined::kSome && !is_asked_of_some(random, i, way)) continue;
       const Question question{*definitions, random.users[i], random.now, reader.dialect(), way};
       if (auto told = difference_of(question, reader, passes(way), (*expected)[i])) return told;
     }

@@ -76,8 +76,8 @@ struct CaseCounts {
   [[nodiscard]] bool says_enough() const { return not_zero * 10 >= all * 3; }
 };
 
-/// For whom the joined way is asked, whose statements take most of the time: for every user, or for one user
-/// of every fourth case.
+/// For whom the joined and the merged way are asked, whose statements take most of the time: for every user,
+/// or joined for one user of every fourth case, merged for one user of every second case.
 enum class Joined : std::uint8_t { kEveryUser, kSome };
 
 /// Compares all ways, with these passes in place of theirs where given, with counting in memory, for every

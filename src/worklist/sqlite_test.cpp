@@ -4,8 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -38,7 +40,8 @@ TEST(RandomCases, AreCountedAlikeByEveryWay) {
 }
 
 /// A planner that is wrong must be found out soon, else the comparison proves nothing.
-void expect_found_out(const std::function<void(Plan&)>& spoil, std::string_view after) {
+void expect_found_out(const std::function<void(Plan&)>& spoil, std::string_view after,
+                      std::size_t most_lists = 1) {
   SqliteCaseFile file;
   CaseCounts counts;
   const auto passes = [&](Way way) {
@@ -62,7 +65,7 @@ void expect_found_out(const std::function<void(Plan&)>& spoil, std::string_view 
     const RandomCase small = shrink(random, compare);
     EXPECT_TRUE(compare(small)) << "the smaller case differs too";
     EXPECT_LE(small.rows.size(), 3U);
-    EXPECT_THAT(small.lists, SizeIs(1));
+    EXPECT_LE(small.lists.size(), most_lists);
     return;
   }
   FAIL() << "a hundred cases, and no difference";
@@ -118,6 +121,87 @@ TEST(RandomCases, FindOutAPlannerThatCountsADocumentForEachColumnThatGrants) {
       "join");
 }
 
+/// Each condition of the groups that asks about a group's last column.
+void visit_leaves(std::vector<Branch>& branches, const std::function<void(ColumnTest&)>& visit) {
+  for (Branch& branch : branches) {
+    visit_leaves(branch.then, visit);
+    for (ColumnTest& test : branch.any) {
+      if (branch.then.empty()) visit(test);
+    }
+  }
+}
+
+TEST(RandomCases, FindOutAMergedQueryThatUnitesWhatSeveralListsLeaveOut) {
+  expect_found_out(
+      [](Plan& plan) {
+        for (Group& group : plan.groups) {
+          std::set<Value> left_out;
+          for (const std::size_t part : group.parts) {
+            for (const auto& test : plan.parts[part].tests) {
+              const worklist::Test& first = test->tests.front();
+              const bool leaves_out = test->tests.size() == 1 && first.operation == Operator::kNotIn;
+              if (test->column == group.order.back() && leaves_out)
+                left_out.insert(first.values.begin(), first.values.end());
+            }
+          }
+          visit_leaves(group.condition, [&left_out](ColumnTest& test) {
+            if (test.tests[0].operation == Operator::kNotIn && !left_out.empty())
+              test.tests[0].values.assign(left_out.begin(), left_out.end());
+          });
+        }
+      },
+      "nest", 2);
+}
+
+TEST(RandomCases, FindOutAMergedQueryThatForgetsNull) {
+  expect_found_out([](Plan& plan) { replace_all(plan, "IS NULL", "IS NULL AND 1 = 0"); }, "merged");
+}
+
+TEST(RandomCases, FindOutAMergedQueryThatDealsOutRowsByWhatIsAskedForAlone) {
+  expect_found_out(
+      [](Plan& plan) {
+        for (Group& group : plan.groups) {
+          for (Key& key : group.keys) {
+            for (const auto& [test, place] : key.tests) {
+              if (test.tests[0].operation != Operator::kNotIn) continue;
+              auto& accepted = key.classes.accepted[place];
+              accepted.clear();
+              for (ClassId id = 0; id < key.classes.classes; ++id) accepted.push_back(id);
+            }
+          }
+        }
+      },
+      "dispatch", 2);
+}
+
+/// Where ERP5's own goes wrong: each second list asks the columns that grant in another order.
+TEST(RandomCases, AreCountedRightWhereListsAskColumnsInAnotherOrder) {
+  SqliteCaseFile file;
+  CaseCounts counts;
+  const auto passes = [](Way way) {
+    std::vector<Pass> made = passes_of(way);
+    for (Pass& pass : made) {
+      if (pass.name != "scope") continue;
+      pass.run = [run = pass.run](const Question& question, Plan& plan) {
+        auto done = run(question, plan);
+        for (std::size_t i = 0; i < plan.lists.size(); i += 2)
+          std::reverse(plan.lists[i].scope.grants.begin(), plan.lists[i].scope.grants.end());
+        return done;
+      };
+    }
+    return made;
+  };
+  const auto compare = [&](const RandomCase& random) {
+    return file.difference(random, counts, Joined::kEveryUser, passes);
+  };
+  for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+    const RandomCase random = random_case(seed);
+    if (!compare(random)) continue;
+    const RandomCase small = shrink(random, compare);
+    FAIL() << told(small, compare(small).value_or(""));
+  }
+}
+
 /// Of the reference's cases of roles that a column holds: what the manager is told of "documents that I own",
 /// while views are given to nobody, to assignees, to assignees and owners. His uid 1 is that of assignees.
 std::vector<std::uint64_t> manager_is_told(const std::string& more_of_catalog) {
@@ -146,7 +230,7 @@ lists:
         "CREATE TABLE document (id INTEGER, state TEXT, owner INTEGER, viewable_owner INTEGER, uid INTEGER)");
     file.run(std::string("INSERT INTO document VALUES ") + rows);
     std::set<std::uint64_t> counts;
-    for (const Way way : {Way::kEach, Way::kJoin, Way::kCells}) {
+    for (const Way way : kAllWays) {
       const auto counted =
           count(*file.reader(), {*definitions, manager, base::UtcTime{}, sql::Dialect::kSqlite, way});
       EXPECT_TRUE(counted) << counted.error().message();
@@ -212,6 +296,7 @@ TEST_F(Example, GivesTheSameCountsInAllWays) {
   for (const char* id : {"1", "2", "3"}) {
     EXPECT_EQ(counts(id, Way::kEach), counts(id, Way::kJoin)) << id;
     EXPECT_EQ(counts(id, Way::kEach), counts(id, Way::kCells)) << id;
+    EXPECT_EQ(counts(id, Way::kEach), counts(id, Way::kMerged)) << id;
   }
   EXPECT_NE(counts("1", Way::kJoin), counts("2", Way::kJoin));
 }

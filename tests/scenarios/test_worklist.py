@@ -59,7 +59,7 @@ class Shop:
         self.file.write_text(text.replace(what, by))
 
 
-@pytest.mark.parametrize('way', ['auto', 'join', 'cells', 'each'])
+@pytest.mark.parametrize('way', ['auto', 'join', 'cells', 'merged', 'each'])
 def test_every_user_is_told_what_he_may_see(shop, way):
     assert shop.counts(1, '--way', way) == {'invoice/overdue': 2, 'sale/draft_sales': 5, 'sale/large_in_the_north': 3,
         'sale/late': 5, 'sale/my_drafts': 1}
@@ -105,6 +105,8 @@ def test_the_plan_says_what_is_counted_how_and_what_is_not(shop):
     assert rows['sale/my_drafts']['statement'] != rows['sale/late']['statement']
     assert rows['sale/large_in_the_north']['fate'] == 'hidden' and 'Manager' in rows['sale/large_in_the_north']['why']
     assert rows['invoice/to_post']['fate'] == 'zero' and rows['invoice/to_post']['statement'] is None
+    rows = {row['list']: row for row in shop.rows('plan', '--user', 2, '--way', 'merged')}
+    assert len(rows['sale/late']['statement'].split(', ')) == 2, 'one for each column that shows documents'
 
 
 def test_explain_shows_each_pass_and_no_value_within_a_statement(shop):
@@ -112,6 +114,11 @@ def test_explain_shows_each_pass_and_no_value_within_a_statement(shop):
     assert [row['pass'] for row in passes] == ['guard', 'dates', 'impossible', 'scope', 'group', 'keys', 'shapes', 'join']
     assert 'late: state not_in cancelled, done or null and due below 20' in passes[1]['text']
     assert 'cancelled' not in passes[-1]['text'] and 'GROUP BY' in passes[-1]['text']
+    passes = shop.rows('explain', '--user', 1, '--way', 'merged')
+    assert [row['pass'] for row in passes] == ['guard', 'dates', 'impossible', 'scope', 'extract', 'criteria', 'nest', 'dispatch', 'merged',
+        'actions']
+    assert 'sale/late: state not_in cancelled, done or null and due below ' in passes[4]['text']
+    assert 'sale/draft_sales: Draft sales (%(count)s), sale?state:list=%(state)s\n' in passes[-1]['text']
     text = shop.run('explain', 'late', '--user', 1, '--way', 'each').stdout
     assert 'each: a statement for each list\n' in text and 'SELECT count(*) FROM "sale"' in text
 
@@ -134,7 +141,7 @@ def test_the_way_is_chosen_by_what_the_database_knows_of_its_tables(shop):
     assert 'note: chosen: each, the site allows no other\n' in run('plan', '--user', 1).stderr
     row = json.loads(run('check', '--json').stdout)[0]
     assert row['ways'] == 'each' and row['why not others'].startswith('live: the server: wal_level is replica; run: ')
-    assert row['why not others'].endswith('; join: the site does not allow it; cells: the site does not allow it')
+    assert row['why not others'].endswith('; join: the site does not allow it; cells: the site does not allow it; merged: the site does not allow it')
     done = run('count', '--user', 1, '--way', 'join')
     assert done.returncode == 2 and '--way join: ways in [worklist] of headroom.toml allows each' in done.stderr
 
@@ -217,8 +224,8 @@ def test_users_may_be_in_another_database(shop):
     ({'url': 'mysql://root:geheim@localhost/shop'}, '2: worklist.url: expected a URL: postgresql://'),
     ({'database': 'shop'}, "2: worklist.database: 'shop' is not in [perf.databases], which has none"),
     ({'timeout': '0s'}, '2: worklist.timeout: expected a span from 1ms to 10m'),
-    ({'ways': ['join', 'guess']}, "2: worklist.ways: unknown way 'guess'; accepted: each, join, cells"),
-    ({'ways': []}, '2: worklist.ways: expected at least one of each, join, cells'),
+    ({'ways': ['join', 'guess']}, "2: worklist.ways: unknown way 'guess'; accepted: each, join, cells, merged"),
+    ({'ways': []}, '2: worklist.ways: expected at least one of each, join, cells, merged'),
     ({'files': 'worklists.yaml'}, '2: worklist.files: unknown key'),
     ({}, 'no definitions: --file, or file in [worklist] of headroom.toml, names worklists.yaml'),
     ])

@@ -9,7 +9,7 @@ from servers.bus import SECRET
 from servers.tabs import SAID, UNSAID, USERS, Tabs, activate, counted_tabs, gathered
 from servers.tryton import Tryton
 
-WAYS = ['auto', 'join', 'cells', 'each']
+WAYS = ['auto', 'join', 'cells', 'merged', 'each']
 # Of trytond's own tabs: searched over the moves of a shipment, and by a statement.
 OWN = {'Partially Assigned': 'rows of another table', 'Out of Sync': 'its searcher asks in SQL'}
 

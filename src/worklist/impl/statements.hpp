@@ -11,6 +11,8 @@ namespace headroom::worklist::impl {
                                             const Value& after, std::uint64_t limit);
 /// What the user sees of a group, by its keys.
 [[nodiscard]] Statement cells_statement(const Question& question, const Group& group);
+/// What the user sees of a merged group, by its keys.
+[[nodiscard]] Statement merged_statement(const Question& question, const Group& group);
 /// Counts all lists of a group.
 [[nodiscard]] Statement join_statement(const Question& question, const Group& group);
 
