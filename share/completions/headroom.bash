@@ -93,7 +93,7 @@ _headroom() {
         mapfile -t COMPREPLY < <(compgen -W "$(_headroom_sessions)" -- "$current") ;;
       stack) mapfile -t COMPREPLY < <(compgen -W "$(_headroom_running)" -- "$current") ;;
       trace) mapfile -t COMPREPLY < <(compgen -W "add list remove" -- "$current") ;;
-      worklist) mapfile -t COMPREPLY < <(compgen -W "check plan count documents explain watch refresh" -- "$current") ;;
+      worklist) mapfile -t COMPREPLY < <(compgen -W "check plan count documents explain import watch refresh" -- "$current") ;;
       bus) mapfile -t COMPREPLY < <(compgen -W "publish tail channels connections presence disconnect check sql" -- "$current") ;;
       trytond) mapfile -t COMPREPLY < <(compgen -W "check" -- "$current") ;;
       help) mapfile -t COMPREPLY < <(compgen -W "$_headroom_commands" -- "$current") ;;

@@ -1,4 +1,4 @@
-// `headroom worklist`: check, plan, count, documents, explain. They work without a running service,
+// `headroom worklist`: check, plan, count, documents, explain, import. They work without a running service,
 // but for `count --live`, which asks it.
 
 #include <CLI/CLI.hpp>
@@ -18,6 +18,7 @@
 #include "worklist/cost.hpp"
 #include "worklist/count.hpp"
 #include "worklist/database_check.hpp"
+#include "worklist/import.hpp"
 #include "worklist/live_check.hpp"
 #include "worklist/user_source.hpp"
 
@@ -470,6 +471,32 @@ Result<Exit> explain(const Invocation& run, const WorklistOptions& options) {
   return print_report(run.options, report);
 }
 
+/// Lists for the filters of a database of Odoo, to be put behind those of the definitions.
+Result<Exit> import_filters(const Invocation& run, const WorklistOptions& options) {
+  const auto file = chosen_file(run, options);
+  if (!file) return fail(file.error());
+  const auto definitions = load_definitions(*file, base::utc_now());
+  if (!definitions) return fail(definitions.error());
+  auto reader = open_database(run, options);
+  if (!reader) return fail(std::move(reader.error()));
+  if (*reader == nullptr)
+    return fail(ErrorCode::kInvalidArgument, "no database: --url names the one of Odoo");
+  const auto filters = worklist::read_odoo_filters(**reader);
+  if (!filters) return fail(filters.error());
+  perf::Report report;
+  report.table.columns = {{"filter"}, {"why not", Format::kLongText}, {"yaml", Format::kLongText}};
+  std::string refused;
+  for (const worklist::ImportedList& one : worklist::import_odoo(*definitions, *filters)) {
+    report.table.rows.push_back({one.filter, one.why, one.yaml});
+    report.text += one.yaml;
+    if (!one.why.empty()) refused += fmt::format("filter {}: {}\n", one.filter, one.why);
+  }
+  report.total = report.table.rows.size();
+  const Exit exit = print_report(run.options, report);
+  print_notes(refused);
+  return exit;
+}
+
 /// Declares one and runs `work` when it is named.
 CLI::App* add(CLI::App& group, Invocation& invocation, const Shared& options, const char* name,
               const char* help, const char* examples,
@@ -542,6 +569,12 @@ void add_worklist_commands(CLI::App& app, Invocation& invocation) {
   add_user(*listing, options);
   listing->add_option("--limit", options->limit, "at most so many")->check(whole_number(1, kMostDocuments));
   listing->add_option("--after", options->after, "those behind this key");
+
+  add(*group, invocation, options, "import",
+      "Print lists for the filters that everybody may use in a database of Odoo",
+      "  headroom worklist import --file worklists.yaml --url postgresql://reader@localhost/odoo >> "
+      "worklists.yaml",
+      import_filters);
 
   CLI::App* explaining = add(
       *group, invocation, options, "explain", "Show what each pass of the planner does, and the statements",

@@ -182,6 +182,29 @@ def test_a_statement_ends_at_its_deadline(shop):
     assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
 
 
+def test_filters_of_odoo_become_lists_that_count_what_odoo_would(shop):
+    shop.postgresql.execute("""CREATE TABLE ir_filters (id integer, name jsonb, model_id varchar, domain text, context text, user_id integer,
+        active boolean)""", 'shop')
+    shop.postgresql.execute("""INSERT INTO ir_filters VALUES
+        (1, '{"en_US": "Not done", "fr_FR": "Pas fini"}', 'sale', '[(''state'', ''!='', ''done'')]', '{}', NULL, true),
+        (2, '{"en_US": "Of one user"}', 'sale', '[]', '{}', 5, true),
+        (3, '{"en_US": "Like"}', 'sale', '[(''state'', ''ilike'', ''x'')]', '{}', NULL, true),
+        (4, '{"en_US": "Off"}', 'sale', '[]', '{}', NULL, false)""", 'shop')
+    done = shop.run('import')
+    assert done.returncode == 1 and 'permission denied' in done.stderr
+    shop.postgresql.execute('GRANT SELECT ON ir_filters TO %s' % READER, 'shop')
+    done = shop.run('import')
+    assert done.returncode == 0 and done.stderr == 'note: filter 3 Like: state: no list can say the operator ilike\n'
+    text = shop.file.read_text()
+    shop.file = shop.folder / 'worklists.yaml'
+    shop.file.write_text(text + done.stdout)
+    assert shop.run('check').returncode == 0
+    [row] = [row for row in shop.rows('count', '--user', 1) if row['list'] == 'sale/filter_1']
+    assert row['title'] == 'Not done (%d)' % row['count']
+    assert [row['count']] == [int(one) for one in shop.postgresql.execute("""SELECT count(*) FROM sale
+        WHERE (state <> 'done' OR state IS NULL) AND (owner = 1 OR security_uid IN (10, 11, 12))""", 'shop')]
+
+
 def configured(shop, **keys):
     """Runs without options, by a headroom.toml in the folder above that of the command."""
     folder = shop.folder / 'etc'
