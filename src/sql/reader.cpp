@@ -1,11 +1,14 @@
 #include "sql/reader.hpp"
 
+#include <algorithm>
 #include <unordered_map>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "sql/impl/mariadb_text.hpp"
 #include "sql/impl/sqlite_file.hpp"
+#include "sql/mariadb.hpp"
 #include "sql/postgres.hpp"
 
 namespace headroom::sql {
@@ -70,6 +73,75 @@ Result<std::unique_ptr<Reader>> open_postgres(const std::string& url, const Read
   auto connection = PostgresConnection::connect(url, Clock::now() + options.timeout);
   if (!connection) return fail(std::move(connection.error()));
   auto reader = std::make_unique<PostgresReader>(std::move(*connection), options.timeout);
+  if (auto begun = reader->begin(); !begun) return fail(std::move(begun.error()));
+  return reader;
+}
+
+// MariaDB
+// ---------------------------------------------------------------------------------------------------------
+
+/// What a statement means does not depend on the server's settings, and the server keeps the timeout too.
+/// Waits for locks count in whole seconds there.
+std::string session_statement(std::chrono::milliseconds timeout) {
+  const auto seconds = std::max<std::int64_t>(1, std::chrono::ceil<std::chrono::seconds>(timeout).count());
+  return fmt::format(
+      "SET SESSION sql_mode = 'ANSI_QUOTES,PIPES_AS_CONCAT,NO_BACKSLASH_ESCAPES', time_zone = '+00:00', "
+      "max_statement_time = {}.{:03}, lock_wait_timeout = {}, innodb_lock_wait_timeout = {}",
+      timeout.count() / 1000, timeout.count() % 1000, seconds, seconds);
+}
+
+class MariaDbReader final : public Reader {
+ public:
+  MariaDbReader(MariaDbConnection connection, std::chrono::milliseconds timeout)
+      : connection_(std::move(connection)), timeout_(timeout) {}
+
+  Result<void> begin() {
+    for (const std::string& statement :
+         {session_statement(timeout_),
+          std::string("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"),
+          std::string("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")}) {
+      auto done = connection_.query(statement, deadline());
+      if (!done) return fail(std::move(done.error()));
+    }
+    return {};
+  }
+
+  [[nodiscard]] Dialect dialect() const override { return Dialect::kMariaDb; }
+
+  Result<PostgresRows> query(const std::string& statement,
+                             const std::vector<Parameter>& parameters) override {
+    const auto bound = with_values(statement, parameters);
+    if (!bound) return fail(bound.error());
+    auto rows = connection_.query(*bound, deadline());
+    if (!rows || connection_.warnings() == 0) return rows;
+    if (auto exact = check_warnings(); !exact) return fail(std::move(exact.error()));
+    return rows;
+  }
+
+ private:
+  [[nodiscard]] Clock::time_point deadline() const {
+    return Clock::now() + timeout_ + std::chrono::seconds{1};
+  }
+
+  /// ER_TRUNCATED_WRONG_VALUE: what was compared is not what was said.
+  Result<void> check_warnings() {
+    const auto warnings = connection_.query("SHOW WARNINGS", deadline());
+    if (!warnings) return fail(warnings.error());
+    for (const auto& warning : *warnings) {
+      if (warning.size() < 3 || warning[1] != "1292") continue;
+      return fail(ErrorCode::kInvalidArgument, fmt::format("MariaDB: {}", warning[2].value_or("")));
+    }
+    return {};
+  }
+
+  MariaDbConnection connection_;
+  std::chrono::milliseconds timeout_;
+};
+
+Result<std::unique_ptr<Reader>> open_mariadb(const std::string& url, const ReaderOptions& options) {
+  auto connection = MariaDbConnection::connect(url, Clock::now() + options.timeout);
+  if (!connection) return fail(std::move(connection.error()));
+  auto reader = std::make_unique<MariaDbReader>(std::move(*connection), options.timeout);
   if (auto begun = reader->begin(); !begun) return fail(std::move(begun.error()));
   return reader;
 }
@@ -180,7 +252,9 @@ Result<std::unique_ptr<Reader>> open_reader(const std::string& url, const Reader
   constexpr std::string_view kSqlite = "sqlite://";
   if (url.starts_with(kSqlite)) return open_sqlite(url.substr(kSqlite.size()), options);
   if (url.starts_with("postgresql://") || url.starts_with("postgres://")) return open_postgres(url, options);
-  return fail(ErrorCode::kInvalidArgument, "the database's URL must begin with postgresql:// or sqlite:///");
+  if (url.starts_with("mariadb://") || url.starts_with("mysql://")) return open_mariadb(url, options);
+  return fail(ErrorCode::kInvalidArgument,
+              "the database's URL must begin with postgresql://, mariadb:// or sqlite:///");
 }
 
 }  // namespace headroom::sql
