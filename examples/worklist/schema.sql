@@ -1,15 +1,16 @@
--- The tables of the example, for PostgreSQL and SQLite alike: psql -d shop -f schema.sql, or sqlite3 shop.sqlite < schema.sql
+-- The tables of the example, for PostgreSQL, MariaDB and SQLite alike: psql -d shop -f schema.sql, mariadb shop < schema.sql, or
+-- sqlite3 shop.sqlite < schema.sql
 
-CREATE TABLE app_user (id integer PRIMARY KEY, login varchar NOT NULL, department varchar, active boolean);
-CREATE TABLE user_role (user_id integer NOT NULL, role varchar NOT NULL);
-CREATE TABLE user_group (user_id integer NOT NULL, name varchar NOT NULL);
+CREATE TABLE app_user (id integer PRIMARY KEY, login varchar(80) NOT NULL, department varchar(80), active boolean);
+CREATE TABLE user_role (user_id integer NOT NULL, role varchar(80) NOT NULL);
+CREATE TABLE user_group (user_id integer NOT NULL, name varchar(80) NOT NULL);
 -- A security uid stands for the set of users that may see a document; here one for each office.
-CREATE TABLE user_security (user_id integer NOT NULL, uid integer NOT NULL, role varchar);
+CREATE TABLE user_security (user_id integer NOT NULL, uid integer NOT NULL, role varchar(80));
 
-CREATE TABLE party (id integer PRIMARY KEY, name varchar, region varchar);
-CREATE TABLE sale (id integer PRIMARY KEY, state varchar, reference varchar, total numeric(12, 2), due_date date,
+CREATE TABLE party (id integer PRIMARY KEY, name varchar(80), region varchar(80));
+CREATE TABLE sale (id integer PRIMARY KEY, state varchar(80), reference varchar(80), total numeric(12, 2), due_date date,
   party integer REFERENCES party (id), owner integer, security_uid integer);
-CREATE TABLE invoice (id integer PRIMARY KEY, type varchar, state varchar, due_date date, security_uid integer);
+CREATE TABLE invoice (id integer PRIMARY KEY, type varchar(80), state varchar(80), due_date date, security_uid integer);
 
 INSERT INTO app_user VALUES (1, 'anna', 'sales', true), (2, 'bob', 'sales', true), (3, 'carla', 'accounting', true);
 INSERT INTO user_role VALUES (1, 'Manager'), (1, 'Salesman'), (2, 'Salesman'), (3, 'Accountant');

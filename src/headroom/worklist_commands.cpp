@@ -505,7 +505,7 @@ CLI::App* add(CLI::App& group, Invocation& invocation, const Shared& options, co
   command->footer(std::string("Examples:\n") + examples);
   command->add_option("--file", options->file, "worklists.yaml, in place of file in [worklist]");
   command->add_option("--url", options->url,
-                      "postgresql://... or sqlite:///path, in place of url in [worklist]");
+                      "postgresql://..., mariadb://... or sqlite:///path, in place of url in [worklist]");
   command->add_option("--timeout", options->timeout,
                       "the database's time for each statement (10s, at most 10m)");
   command->callback([&invocation, options, work] {

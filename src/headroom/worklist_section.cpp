@@ -12,14 +12,19 @@ namespace {
 constexpr std::size_t kMostName = 63;
 
 bool is_url(std::string_view text) {
-  return text.starts_with("postgresql://") || text.starts_with("postgres://") ||
-         text.starts_with("sqlite:///");
+  for (const std::string_view scheme :
+       {"postgresql://", "postgres://", "mariadb://", "mysql://", "sqlite:///"}) {
+    if (text.starts_with(scheme)) return true;
+  }
+  return false;
 }
 
 /// What is refused is not told: it may hold a password.
 void check_url(base::ConfigSection& section, std::string_view key, const std::string& url) {
   if (!url.empty() && !is_url(url))
-    section.reject(key, "expected a URL: postgresql://user@host/database or sqlite:///absolute/path");
+    section.reject(key,
+                   "expected a URL: postgresql://user@host/database, mariadb://user@host/database or "
+                   "sqlite:///absolute/path");
 }
 
 /// "shop, test", or that there are none.
@@ -80,7 +85,7 @@ void WorklistSection::read_live(base::ConfigSection& section) {
   section.read("push", push);
   if (live && (file.empty() || url.empty()))
     section.reject("live", "needs file and url (or database): what is counted, and where it is");
-  if (!live_url.empty() && (!is_url(live_url) || live_url.starts_with("sqlite")))
+  if (!live_url.empty() && (!is_url(live_url) || !live_url.starts_with("postgres")))
     section.reject("live_url", "expected a URL: postgresql://user@host/database");
   if (publication.empty() || publication.size() > kMostName)
     section.reject("publication", "expected a name of 1 to 63 bytes");

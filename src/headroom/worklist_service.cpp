@@ -35,7 +35,7 @@ Result<Definitions> load(const std::string& file) {
 }
 
 bool is_postgres(std::string_view url) {
-  return !url.starts_with("sqlite");
+  return url.starts_with("postgres");
 }
 
 bool is_too_old(const worklist::LiveStatus& status) {

@@ -118,6 +118,12 @@ sql::PostgresConnection connect(const std::string& url) {
   return std::move(*connection);
 }
 
+sql::MariaDbConnection connect_mariadb(const std::string& url) {
+  auto connection = sql::MariaDbConnection::connect(url, sql::MariaDbConnection::Clock::now() + kPatience);
+  if (!connection) throw std::runtime_error(connection.error().message());
+  return std::move(*connection);
+}
+
 std::unique_ptr<sql::Reader> open(const std::string& url) {
   auto reader = sql::open_reader(url, {});
   if (!reader) throw std::runtime_error(reader.error().message());
@@ -237,6 +243,33 @@ std::optional<std::string> PostgresCases::difference_to_policy_of(const RandomCa
     }
   }
   return std::nullopt;
+}
+
+// MariaDB
+// ---------------------------------------------------------------------------------------------------------
+
+MariaDbCases::MariaDbCases(std::string url) : url_(std::move(url)), connection_(connect_mariadb(url_)) {
+  run("SET SESSION sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES,STRICT_ALL_TABLES'");
+}
+
+sql::PostgresRows MariaDbCases::run(const std::string& statement) {
+  auto rows = connection_.query(statement, sql::MariaDbConnection::Clock::now() + kPatience);
+  if (!rows) throw std::runtime_error(fmt::format("{}: {}", rows.error().message(), statement));
+  return std::move(*rows);
+}
+
+void MariaDbCases::load(const RandomCase& random) {
+  for (const std::string& statement : random.statements(sql::Dialect::kMariaDb)) run(statement);
+}
+
+std::unique_ptr<sql::Reader> MariaDbCases::reader() const {
+  return open(url_);
+}
+
+std::optional<std::string> MariaDbCases::difference(const RandomCase& random, CaseCounts& counts,
+                                                    Joined joined) {
+  load(random);
+  return worklist::difference(random, *reader(), counts, joined);
 }
 
 }  // namespace headroom::worklist

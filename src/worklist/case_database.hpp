@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "sql/mariadb.hpp"
 #include "sql/postgres.hpp"
 #include "worklist/count.hpp"
 #include "worklist/random_case.hpp"
@@ -62,6 +63,24 @@ class PostgresCases final {
 
   std::string url_;
   sql::PostgresConnection connection_;
+};
+
+/// The owner of the tables in a database of MariaDB. Errors: std::runtime_error.
+class MariaDbCases final {
+ public:
+  explicit MariaDbCases(std::string url);
+
+  sql::PostgresRows run(const std::string& statement);
+  void load(const RandomCase& random);
+  [[nodiscard]] std::unique_ptr<sql::Reader> reader() const;
+
+  /// Loads the case, and compares every way with counting in memory.
+  [[nodiscard]] std::optional<std::string> difference(const RandomCase& random, CaseCounts& counts,
+                                                      Joined joined = Joined::kEveryUser);
+
+ private:
+  std::string url_;
+  sql::MariaDbConnection connection_;
 };
 
 }  // namespace headroom::worklist

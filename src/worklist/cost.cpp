@@ -92,6 +92,24 @@ constexpr const char* kSqliteIndexes =
     "SELECT l.name, i.name, i.seqno FROM pragma_index_list(?1) AS l, pragma_index_info(l.name) AS i WHERE "
     "l.partial = 0 UNION ALL SELECT '', name, 0 FROM pragma_table_info(?1) WHERE pk = 1 ORDER BY 1, 3";
 
+/// ?1 is a database, or empty for the one that is connected to.
+constexpr const char* kMariaDbDocuments =
+    "SELECT table_rows FROM information_schema.tables WHERE table_schema = COALESCE(NULLIF(?1, ''), "
+    "DATABASE()) "
+    "AND table_name = ?2 AND table_type = 'BASE TABLE'";
+constexpr const char* kMariaDbValues =
+    "SELECT column_name, max(cardinality) FROM information_schema.statistics WHERE table_schema = "
+    "COALESCE(NULLIF(?1, ''), DATABASE()) AND table_name = ?2 AND seq_in_index = 1 AND sub_part IS NULL "
+    "GROUP BY "
+    "column_name";
+/// An index of the beginnings of texts leads to too much.
+constexpr const char* kMariaDbIndexes =
+    "SELECT index_name, CASE WHEN sub_part IS NULL THEN column_name END FROM information_schema.statistics "
+    "WHERE "
+    "table_schema = COALESCE(NULLIF(?1, ''), DATABASE()) AND table_name = ?2 AND index_type = 'BTREE' ORDER "
+    "BY "
+    "index_name, seq_in_index";
+
 class SizeReader final {
  public:
   SizeReader(sql::Reader& reader, const Catalog& catalog) : reader_(reader), catalog_(catalog) {
@@ -100,12 +118,17 @@ class SizeReader final {
 
   Result<CatalogSize> read() {
     if (catalog_.table.empty()) return size_;
-    auto done = reader_.dialect() == Dialect::kPostgres ? read_postgres() : read_sqlite();
+    auto done = read_known();
     if (!done) return fail(std::move(done.error()).within(fmt::format("catalog '{}'", catalog_.name)));
     return size_;
   }
 
  private:
+  Result<void> read_known() {
+    if (reader_.dialect() == Dialect::kPostgres) return read_postgres();
+    return reader_.dialect() == Dialect::kMariaDb ? read_mariadb() : read_sqlite();
+  }
+
   Result<void> read_postgres() {
     const std::vector<sql::Parameter> table{SqlText::quoted_table(catalog_.table)};
     auto documents = reader_.query(kPostgresDocuments, table);
@@ -168,6 +191,18 @@ class SizeReader final {
       for (const auto& row : *rows) note_stat(row[0], row[1].value_or(""));
     }
     return read_indexes(kSqliteIndexes, {table});
+  }
+
+  Result<void> read_mariadb() {
+    const auto [database, name] = impl::parts_of_table(catalog_.table);
+    const std::vector<sql::Parameter> table{std::string(database), std::string(name)};
+    auto documents = reader_.query(kMariaDbDocuments, table);
+    if (!documents) return fail(std::move(documents.error()));
+    if (!documents->empty()) size_.documents = number(documents->front().front());
+    auto values = reader_.query(kMariaDbValues, table);
+    if (!values) return fail(std::move(values.error()));
+    for (const auto& row : *values) note_values(row[0], number(row[1]), {});
+    return read_indexes(kMariaDbIndexes, table);
   }
 
   void note_stat(const std::optional<std::string>& column, const std::string& stat) {
@@ -331,15 +366,24 @@ double joining(const Group& group, double cells) {
   return kJoinMs + cells * kJoinedCellMs + static_cast<double>(members) * kMemberMs;
 }
 
+/// How often a statement groups what the user sees: MariaDB does so wherever the joined one names the result.
+std::size_t groupings(const Question& question, const Group& group) {
+  const bool each = question.dialect == Dialect::kMariaDb && question.way == Way::kJoin;
+  return each ? group.shapes.size() : 1;
+}
+
 WayCost cost_of_groups(const Question& question, const Plan& plan, const std::vector<CatalogSize>& sizes) {
   WayCost cost{question.way, true, plan.statements.size(), 0, 0};
   for (const Group& group : plan.groups) {
     const CatalogSize& size = sizes[group.catalog];
     const Seen seen = seen_by(catalog_at(question, group.catalog), size, group.scope);
     const double visible = seen.part * size.documents.value_or(0);
-    add_reading(size.documents.value_or(0), seen.indexed ? seen.part : 1, cost);
     const double cells = cells_of(group, size, visible);
-    cost.milliseconds += kStatementMs + visible * kGroupedMs;
+    cost.milliseconds += kStatementMs;
+    for (std::size_t i = 0; i < groupings(question, group); ++i) {
+      add_reading(size.documents.value_or(0), seen.indexed ? seen.part : 1, cost);
+      cost.milliseconds += visible * kGroupedMs;
+    }
     cost.milliseconds += question.way == Way::kCells ? cells * kCellMs : joining(group, cells);
   }
   return cost;
@@ -439,7 +483,10 @@ Result<std::string> unknown(const Question& question, const std::vector<CatalogS
 /// In the order in which they are taken where nothing is known.
 constexpr std::array<Way, 4> kWays{Way::kJoin, Way::kCells, Way::kMerged, Way::kEach};
 
-Choice without_sizes(const std::set<Way>& allowed, std::string why) {
+/// Joining groups more than once in MariaDB.
+Choice without_sizes(const Question& question, const std::set<Way>& allowed, std::string why) {
+  if (question.dialect == Dialect::kMariaDb && allowed.contains(Way::kCells))
+    return {Way::kCells, {}, std::move(why)};
   const auto* way = std::find_if(kWays.begin(), kWays.end(), [&](Way one) { return allowed.contains(one); });
   return {*way, {}, std::move(why)};
 }
@@ -474,11 +521,12 @@ Result<std::vector<CatalogSize>> read_sizes(sql::Reader& reader, const Definitio
 Result<Choice> choose_way(const Question& question, const std::vector<CatalogSize>& sizes,
                           const std::set<Way>& allowed) {
   if (allowed.empty()) return fail(ErrorCode::kInvalidArgument, "no way to count is allowed");
-  if (sizes.empty()) return without_sizes(allowed, "no database was asked for the sizes of its tables");
+  if (sizes.empty())
+    return without_sizes(question, allowed, "no database was asked for the sizes of its tables");
   auto catalogs = unknown(question, sizes);
   if (!catalogs) return fail(catalogs.error());
   if (!catalogs->empty())
-    return without_sizes(allowed,
+    return without_sizes(question, allowed,
                          fmt::format("nothing is known of the size of {}; ANALYZE tells it", *catalogs));
   std::vector<WayCost> costs;
   for (const Way way : kWays) {

@@ -32,8 +32,8 @@ struct CatalogSize {
   std::vector<std::vector<std::size_t>> indexes;
 };
 
-/// Asks the database's statistics: pg_class and pg_stats, or sqlite_stat1. Shape: by catalog. A catalog that
-/// is a query, a view, and a table that was never analyzed are not known.
+/// Asks the database's statistics: pg_class and pg_stats, sqlite_stat1, or MariaDB's information_schema.
+/// Shape: by catalog. A catalog that is a query, a view, and a table that was never analyzed are not known.
 /// Errors: those of the reader, within the catalog. Cost: four small statements for a catalog.
 [[nodiscard]] Result<std::vector<CatalogSize>> read_sizes(sql::Reader& reader,
                                                           const Definitions& definitions);
@@ -54,9 +54,9 @@ struct Choice {
 };
 
 /// The cheapest of the ways that the site allows. Where sizes are not known it is kJoin, which never reads a
-/// document more than once, or the first allowed one of kCells, kMerged and kEach. No sizes at all: no
-/// database was asked. `question.way` does not matter. Errors: those of make_plan; invalid_argument: none is
-/// allowed. Cost: that of making each plan.
+/// document more than once, or the first allowed one of kCells, kMerged and kEach; in MariaDB kCells, since
+/// joining reads them for each shape there. No sizes at all: no database was asked. `question.way` does not
+/// matter. Errors: those of make_plan; invalid_argument: none is allowed. Cost: that of making each plan.
 [[nodiscard]] Result<Choice> choose_way(const Question& question, const std::vector<CatalogSize>& sizes,
                                         const std::set<Way>& allowed);
 /// The same, by the sizes that the database tells. Errors: also those of read_sizes. Cost: also its.

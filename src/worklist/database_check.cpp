@@ -25,7 +25,7 @@ struct TypeNames {
 
 /// What a column of the type may be in PostgreSQL. Others compare in a way of their own: a char is padded, a
 /// citext has no case, a timestamp that is declared a date has hours.
-const std::array<TypeNames, 6>& accepted_types() {
+const std::array<TypeNames, 6>& types_of_postgres() {
   static const std::array<TypeNames, 6> kTypes{
       {{Type::kInteger, {"smallint", "integer", "bigint"}},
        {Type::kNumber, {"numeric", "double precision", "smallint", "integer", "bigint"}},
@@ -33,6 +33,18 @@ const std::array<TypeNames, 6>& accepted_types() {
        {Type::kBoolean, {"boolean"}},
        {Type::kDate, {"date"}},
        {Type::kTime, {"timestamp without time zone", "timestamp with time zone"}}}};
+  return kTypes;
+}
+
+/// The same in MariaDB, which gives a char without its padding. A float is not the number that was written.
+const std::array<TypeNames, 6>& types_of_mariadb() {
+  static const std::array<TypeNames, 6> kTypes{
+      {{Type::kInteger, {"tinyint", "smallint", "mediumint", "int", "bigint"}},
+       {Type::kNumber, {"decimal", "double", "tinyint", "smallint", "mediumint", "int", "bigint"}},
+       {Type::kText, {"varchar", "char", "tinytext", "text", "mediumtext", "longtext", "enum"}},
+       {Type::kBoolean, {"tinyint", "bit"}},
+       {Type::kDate, {"date"}},
+       {Type::kTime, {"datetime", "timestamp"}}}};
   return kTypes;
 }
 
@@ -46,6 +58,30 @@ constexpr const char* kSqliteUnique =
     "max(CASE WHEN pk = 1 THEN name END) = ?2 UNION ALL SELECT 1 FROM pragma_index_list(?1) AS l, "
     "pragma_index_info(l.name) AS i WHERE l.\"unique\" = 1 AND l.partial = 0 GROUP BY l.name HAVING count(*) "
     "= 1 AND max(i.name) = ?2";
+
+constexpr const char* kMariaDbUnique =
+    "SELECT 1 FROM information_schema.statistics WHERE table_schema = COALESCE(NULLIF(?1, ''), DATABASE()) "
+    "AND "
+    "table_name = ?2 AND non_unique = 0 GROUP BY index_name HAVING count(*) = 1 AND max(column_name) = ?3 "
+    "AND "
+    "max(sub_part) IS NULL";
+constexpr const char* kMariaDbType =
+    "SELECT data_type FROM information_schema.columns WHERE table_schema = COALESCE(NULLIF(?1, ''), "
+    "DATABASE()) "
+    "AND table_name = ?2 AND column_name = ?3";
+/// Of a table whose engine has no transactions.
+constexpr const char* kMariaDbEngine =
+    "SELECT t.engine FROM information_schema.tables AS t JOIN information_schema.engines AS e ON e.engine = "
+    "t.engine WHERE t.table_schema = COALESCE(NULLIF(?1, ''), DATABASE()) AND t.table_name = ?2 AND "
+    "e.transactions <> 'YES'";
+
+/// A table as MariaDB's statements above want it, and a column of it.
+std::vector<sql::Parameter> named(std::string_view table, const std::string& column = {}) {
+  const auto [database, name] = impl::parts_of_table(table);
+  std::vector<sql::Parameter> parameters{std::string(database), std::string(name)};
+  if (!column.empty()) parameters.emplace_back(column);
+  return parameters;
+}
 
 class Checker final {
  public:
@@ -96,6 +132,9 @@ class Checker final {
     auto there = ask(subject, fmt::format("SELECT 1 FROM {} AS \"t\" LIMIT 0", source), {});
     if (!there) return fail(there.error());
     if (!*there) return {};
+    if (reader_.dialect() == Dialect::kMariaDb && !catalog.table.empty()) {
+      if (auto checked = check_engine(subject, catalog.table); !checked) return checked;
+    }
     for (const LookUp& look_up : catalog.look_ups) {
       if (auto checked = check_look_up(subject, look_up); !checked) return checked;
     }
@@ -105,16 +144,42 @@ class Checker final {
     return {};
   }
 
+  /// The statement that finds a unique index of a look-up's key alone.
+  Result<std::optional<sql::PostgresRows>> ask_unique(const std::string& subject, const LookUp& look_up) {
+    switch (reader_.dialect()) {
+      case Dialect::kPostgres:
+        return ask(subject, kPostgresUnique, {SqlText::quoted_table(look_up.table), look_up.key});
+      case Dialect::kMariaDb:
+        return ask(subject, kMariaDbUnique, named(look_up.table, look_up.key));
+      case Dialect::kSqlite:
+        break;
+    }
+    return ask(subject, kSqliteUnique, {look_up.table, look_up.key});
+  }
+
   Result<void> check_look_up(const std::string& catalog, const LookUp& look_up) {
     const std::string subject = fmt::format("{}: look-up '{}'", catalog, look_up.name);
-    const bool postgres = reader_.dialect() == Dialect::kPostgres;
-    const std::string table = postgres ? SqlText::quoted_table(look_up.table) : look_up.table;
-    auto unique = ask(subject, postgres ? kPostgresUnique : kSqliteUnique, {table, look_up.key});
+    auto unique = ask_unique(subject, look_up);
     if (!unique) return fail(unique.error());
     if (*unique && (*unique)->empty()) {
       problems_.push_back({subject, fmt::format("no unique index of {} has '{}' alone, so documents might be "
                                                 "counted more than once",
                                                 look_up.table, look_up.key)});
+    }
+    if (reader_.dialect() == Dialect::kMariaDb) return check_engine(subject, look_up.table);
+    return {};
+  }
+
+  /// What MariaDB counts within a snapshot has to keep one.
+  Result<void> check_engine(const std::string& subject, const std::string& table) {
+    auto engines = ask(subject, kMariaDbEngine, named(table));
+    if (!engines) return fail(engines.error());
+    if (*engines && !(*engines)->empty()) {
+      problems_.push_back(
+          {subject,
+           fmt::format("its engine {} has no transactions, so counts would not be of one moment; run: "
+                       "ALTER TABLE {} ENGINE=InnoDB",
+                       (*engines)->front().front().value_or(""), table)});
     }
     return {};
   }
@@ -133,12 +198,27 @@ class Checker final {
                      : fmt::format("SELECT {} FROM {} LIMIT 0", value, sql.source()),
             {});
     if (!rows) return fail(rows.error());
-    if (*rows && postgres && !(*rows)->empty()) check_type(subject, column.type, (*rows)->front().front());
+    if (!*rows) return {};
+    if (reader_.dialect() == Dialect::kMariaDb) return check_mariadb_type(subject, meant, column);
+    if (postgres && !(*rows)->empty())
+      check_type(subject, types_of_postgres(), column.type, (*rows)->front().front());
     return {};
   }
 
-  void check_type(const std::string& subject, Type type, const std::optional<std::string>& found) {
-    const auto& names = accepted_types()[static_cast<std::size_t>(type)].names;
+  /// Nobody tells the types of a query's columns.
+  Result<void> check_mariadb_type(const std::string& subject, const Catalog& catalog, const Column& column) {
+    const std::string& table = column.look_up ? catalog.look_ups[*column.look_up].table : catalog.table;
+    if (table.empty()) return {};
+    auto rows = ask(subject, kMariaDbType, named(table, column.column));
+    if (!rows) return fail(rows.error());
+    if (*rows && !(*rows)->empty())
+      check_type(subject, types_of_mariadb(), column.type, (*rows)->front().front());
+    return {};
+  }
+
+  void check_type(const std::string& subject, const std::array<TypeNames, 6>& accepted, Type type,
+                  const std::optional<std::string>& found) {
+    const auto& names = accepted[static_cast<std::size_t>(type)].names;
     if (!found || std::find(names.begin(), names.end(), *found) != names.end()) return;
     problems_.push_back(
         {subject, fmt::format("it is of type {}; {} takes {}", *found, name(type), fmt::join(names, ", "))});

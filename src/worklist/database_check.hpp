@@ -16,8 +16,9 @@ struct DatabaseProblem {
 };
 
 /// Asks for each catalog whether its table, columns and look-ups are there, whether the columns' types are
-/// those of the database (PostgreSQL; SQLite has none), whether look-ups find one row at most, and whether
-/// the statements of `users` and the conditions of guards can run. Nothing is counted.
+/// those of the database (PostgreSQL, and MariaDB's tables and views; SQLite has none), whether look-ups find
+/// one row at most, whether MariaDB's tables are part of its snapshots, and whether the statements of `users`
+/// and the conditions of guards can run. Nothing is counted.
 /// Errors: those of the reader that say nothing about the definitions (timed_out, unavailable, denied).
 [[nodiscard]] Result<std::vector<DatabaseProblem>> check_database(sql::Reader& reader,
                                                                   const Definitions& definitions);

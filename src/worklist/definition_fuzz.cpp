@@ -20,7 +20,8 @@ void plan(const Definitions& definitions, headroom::base::UtcTime now) {
   User user;
   user.id = "7";
   user.security_uids.insert({1, "", ""});
-  for (const auto dialect : {headroom::sql::Dialect::kPostgres, headroom::sql::Dialect::kSqlite}) {
+  using headroom::sql::Dialect;
+  for (const auto dialect : {Dialect::kPostgres, Dialect::kSqlite, Dialect::kMariaDb}) {
     for (const Way way : {Way::kEach, Way::kJoin, Way::kMerged}) {
       const auto made = explain_plan({definitions, user, now, dialect, way});
       require(made.has_value() && made->plan.lists.size() == definitions.lists.size());

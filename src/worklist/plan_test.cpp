@@ -49,7 +49,8 @@ TEST(Plan, IsExplainedPassByPass) {
   const Definitions definitions = small();
   const User user = alice();
   for (const auto& [dialect, dialect_name] :
-       {std::pair{sql::Dialect::kPostgres, "postgres"}, std::pair{sql::Dialect::kSqlite, "sqlite"}}) {
+       {std::pair{sql::Dialect::kPostgres, "postgres"}, std::pair{sql::Dialect::kSqlite, "sqlite"},
+        std::pair{sql::Dialect::kMariaDb, "mariadb"}}) {
     for (const Way way : kAllWays) {
       const auto explained = explain_plan({definitions, user, kNow, dialect, way});
       ASSERT_TRUE(explained) << explained.error().message();

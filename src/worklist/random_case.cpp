@@ -15,8 +15,9 @@ namespace {
 
 using nlohmann::json;
 
-const std::vector<std::string> kTexts{"a",   "ab",  "abc", "b",  "B",   "ä",    "äb",
-                                      "a%b", "a_b", "x'y", "\\", "\"q", "null", "a,b"};
+/// Some are the same for databases that look at no case or at no blank at the end.
+const std::vector<std::string> kTexts{"a",   "ab",  "abc", "b",   "B",    "ä",   "äb", "a%b",
+                                      "a_b", "x'y", "\\",  "\"q", "null", "a,b", "a "};
 constexpr std::int64_t kDay = 86'400'000'000;
 
 /// Chance, from a seed.
@@ -332,7 +333,12 @@ std::string type_in(Type type, sql::Dialect dialect) {
                                                   "boolean", "date",    "timestamp"};
   static const std::vector<std::string> kSqlite{"INTEGER", "NUMERIC", "TEXT COLLATE NOCASE",
                                                 "BOOLEAN", "DATE",    "TIMESTAMP"};
-  return (dialect == sql::Dialect::kPostgres ? kPostgres : kSqlite)[static_cast<std::size_t>(type)];
+  static const std::vector<std::string> kMariaDb{"integer", "decimal(12, 4)", "varchar(40)",
+                                                 "boolean", "date",           "datetime(6)"};
+  const auto& names = dialect == sql::Dialect::kPostgres ? kPostgres
+                      : dialect == sql::Dialect::kSqlite ? kSqlite
+                                                         : kMariaDb;
+  return names[static_cast<std::size_t>(type)];
 }
 
 std::string table_statement(const std::string& table, const std::vector<Column>& columns,

@@ -37,7 +37,7 @@ struct RandomCase {
   /// A document, and all of them, with the values of the look-up.
   [[nodiscard]] std::vector<Value> document(std::size_t row) const;
   [[nodiscard]] Documents documents() const;
-  /// Makes and fills the tables; one statement each.
+  /// Makes and fills the tables; one statement each. MariaDB's in sql_mode ANSI_QUOTES, NO_BACKSLASH_ESCAPES.
   [[nodiscard]] std::vector<std::string> statements(sql::Dialect dialect) const;
   /// What a list asks, in PostgreSQL's words, by another hand than the planner's.
   [[nodiscard]] std::string condition(const CaseList& list) const;

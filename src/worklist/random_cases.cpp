@@ -1,9 +1,10 @@
 // Random cases in any number, from any seed, without sanitizers:
 //
-//   worklist_cases [--sqlite CASES] [--postgres CASES] [--live CASES] [--seed FIRST]
+//   worklist_cases [--sqlite CASES] [--mariadb CASES] [--postgres CASES] [--live CASES] [--seed FIRST]
 //
 // --sqlite counts in SQLite, by every way (joined for a part of the users), and compares with counting in
-// memory. --postgres compares with what row-level security of a PostgreSQL server of its own shows each user.
+// memory; --mariadb does so in a MariaDB server of its own. --postgres compares with what row-level security
+// of a PostgreSQL server of its own shows each user.
 // --live keeps counters in memory through fifty changes of each case. The first case that differs is made
 // smaller and printed with its seed; status
 // 1. Status 2: misused.
@@ -19,6 +20,7 @@
 
 #include <fmt/format.h>
 
+#include "tests/servers/mariadb.hpp"
 #include "tests/servers/postgresql.hpp"
 #include "worklist/case_database.hpp"
 #include "worklist/changing_case.hpp"
@@ -30,6 +32,7 @@ constexpr int kRounds = 5;
 
 struct Wanted {
   std::uint64_t sqlite = 0;
+  std::uint64_t mariadb = 0;
   std::uint64_t postgres = 0;
   std::uint64_t live = 0;
   std::uint64_t seed = 1;
@@ -45,6 +48,7 @@ bool read_arguments(int count, char** arguments, Wanted& wanted) {
     const std::string_view name = arguments[i];
     std::uint64_t* target = nullptr;
     if (name == "--sqlite") target = &wanted.sqlite;
+    if (name == "--mariadb") target = &wanted.mariadb;
     if (name == "--postgres") target = &wanted.postgres;
     if (name == "--live") target = &wanted.live;
     if (name == "--seed") target = &wanted.seed;
@@ -98,6 +102,16 @@ bool run_sqlite(const Wanted& wanted) {
              }));
 }
 
+bool run_mariadb(const Wanted& wanted) {
+  if (wanted.mariadb == 0) return true;
+  const testing::MariaDbServer server;
+  MariaDbCases database(server.url());
+  return run("mariadb", wanted.mariadb, wanted.seed,
+             still([&database](const RandomCase& random, CaseCounts& counts) {
+               return database.difference(random, counts, Joined::kSome);
+             }));
+}
+
 bool run_postgres(const Wanted& wanted) {
   if (wanted.postgres == 0) return true;
   const testing::PostgresServer server(
@@ -121,10 +135,11 @@ int main_of(int count, char** arguments) {
   ::mallopt(M_MMAP_THRESHOLD, 1 << 28);
   Wanted wanted;
   if (!read_arguments(count, arguments, wanted)) {
-    std::cerr << "usage: worklist_cases [--sqlite CASES] [--postgres CASES] [--live CASES] [--seed FIRST]\n";
+    std::cerr << "usage: worklist_cases [--sqlite CASES] [--mariadb CASES] [--postgres CASES] [--live CASES] "
+                 "[--seed FIRST]\n";
     return 2;
   }
-  return run_sqlite(wanted) && run_live(wanted) && run_postgres(wanted) ? 0 : 1;
+  return run_sqlite(wanted) && run_live(wanted) && run_mariadb(wanted) && run_postgres(wanted) ? 0 : 1;
 }
 
 }  // namespace

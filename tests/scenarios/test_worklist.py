@@ -244,7 +244,7 @@ def test_users_may_be_in_another_database(shop):
 
 
 @pytest.mark.parametrize('keys, problem', [
-    ({'url': 'mysql://root:geheim@localhost/shop'}, '2: worklist.url: expected a URL: postgresql://'),
+    ({'url': 'oracle://root:geheim@localhost/shop'}, '2: worklist.url: expected a URL: postgresql://'),
     ({'database': 'shop'}, "2: worklist.database: 'shop' is not in [perf.databases], which has none"),
     ({'timeout': '0s'}, '2: worklist.timeout: expected a span from 1ms to 10m'),
     ({'ways': ['join', 'guess']}, "2: worklist.ways: unknown way 'guess'; accepted: each, join, cells, merged"),

@@ -1,6 +1,6 @@
 #pragma once
 
-// Fragments of statements in the two dialects. Every value is bound, every name is quoted.
+// Fragments of statements in the three dialects. Every value is bound, every name is quoted.
 
 #include <span>
 #include <string>
@@ -12,6 +12,9 @@
 #include "worklist/user.hpp"
 
 namespace headroom::worklist::impl {
+
+/// "schema" (empty where none is named) and "table".
+[[nodiscard]] std::pair<std::string_view, std::string_view> parts_of_table(std::string_view name);
 
 class SqlText final {
  public:
@@ -42,13 +45,20 @@ class SqlText final {
   [[nodiscard]] std::string pairs(std::span<const std::pair<std::string, std::size_t>> pairs);
   [[nodiscard]] std::string pairs(std::span<const std::pair<std::size_t, std::size_t>> pairs);
   [[nodiscard]] std::string limit(std::uint64_t rows);
+  /// How a table of WITH begins. MariaDB evaluates it wherever it is named; the others do once.
+  [[nodiscard]] std::string_view as_table() const;
 
   [[nodiscard]] std::vector<sql::Parameter> take_parameters() { return std::move(parameters_); }
   [[nodiscard]] const Catalog& catalog() const { return catalog_; }
 
  private:
   [[nodiscard]] std::string bind(sql::Parameter parameter);
-  [[nodiscard]] std::string test(const Test& test, Type type, const std::string& expression);
+  [[nodiscard]] std::string pairs_of_json(Type first, std::string list);
+  [[nodiscard]] std::string name(std::size_t column) const;
+  [[nodiscard]] std::string exact(Type type, const std::string& name) const;
+  [[nodiscard]] std::string absent(Type type, const std::string& expression) const;
+  [[nodiscard]] std::string among(std::size_t column, std::span<const Value> values);
+  [[nodiscard]] std::string test(const Test& test, std::size_t column);
 
   const Catalog& catalog_;
   sql::Dialect dialect_;

@@ -247,18 +247,18 @@ Statement merged_statement(const Question& question, const Group& group) {
 Statement join_statement(const Question& question, const Group& group) {
   SqlText sql(question.definitions.catalogs[group.catalog], question.dialect);
   std::vector<std::string> tables;
-  tables.push_back(fmt::format("\"cell\" AS MATERIALIZED (\n  {})", cell_query(sql, group)));
+  tables.push_back(fmt::format("\"cell\" {} (\n  {})", sql.as_table(), cell_query(sql, group)));
   for (std::size_t i = 0; i < group.keys.size(); ++i) {
     if (!group.keys[i].as_it_is) continue;
-    tables.push_back(fmt::format("\"d{}\"(\"value\", \"class\") AS MATERIALIZED ({})", i,
+    tables.push_back(fmt::format("\"d{}\"(\"value\", \"class\") {} ({})", i, sql.as_table(),
                                  dictionary(sql, group.keys[i].classes)));
   }
-  tables.push_back(fmt::format("\"coded\" AS MATERIALIZED ({})", coded_query(group)));
+  tables.push_back(fmt::format("\"coded\" {} ({})", sql.as_table(), coded_query(group)));
   std::vector<std::string> selects;
   for (std::size_t i = 0; i < group.shapes.size(); ++i) {
     const Shape& shape = group.shapes[i];
     for (std::size_t k = 0; k < shape.keys.size(); ++k) {
-      tables.push_back(fmt::format("\"m{}_{}\"(\"list\", \"class\") AS MATERIALIZED ({})", i, k,
+      tables.push_back(fmt::format("\"m{}_{}\"(\"list\", \"class\") {} ({})", i, k, sql.as_table(),
                                    members(sql, shape.members[k])));
     }
     selects.push_back(shape_query(shape, i));
