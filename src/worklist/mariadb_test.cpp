@@ -67,7 +67,7 @@ std::vector<std::uint64_t> counted(const std::string& type, const std::string& r
   User user;
   user.id = "7";
   std::set<std::vector<std::uint64_t>> answers;
-  for (const Way way : {Way::kEach, Way::kJoin, Way::kCells}) {
+  for (const Way way : kAllWays) {
     const auto made = count(*database.reader(), {*definitions, user, kNow, sql::Dialect::kMariaDb, way});
     EXPECT_TRUE(made) << made.error().message();
     std::vector<std::uint64_t> numbers;
@@ -208,7 +208,7 @@ TEST_F(Example, CountsForEachUserInAllWaysWithinOneSnapshot) {
   EXPECT_THAT(anna->roles, UnorderedElementsAre("Manager", "Salesman"));
   EXPECT_THAT(anna->conditions, SizeIs(1));
   session_.run("DELETE FROM sale");
-  for (const Way way : {Way::kEach, Way::kJoin, Way::kCells}) {
+  for (const Way way : kAllWays) {
     const auto counted = count(*snapshot, {definitions, *anna, kNow, sql::Dialect::kMariaDb, way});
     ASSERT_TRUE(counted) << counted.error().message();
     EXPECT_EQ((*counted)[definitions.find_list("draft_sales").value()].count, 5U) << "as before the delete";
