@@ -242,6 +242,7 @@ TEST(Configuration, TakesTheExampleWhoseValuesAreTheDefaults) {
   EXPECT_EQ(example->worklist.live_url, defaults->worklist.live_url);
   EXPECT_EQ(example->worklist.publication, defaults->worklist.publication);
   EXPECT_EQ(example->worklist.rights_age, defaults->worklist.rights_age);
+  EXPECT_EQ(example->worklist.application, defaults->worklist.application);
   EXPECT_EQ(example->worklist.tryton, defaults->worklist.tryton);
   EXPECT_EQ(example->worklist.push, defaults->worklist.push);
 }

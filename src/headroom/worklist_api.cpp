@@ -12,6 +12,8 @@
 #include "bus/message.hpp"
 #include "headroom/api_parameters.hpp"
 #include "headroom/worklist_events.hpp"
+#include "headroom/worklist_fragment.hpp"
+#include "headroom/worklist_results.hpp"
 #include "net/access.hpp"
 #include "net/held.hpp"
 #include "worklist/action.hpp"
@@ -28,6 +30,8 @@ namespace {
 using Exchange = std::shared_ptr<WorklistExchange>;
 
 constexpr std::uint64_t kMostDocuments = 10'000;
+constexpr std::uint64_t kUsualUsers = 20;
+constexpr std::uint64_t kMostFoundUsers = 200;
 constexpr std::size_t kMostRightsBody = 8 * 1024 * 1024;
 constexpr std::chrono::milliseconds kLongestWait{10'000};
 /// Beside the wait for a position and the statement: the connection to the database, and its queue.
@@ -71,14 +75,23 @@ class Waiting final : public net::HeldHandler {
 struct Asked {
   WorklistWish wish;
   bool all = false;
+  std::chrono::milliseconds age{0};  ///< numbers of statements may be so old
+  FragmentGroup group = FragmentGroup::kCategory;
 };
 
-Result<std::chrono::milliseconds> read_wait(const std::string& text) {
+/// `usual` where it is not given.
+std::chrono::milliseconds read_span(ParameterReader& reader, std::string_view name,
+                                    std::chrono::milliseconds usual, std::chrono::milliseconds most) {
+  std::string text;
+  reader.read(name, text);
+  if (text.empty()) return usual;
   const auto span = base::parse_duration(text);
-  if (span && *span >= base::Microseconds{0} && *span <= kLongestWait)
+  if (span && *span >= base::Microseconds{0} && *span <= most)
     return std::chrono::duration_cast<std::chrono::milliseconds>(*span);
-  return fail(ErrorCode::kInvalidArgument,
-              fmt::format("'{:.40}' is no span; expected one from 0s to 10s", text));
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(most).count();
+  reader.reject(name, {ErrorCode::kInvalidArgument,
+                       fmt::format("'{:.40}' is no span; expected one from 0s to {}s", text, seconds)});
+  return usual;
 }
 
 /// `user` is read by `identify`, where the address does not say who is meant.
@@ -87,30 +100,33 @@ void pass_user(const net::Request& request, ParameterReader& reader) {
   if (request.parameters.find("user") == nullptr) reader.read("user", user);
 }
 
-Result<Asked> read_asked(const net::Request& request) {
+/// `is_fragment`: with what is asked of one too.
+Result<Asked> read_asked(const net::Request& request, bool is_fragment = false) {
   ParameterReader reader(request.query, base::utc_now());
   Asked asked;
   std::string lsn;
-  std::string wait;
   std::string way = "any";
   pass_user(request, reader);
   reader.read("all", asked.all);
   reader.read("lsn", lsn);
-  reader.read("wait", wait);
+  asked.wish.wait = read_span(reader, "wait", asked.wish.wait, kLongestWait);
+  asked.age = read_span(reader, "age", asked.age, WorklistResults::kOldest);
   reader.read("way", way);
   if (!lsn.empty()) {
     const auto parsed = sql::parse_lsn(lsn);
     if (!parsed) reader.reject("lsn", parsed.error());
     asked.wish.after = parsed ? *parsed : sql::Lsn{0};
   }
-  if (!wait.empty()) {
-    const auto parsed = read_wait(wait);
-    if (!parsed) reader.reject("wait", parsed.error());
-    asked.wish.wait = parsed.value_or(std::chrono::milliseconds{0});
-  }
   if (way != "any" && way != "live")
     reader.reject("way", {ErrorCode::kInvalidArgument, fmt::format("'{:.40}': expected any or live", way)});
   asked.wish.only_live = way == "live";
+  if (is_fragment) {
+    std::string group = "category";
+    reader.read("group", group);
+    const auto parsed = parse_fragment_group(group);
+    if (!parsed) reader.reject("group", parsed.error());
+    asked.group = parsed.value_or(FragmentGroup::kCategory);
+  }
   if (auto finished = reader.finish("counts"); !finished) return fail(std::move(finished.error()));
   return asked;
 }
@@ -121,6 +137,10 @@ Result<std::size_t> list_of(const worklist::Definitions& definitions, const net:
 
 // What is answered
 // ---------------------------------------------------------------------------------------------------------
+
+bool is_shown(const WorklistNumber& number, bool all) {
+  return number.count.fate != worklist::Fate::kHidden && (all || number.count.count > 0);
+}
 
 json list_json(const worklist::Definitions& definitions, const WorklistNumber& number, base::UtcTime now) {
   const auto action = worklist::action_of(definitions, number.list, number.count.count, now);
@@ -133,14 +153,17 @@ json lists_json(const worklist::Definitions& definitions, const WorklistNumbers&
   const base::UtcTime now = base::utc_now();
   json lists = json::array();
   for (const WorklistNumber& one : numbers.lists) {
-    const bool is_shown = one.count.fate != worklist::Fate::kHidden && (all || one.count.count > 0);
-    if (is_shown) lists.push_back(list_json(definitions, one, now));
+    if (is_shown(one, all)) lists.push_back(list_json(definitions, one, now));
   }
   return lists;
 }
 
-json head_json(const Exchange& exchange, WorklistService& service, const WorklistNumbers& numbers) {
-  json head{{"user", exchange->user->id}, {"state", nullptr}, {"lsn", nullptr}, {"age_ms", nullptr}};
+json head_json(const Exchange& exchange, WorklistService& service, const WorklistNumbers& numbers,
+               const std::optional<std::chrono::milliseconds>& kept = std::nullopt) {
+  json head{
+      {"user", exchange->user->id}, {"state", nullptr},   {"lsn", nullptr},
+      {"age_ms", nullptr},          {"kept_ms", nullptr}, {"application", service.section().application}};
+  if (kept) head["kept_ms"] = kept->count();
   if (numbers.freshness) {
     head["state"] = name(numbers.freshness->state);
     head["lsn"] = sql::lsn_text(numbers.freshness->applied);
@@ -151,17 +174,16 @@ json head_json(const Exchange& exchange, WorklistService& service, const Worklis
   return head;
 }
 
-/// The body, or 304 when the client has these numbers already.
-net::Response numbers_response(const Exchange& exchange, json head, std::string_view key, json value) {
-  const std::string tag = fmt::format("W/\"{:016x}\"", std::hash<std::string>{}(dump(value)));
-  const bool is_known = header(exchange->request, "If-None-Match") == tag;
-  const json state = head["state"];
-  const json lsn = head["lsn"];
-  const json age = head["age_ms"];
-  head[std::string(key)] = std::move(value);
+/// What is made, or 304 when the client has these numbers already: `told` is the same as long as they are.
+template <typename Make>
+net::Response fresh_response(const Exchange& exchange, const json& head, const std::string& told, Make make) {
+  const std::string tag = fmt::format("W/\"{:016x}\"", std::hash<std::string>{}(told));
+  const json& state = head["state"];
+  const json& lsn = head["lsn"];
+  const json& age = head["age_ms"];
   net::Response response;
   response.status = 304;
-  if (!is_known) response = json_response(200, head);
+  if (header(exchange->request, "If-None-Match") != tag) response = make();
   response.headers.add("ETag", tag);
   response.headers.add("Cache-Control", "private, no-cache");
   if (state.is_string()) response.headers.add("X-Headroom-State", state.get<std::string>());
@@ -170,15 +192,49 @@ net::Response numbers_response(const Exchange& exchange, json head, std::string_
   return response;
 }
 
+net::Response numbers_response(const Exchange& exchange, const json& head, std::string_view key, json value) {
+  const std::string told = dump(value);
+  return fresh_response(exchange, head, told, [&] {
+    json body = head;
+    body[std::string(key)] = std::move(value);
+    return json_response(200, body);
+  });
+}
+
+net::Response fragment_response(WorklistService& service, const Exchange& exchange, const Asked& asked,
+                                const WorklistResult& result) {
+  const base::UtcTime now = base::utc_now();
+  std::vector<worklist::Action> lists;
+  for (const WorklistNumber& one : result.numbers.lists) {
+    if (is_shown(one, asked.all))
+      lists.push_back(worklist::action_of(service.definitions(), one.list, one.count.count, now));
+  }
+  const std::string html = worklist_fragment(lists, asked.group);
+  return fresh_response(exchange, head_json(exchange, service, result.numbers, result.kept), html,
+                        [&] { return net::make_response(200, "text/html; charset=utf-8", html); });
+}
+
+void answer_fragment(const WorklistDoors& doors, const Exchange& exchange) {
+  const auto asked = read_asked(exchange->request, true);
+  if (!asked) return exchange->answer(net::error_response(asked.error()));
+  doors.results->count(
+      exchange->user, asked->wish, asked->age,
+      [&service = doors.service, exchange, asked = *asked](const Result<WorklistResult>& result) {
+        exchange->answer(result ? fragment_response(service, exchange, asked, *result)
+                                : net::error_response(result.error()));
+      });
+}
+
 void answer_counts(const WorklistDoors& doors, const Exchange& exchange) {
   const auto asked = read_asked(exchange->request);
   if (!asked) return exchange->answer(net::error_response(asked.error()));
-  doors.service.count(
-      exchange->user, asked->wish,
-      [&service = doors.service, exchange, all = asked->all](const Result<WorklistNumbers>& numbers) {
-        if (!numbers) return exchange->answer(net::error_response(numbers.error()));
-        exchange->answer(numbers_response(exchange, head_json(exchange, service, *numbers), "lists",
-                                          lists_json(service.definitions(), *numbers, all)));
+  doors.results->count(
+      exchange->user, asked->wish, asked->age,
+      [&service = doors.service, exchange, all = asked->all](const Result<WorklistResult>& result) {
+        if (!result) return exchange->answer(net::error_response(result.error()));
+        const WorklistNumbers& numbers = result->numbers;
+        exchange->answer(numbers_response(exchange, head_json(exchange, service, numbers, result->kept),
+                                          "lists", lists_json(service.definitions(), numbers, all)));
       });
 }
 
@@ -234,12 +290,56 @@ void answer_documents(const WorklistDoors& doors, const Exchange& exchange) {
 // For whoever runs it
 // ---------------------------------------------------------------------------------------------------------
 
+Result<WorklistPlanWish> read_plan_wish(const net::Request& request) {
+  ParameterReader reader(request.query, base::utc_now());
+  WorklistPlanWish wish;
+  std::string way = "auto";
+  reader.read("list", wish.list);
+  reader.read("way", way);
+  if (way != "auto") {
+    const auto parsed = worklist::parse_way(way);
+    if (!parsed) reader.reject("way", parsed.error());
+    wish.way = parsed.value_or(worklist::Way::kJoin);
+  }
+  if (auto finished = reader.finish("plan"); !finished) return fail(std::move(finished.error()));
+  return wish;
+}
+
+void answer_plan(const WorklistDoors& doors, const Exchange& exchange) {
+  const auto wish = read_plan_wish(exchange->request);
+  if (!wish) return exchange->answer(net::error_response(wish.error()));
+  doors.service.plan(exchange->user, *wish, [exchange](const Result<json>& plan) {
+    if (!plan) return exchange->answer(net::error_response(plan.error()));
+    json body = *plan;
+    body["user"] = exchange->user->id;
+    exchange->answer(json_response(200, body));
+  });
+}
+
+void answer_users(const WorklistDoors& doors, const Exchange& exchange) {
+  ParameterReader reader(exchange->request.query, base::utc_now());
+  std::string beginning;
+  std::uint64_t limit = kUsualUsers;
+  reader.read("beginning", beginning);
+  reader.read("limit", limit, kMostFoundUsers);
+  if (auto finished = reader.finish("users"); !finished)
+    return exchange->answer(net::error_response(finished.error()));
+  doors.service.find_users(beginning, limit + 1,
+                           [exchange, limit](const Result<std::vector<std::string>>& found) {
+                             if (!found) return exchange->answer(net::error_response(found.error()));
+                             std::vector<std::string> users = *found;
+                             const bool more = users.size() > limit;
+                             if (more) users.resize(limit);
+                             exchange->answer(json_response(200, {{"users", users}, {"more", more}}));
+                           });
+}
+
 json status_json(WorklistService& service) {
   json body{{"state", nullptr}, {"text", "no list can be counted live"},
             {"lsn", nullptr},   {"age_ms", nullptr},
             {"documents", 0},   {"changes", 0},
             {"rebuilds", 0},    {"problem", ""},
-            {"watching", 0}};
+            {"watching", 0},    {"application", service.section().application}};
   if (service.live() != nullptr) {
     const auto status = service.live()->status();
     body["state"] = name(status.state);
@@ -320,6 +420,20 @@ net::Route plain_route(std::string method, std::string pattern, net::Access acce
   return route;
 }
 
+net::HeldRoute users_route(const WorklistDoors& doors) {
+  net::HeldRoute route;
+  route.pattern = "/api/worklist/users";
+  route.access = net::Access::kPrivate;
+  route.limits.deadline =
+      kSlack + 2 * std::chrono::duration_cast<std::chrono::milliseconds>(doors.service.section().timeout);
+  route.open = [doors](const std::shared_ptr<net::HeldRequest>& held, net::Request request) {
+    answer_users(doors,
+                 std::make_shared<WorklistExchange>(WorklistExchange{held, std::move(request), nullptr}));
+    return std::make_unique<Waiting>();
+  };
+  return route;
+}
+
 net::HeldRoute rights_route(const WorklistDoors& doors) {
   net::HeldRoute route;
   route.method = "PUT";
@@ -392,14 +506,19 @@ void identify(const WorklistDoors& doors, const WorklistSide& side, const Exchan
   });
 }
 
-void add_worklist_api(net::Router& router, const WorklistDoors& doors) {
+void add_worklist_api(net::Router& router, const WorklistDoors& given) {
+  const WorklistDoors doors{given.service, given.authority, std::make_shared<WorklistResults>(given.service)};
   const std::vector<std::pair<std::string_view, Handle>> questions{
       {"counts", answer_counts},
+      {"fragment", answer_fragment},
       {"lists/{workflow}/{list}", answer_list},
       {"lists/{workflow}/{list}/documents", answer_documents}};
   for (const auto& [tail, handle] : questions) {
     for (const WorklistSide& side : worklist_sides(tail)) router.add(held_route(doors, side, handle));
   }
+  // What statements cost, and their texts, are for whoever runs it.
+  router.add(held_route(doors, {"/api/worklist/users/{user}/plan", false}, answer_plan));
+  router.add(users_route(doors));
   add_worklist_events(router, doors);
   router.add(plain_route(
       "GET", "/api/worklist", net::Access::kRead,

@@ -38,10 +38,13 @@ struct WorklistAuthority {
   void prove(const std::string& header, Done<WorklistProof> done) const;
 };
 
+class WorklistResults;
+
 /// Lifetime: everything outlives the router.
 struct WorklistDoors {
   WorklistService& service;
   const WorklistAuthority& authority;
+  std::shared_ptr<WorklistResults> results = nullptr;  ///< made by `add_worklist_api`
 };
 
 /// A request on its way: whose counts are asked for is known, and what he may see.

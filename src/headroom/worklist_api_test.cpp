@@ -290,6 +290,100 @@ TEST_F(WorklistApi, SendsNothingWhenNoNumberChanged) {
   EXPECT_THAT(get("/worklist/counts?lsn=" + written() + "&wait=10s", known), StartsWith("HTTP/1.1 200"));
 }
 
+TEST_F(WorklistApi, GivesAUsersListsAsHtmlThatChangesOnlyWithThem) {
+  start_and_load();
+  const std::string first = get("/worklist/fragment", as("7"));
+  EXPECT_EQ(header_of(first, "Content-Type"), "text/html; charset=utf-8");
+  EXPECT_EQ(header_of(first, "Cache-Control"), "private, no-cache");
+  EXPECT_EQ(header_of(first, "X-Headroom-State"), "current");
+  EXPECT_THAT(body_of(first),
+              HasSubstr("<a class=\"headroom-worklist-name\" href=\"sale?state=draft\">Drafts (2)</a>"));
+  EXPECT_THAT(body_of(first), Not(HasSubstr("sale/done"))) << "nothing is in it";
+  EXPECT_THAT(body_of(get("/worklist/fragment?all=1&group=none", as("7"))),
+              HasSubstr("data-list=\"sale/done\" data-count=\"0\""));
+  const std::string known = as("7") + "If-None-Match: " + header_of(first, "ETag") + "\r\n";
+  run("INSERT INTO sale VALUES (80, 'draft', 8)");
+  EXPECT_THAT(get("/worklist/fragment?lsn=" + written() + "&wait=10s", known), StartsWith("HTTP/1.1 304"));
+  run("INSERT INTO sale VALUES (81, 'draft', 7)");
+  const std::string changed = get("/worklist/fragment?lsn=" + written() + "&wait=10s", known);
+  EXPECT_THAT(changed, StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(changed, HasSubstr("Drafts (3)</a>"));
+  EXPECT_THAT(get("/worklist/fragment?group=owner", as("7")), StartsWith("HTTP/1.1 400"));
+  EXPECT_THAT(get("/worklist/fragment?user=8", as("7")), StartsWith("HTTP/1.1 403"));
+  EXPECT_THAT(get("/worklist/fragment"), StartsWith("HTTP/1.1 401"));
+  EXPECT_THAT(get("/worklist/counts?group=none", as("7")), StartsWith("HTTP/1.1 400"))
+      << "of a fragment alone";
+}
+
+TEST_F(WorklistApi, TellsOlderNumbersOfStatementsToWhomTheyWillDo) {
+  section_.rights_age = 1s;
+  start_and_load();
+  const auto told = [this](const std::string& more, const std::string& user = "7") {
+    return get_json("/worklist/counts" + more, as(user));
+  };
+  const json first = told("?age=1m");
+  EXPECT_TRUE(first["kept_ms"].is_null()) << "nothing was kept yet";
+  run("INSERT INTO sale VALUES (91, 'draft', 7), (93, 'draft', 7)");
+  const std::string lsn = written();
+  ASSERT_EQ(told("?way=live&wait=10s&lsn=" + lsn)["lists"][0]["count"], 4);
+  const json kept = told("?age=1m");
+  EXPECT_EQ(numbers(kept), json::parse(R"({"sale/draft": [4, "live"], "sale/secret": [4, "live"],
+                                           "sale/odd": [1, "sql"]})"));
+  EXPECT_GE(kept["kept_ms"], 0);
+  EXPECT_THAT(get("/worklist/fragment?age=1m", as("7")), HasSubstr("Odd (1)"));
+  EXPECT_EQ(numbers(told("?age=1m", "8"))["sale/odd"][0], 1) << "those of another user are his own";
+  EXPECT_EQ(numbers(told(""))["sale/odd"][0], 3) << "who asks for none gets none";
+  EXPECT_EQ(numbers(told("?age=1m&wait=10s&lsn=" + lsn))["sale/odd"][0], 3) << "nor who wrote something";
+  run("INSERT INTO user_role VALUES (7, 'Clerk')");
+  for (int i = 0; i < 500 && numbers(told("?age=1m"))["sale/odd"][0] != 3; ++i)
+    std::this_thread::sleep_for(20ms);
+  EXPECT_EQ(numbers(told("?age=1m"))["sale/odd"][0], 3) << "with other rights it is counted anew";
+  EXPECT_THAT(get("/worklist/counts?age=6m", as("7")), StartsWith("HTTP/1.1 400"));
+}
+
+TEST_F(WorklistApi, TellsWhatCountingCostsAndHowItIsDone) {
+  run("ANALYZE sale");
+  start_and_load();
+  const json plan = get_json("/api/worklist/users/8/plan");
+  EXPECT_EQ(plan["user"], "8");
+  EXPECT_EQ(plan["chosen"], "join");
+  EXPECT_EQ(plan["why"], "nothing is known of the size of odd; ANALYZE tells it");
+  EXPECT_EQ(plan["ways"], json::array());
+  EXPECT_EQ(plan["catalogs"],
+            json::parse(R"([{"catalog": "sale", "documents": 4.0}, {"catalog": "odd", "documents": null}])"));
+  ASSERT_EQ(plan["lists"].size(), 4U);
+  EXPECT_EQ(plan["lists"][0]["list"], "sale/done");
+  EXPECT_EQ(plan["lists"][0]["fate"], "counted");
+  EXPECT_EQ(plan["lists"][0]["ways"].size(), 3U) << "of this one all is known";
+  EXPECT_THAT(plan["lists"][2]["not_live"].get<std::string>(), HasSubstr("it is a query"));
+  EXPECT_EQ(plan["lists"][3]["fate"], "hidden");
+  EXPECT_TRUE(plan["lists"][3]["way"].is_null());
+
+  const json one = get_json("/api/worklist/users/7/plan?list=sale/draft&way=each");
+  EXPECT_EQ(one["way"], "each");
+  EXPECT_EQ(one["ways"].size(), 3U);
+  EXPECT_EQ(one["lists"].size(), 1U);
+  EXPECT_EQ(one["statements_total"], 1);
+  EXPECT_THAT(one["statements"][0]["text"].get<std::string>(), StartsWith("SELECT count(*)"));
+  EXPECT_EQ(one["passes"].back()["pass"], "each");
+  EXPECT_THAT(get("/api/worklist/users/7/plan?list=sale/none"), StartsWith("HTTP/1.1 404"));
+  EXPECT_THAT(get("/api/worklist/users/7/plan?way=fast"), StartsWith("HTTP/1.1 400"));
+  EXPECT_THAT(get("/api/worklist/users/99/plan"), StartsWith("HTTP/1.1 404"));
+  EXPECT_THAT(get("/worklist/plan", as("7")), Not(StartsWith("HTTP/1.1 2")))
+      << "it is for whoever runs the service";
+}
+
+TEST_F(WorklistApi, FindsUsersByTheBeginningOfTheirIds) {
+  run("INSERT INTO app_user SELECT 70 + n FROM generate_series(0, 5) AS n");
+  start();
+  EXPECT_EQ(get_json("/api/worklist/users?beginning=7"),
+            json::parse(R"({"users": ["7", "70", "71", "72", "73", "74", "75"], "more": false})"));
+  EXPECT_EQ(get_json("/api/worklist/users?limit=2"), json::parse(R"({"users": ["7", "70"], "more": true})"));
+  EXPECT_EQ(get_json("/api/worklist/users?beginning=%25")["users"], json::array()) << "no pattern";
+  EXPECT_EQ(get_json("/api/worklist/users?beginning=7'%20OR%201")["users"], json::array());
+  EXPECT_THAT(get("/api/worklist/users?limit=201"), StartsWith("HTTP/1.1 400"));
+}
+
 TEST_F(WorklistApi, WaitsForWhatTheReaderWroteAndSaysWhenItDoesNotCome) {
   start_and_load();
   for (int id = 20; id < 40; ++id) {

@@ -1,5 +1,6 @@
 #include "headroom/worklist_section.hpp"
 
+#include <algorithm>
 #include <string_view>
 #include <vector>
 
@@ -17,6 +18,13 @@ bool is_url(std::string_view text) {
     if (text.starts_with(scheme)) return true;
   }
   return false;
+}
+
+/// Of a site, with nothing that a browser would pass over or take for another one.
+bool is_web_address(std::string_view text) {
+  const bool is_plain =
+      std::all_of(text.begin(), text.end(), [](char one) { return one > ' ' && one < '\x7f'; });
+  return is_plain && (text.starts_with("https://") || text.starts_with("http://"));
 }
 
 /// What is refused is not told: it may hold a password.
@@ -83,6 +91,9 @@ void WorklistSection::read_live(base::ConfigSection& section) {
   section.read("rights_age", rights_age);
   section.read("tryton", tryton);
   section.read("push", push);
+  section.read("application", application);
+  if (!application.empty() && !is_web_address(application))
+    section.reject("application", "expected the address of the application: https://erp.example.com/");
   if (live && (file.empty() || url.empty()))
     section.reject("live", "needs file and url (or database): what is counted, and where it is");
   if (!live_url.empty() && (!is_url(live_url) || !live_url.starts_with("postgres")))

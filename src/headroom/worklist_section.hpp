@@ -31,6 +31,9 @@ struct WorklistSection {
   base::Microseconds rights_age = std::chrono::seconds{30};
   /// The database of [bus.tryton] whose sessions prove who a user is; empty: none does.
   std::string tryton;
+  /// What relative addresses of lists begin with where Headroom's page shows them; empty: they are no links
+  /// there.
+  std::string application;
   /// Changes are told in each user's channel of the bus too.
   bool push = false;
 

@@ -1,6 +1,7 @@
 #include "headroom/worklist_service.hpp"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include <fmt/format.h>
@@ -274,6 +275,23 @@ void WorklistService::documents(const UserPointer& user, std::size_t list, const
       [this, user, list, page](sql::Reader& documents, sql::Reader& /*users*/) {
         return worklist::documents(documents, {definitions_, *user, base::utc_now(), documents.dialect()},
                                    list, page);
+      },
+      std::move(done));
+}
+
+void WorklistService::plan(const UserPointer& user, const WorklistPlanWish& wish, Done<nlohmann::json> done) {
+  ask<nlohmann::json>(
+      [this, user, wish](sql::Reader& documents, sql::Reader& /*users*/) {
+        return plan_worklists(documents, definitions_, lists_.why, *user, section_.ways, wish);
+      },
+      std::move(done));
+}
+
+void WorklistService::find_users(const std::string& beginning, std::size_t most,
+                                 Done<std::vector<std::string>> done) {
+  ask<std::vector<std::string>>(
+      [this, beginning, most](sql::Reader& /*documents*/, sql::Reader& users) {
+        return worklist::find_users(users, definitions_, beginning, most);
       },
       std::move(done));
 }

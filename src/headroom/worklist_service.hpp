@@ -16,6 +16,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,6 +24,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "headroom/worklist_plan.hpp"
 #include "headroom/worklist_section.hpp"
 #include "net/server.hpp"
 #include "net/worker_pool.hpp"
@@ -90,6 +92,11 @@ class WorklistService {
   /// Errors: those of worklist::documents.
   void documents(const UserPointer& user, std::size_t list, const worklist::Page& page,
                  Done<std::vector<std::string>> done);
+
+  /// What counting costs, and how it is done in the database. Errors: those of plan_worklists.
+  void plan(const UserPointer& user, const WorklistPlanWish& wish, Done<nlohmann::json> done);
+  /// Errors: those of worklist::find_users.
+  void find_users(const std::string& beginning, std::size_t most, Done<std::vector<std::string>> done);
 
   /// None: no list can be counted live.
   [[nodiscard]] worklist::LiveService* live() { return live_.get(); }

@@ -36,6 +36,10 @@ std::string_view placeholder(sql::Dialect dialect) {
   return dialect == sql::Dialect::kPostgres ? "$1" : "?1";
 }
 
+std::string rows_of(const UserSource& users) {
+  return users.query.empty() ? SqlText::quoted_table(users.table) : "(" + users.query + "\n)";
+}
+
 /// In the order of their texts, each once.
 std::set<std::string> conditions_of(const Definitions& definitions) {
   std::set<std::string> conditions;
@@ -132,9 +136,7 @@ std::string conditions_statement(const Definitions& definitions, std::string_vie
   std::string columns = "1";
   for (const std::string& condition : conditions_of(definitions))
     columns += fmt::format(", ({}\n) IS TRUE", condition);
-  const std::string source =
-      users.query.empty() ? SqlText::quoted_table(users.table) : "(" + users.query + "\n)";
-  return fmt::format("SELECT {} FROM {} AS \"user\" WHERE \"user\".{} = {}", columns, source,
+  return fmt::format("SELECT {} FROM {} AS \"user\" WHERE \"user\".{} = {}", columns, rows_of(users),
                      SqlText::quoted(users.key), user);
 }
 
@@ -163,6 +165,26 @@ Result<User> load_user(sql::Reader& reader, const Definitions& definitions, cons
 Result<void> load_conditions(sql::Reader& reader, const Definitions& definitions, User& user) {
   if (conditions_of(definitions).empty()) return {};
   return ask_conditions(reader, definitions, user);
+}
+
+Result<std::vector<std::string>> find_users(sql::Reader& reader, const Definitions& definitions,
+                                            const std::string& beginning, std::size_t most) {
+  const UserSource& users = definitions.users;
+  if (!users.has_rows())
+    return fail(ErrorCode::kConflict, "users of the definitions has no table or query to search");
+  const std::string id = fmt::format("CAST(\"user\".{} AS TEXT)", SqlText::quoted(users.key));
+  const std::string given = fmt::format("CAST({} AS TEXT)", placeholder(reader.dialect()));
+  auto rows =
+      reader.query(fmt::format("SELECT DISTINCT {} FROM {} AS \"user\" WHERE substr({}, 1, length({})) = {} "
+                               "ORDER BY 1 LIMIT {}",
+                               id, rows_of(users), id, given, given, most),
+                   {beginning});
+  if (!rows) return fail(std::move(rows.error()).within("users"));
+  std::vector<std::string> found;
+  for (auto& row : *rows) {
+    if (row.front()) found.push_back(std::move(*row.front()));
+  }
+  return found;
 }
 
 }  // namespace headroom::worklist

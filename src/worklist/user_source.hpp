@@ -2,8 +2,10 @@
 
 // Users out of the database, as `users` of worklists.yaml says.
 
+#include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "sql/reader.hpp"
 #include "worklist/user.hpp"
@@ -19,6 +21,11 @@ namespace headroom::worklist {
 /// For a user who came from elsewhere: only the conditions, which need his row. Nothing is asked when no
 /// guard has one. Errors: as above.
 [[nodiscard]] Result<void> load_conditions(sql::Reader& reader, const Definitions& definitions, User& user);
+
+/// Ids of users that begin with `beginning`, sorted as texts, at most `most`. Errors: conflict (users has no
+/// rows), those of the reader. Cost: reads the keys of all users.
+[[nodiscard]] Result<std::vector<std::string>> find_users(sql::Reader& reader, const Definitions& definitions,
+                                                          const std::string& beginning, std::size_t most);
 
 namespace impl {
 

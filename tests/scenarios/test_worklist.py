@@ -248,6 +248,7 @@ def test_users_may_be_in_another_database(shop):
     ({'database': 'shop'}, "2: worklist.database: 'shop' is not in [perf.databases], which has none"),
     ({'timeout': '0s'}, '2: worklist.timeout: expected a span from 1ms to 10m'),
     ({'ways': ['join', 'guess']}, "2: worklist.ways: unknown way 'guess'; accepted: each, join, cells, merged"),
+    ({'application': 'javascript:alert(1)'}, '2: worklist.application: expected the address of the application: https://erp.example.com/'),
     ({'ways': []}, '2: worklist.ways: expected at least one of each, join, cells, merged'),
     ({'files': 'worklists.yaml'}, '2: worklist.files: unknown key'),
     ({}, 'no definitions: --file, or file in [worklist] of headroom.toml, names worklists.yaml'),
