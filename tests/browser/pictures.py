@@ -19,7 +19,7 @@ import world as worlds  # noqa: E402
 from servers import Servers  # noqa: E402
 from servers.database import PASSWORD  # noqa: E402
 from servers.display import Display  # noqa: E402
-from sites import SaoSite  # noqa: E402
+from sites import SaoSite, WorkSite  # noqa: E402
 
 
 def take_pages(folder):
@@ -42,6 +42,12 @@ class Photographer:
         self.take = lambda: display.save(path)
 
 
+def take_my_work(folder):
+    with Servers() as servers:
+        site = WorkSite(servers)
+        return programs.run('worklist_sao.mjs', site, {'HEADROOM_SAO': json.dumps(site.sao), 'HEADROOM_PICTURES': str(folder)})
+
+
 def take_sao(folder):
     with Servers() as servers:
         site = SaoSite(servers, kind='business')
@@ -57,7 +63,7 @@ def take_sao(folder):
 def main():
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / 'docs' / 'pictures').resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    return 0 if take_pages(folder) and take_sao(folder) else 1
+    return 0 if take_pages(folder) and take_my_work(folder) and take_sao(folder) else 1
 
 
 if __name__ == '__main__':

@@ -1,8 +1,9 @@
-"""The bus as its stories need it: alone, or beside trytond and behind nginx."""
+"""The bus as its stories need it: alone, or beside trytond and behind nginx; and a trytond whose users have work lists."""
 from servers import free_port
 from servers.nginx import Nginx
 from servers.notifier import Notifier
 from servers.recorder import Recorder
+from servers.tabs import LOGIN_PASSWORD, Tabs, activate
 
 SECOND = ['bob', 'Wq7-bluE.9sky']
 KEY = 'a-key-of-the-tests-0123456789abcdef0123456789'
@@ -74,3 +75,19 @@ class SaoSite:
 
     def end_sessions(self):
         self.postgresql.execute('DELETE FROM ir_session', self.tryton.database)
+
+
+class WorkSite:
+    """trytond with the module headroom_worklist on PostgreSQL, and a user with work in several tabs."""
+
+    def __init__(self, servers, login='dora'):
+        tryton = servers.tryton('postgresql')
+        activate(tryton)
+        self.tabs = Tabs(tryton)
+        server = tryton.serve()
+        with tryton.client(server) as admin:
+            self.tabs.set_passwords(admin)
+        with self.tabs.client(server, login) as client:
+            rows = client.call('model.headroom.worklist.search_read', [('number', '>', 0)], 0, None, None, ['action', 'name', 'number'])
+        self.sao = {'address': 'http://127.0.0.1:%d' % server.port, 'database': tryton.database, 'person': [login, LOGIN_PASSWORD],
+            'waiting': [[row['action'], row['name'], row['number']] for row in rows]}

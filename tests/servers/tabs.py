@@ -124,9 +124,11 @@ class Tabs:
         return psycopg2.extensions.AsIs("current_date + %d" % self.random.randint(-40, 40))
 
     def _fill_users(self, rows):
+        menu, = rows.column("SELECT menu FROM res_user WHERE login = 'admin'")
         for login, (groups, companies, shown) in USERS.items():
             mine = [self.companies[one] for one in companies]
-            user = rows.insert('res_user', name=login, login=login, active=True, company=mine[0] if mine else None, company_filter=shown)
+            user = rows.insert('res_user', name=login, login=login, active=True, menu=menu, company=mine[0] if mine else None,
+                company_filter=shown)
             for one in mine:
                 rows.insert('res_user-company_company', user=user, company=one)
             for group in groups:
