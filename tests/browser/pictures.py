@@ -14,6 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(Path(__file__).parent), str(ROOT / 'tests')]
 
+import company as companies  # noqa: E402
 import programs  # noqa: E402
 import world as worlds  # noqa: E402
 from servers import Servers  # noqa: E402
@@ -42,6 +43,13 @@ class Photographer:
         self.take = lambda: display.save(path)
 
 
+def take_worklists(folder):
+    with Servers() as servers:
+        company = companies.Company(servers)
+        environment = {'HEADROOM_URL': company.url, 'HEADROOM_TOKEN': worlds.TOKEN, 'HEADROOM_PICTURES': str(folder)}
+        return programs.run('worklist_pictures.mjs', company, environment)
+
+
 def take_my_work(folder):
     with Servers() as servers:
         site = WorkSite(servers)
@@ -63,7 +71,7 @@ def take_sao(folder):
 def main():
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / 'docs' / 'pictures').resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    return 0 if take_pages(folder) and take_my_work(folder) and take_sao(folder) else 1
+    return 0 if take_pages(folder) and take_worklists(folder) and take_my_work(folder) and take_sao(folder) else 1
 
 
 if __name__ == '__main__':

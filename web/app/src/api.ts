@@ -56,8 +56,9 @@ export function address(path: string, parameters: Parameters = {}): string {
   return text ? `${path}?${text}` : path
 }
 
-export function get<T>(path: string, parameters?: Parameters, stop?: AbortSignal): Promise<T> {
-  return request<T>('GET', address(path, parameters), undefined, stop)
+/** With `bearer` the token of an application's user is the proof, and whoever is signed in here does not matter. */
+export function get<T>(path: string, parameters?: Parameters, stop?: AbortSignal, bearer?: string): Promise<T> {
+  return request<T>('GET', address(path, parameters), undefined, stop, bearer)
 }
 
 export function post<T>(path: string, body: unknown): Promise<T> {
@@ -119,19 +120,20 @@ interface Answer {
   text: string
 }
 
-async function request<T>(method: string, url: string, body?: unknown, stop?: AbortSignal): Promise<T> {
-  const { status, text } = await (earlyAnswer(method, url) ?? send(method, url, body, stop))
+async function request<T>(method: string, url: string, body?: unknown, stop?: AbortSignal, bearer?: string): Promise<T> {
+  const { status, text } = await (earlyAnswer(method, url) ?? send(method, url, body, stop, bearer))
   if (status === 204) return undefined as T
   if (status >= 200 && status < 300) return JSON.parse(text) as T
   const error = errorOf(status, text)
   // A page asks before it is known who reads it, and a session may end at any moment; either way the reader is asked to sign in.
-  if (status === 401 && url !== '/api/session') await loadSession().catch(() => undefined)
+  if (status === 401 && url !== '/api/session' && bearer === undefined) await loadSession().catch(() => undefined)
   throw error
 }
 
 // A request without a header of its own matches what the page preloads. The daemon says itself that its answers are not to be stored.
-async function send(method: string, url: string, body?: unknown, stop?: AbortSignal): Promise<Answer> {
+async function send(method: string, url: string, body?: unknown, stop?: AbortSignal, bearer?: string): Promise<Answer> {
   const headers: Record<string, string> = {}
+  if (bearer !== undefined) headers['Authorization'] = `Bearer ${bearer}`
   if (body !== undefined) headers['Content-Type'] = 'application/json'
   if (session.value?.csrf) headers['X-Headroom-CSRF'] = session.value.csrf
   const options: RequestInit = { method, headers, credentials: 'same-origin' }
@@ -146,7 +148,8 @@ async function send(method: string, url: string, body?: unknown, stop?: AbortSig
   }
 }
 
-function errorOf(status: number, text: string): ApiError {
+/** What an answer that is none says. */
+export function errorOf(status: number, text: string): ApiError {
   try {
     const { error } = JSON.parse(text) as { error: { code: string; message: string } }
     return new ApiError(status, error.code, error.message)

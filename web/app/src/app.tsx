@@ -32,7 +32,8 @@ export function App() {
       { keys: [String(n + 1)], does: `go to ${page.title.toLowerCase()}`, run: () => go(page.path) })),
   ], [])
   const locked = who !== undefined && who.required && !who.signed_in
-  const signIn = locked || (asking && !who?.signed_in)
+  const entry = pageAt(path)
+  const signIn = (locked && !entry?.open) || (asking && !who?.signed_in)
   return (
     <>
       <a class="skip" href="#main" onClick={focusMain}>Skip to the content</a>
@@ -40,7 +41,7 @@ export function App() {
       <main id="main" tabIndex={-1}>
         {failed ? <Failure error={failed} again={load} />
           : signIn ? <SignIn required={locked} onCancel={() => setAsking(false)} />
-          : <CurrentPage key={path} entry={pageAt(path)} />}
+          : <CurrentPage key={path} entry={entry} />}
       </main>
       {help && <Help onClose={() => setHelp(false)} />}
     </>

@@ -10,6 +10,8 @@ export interface PageEntry {
   title: string
   load: () => Promise<{ default: ComponentType }>
   section?: string
+  /** Who is not signed in sees it too: it has ways of its own to know who reads it. */
+  open?: boolean
   /** What it will ask for with this query, so that it can be asked for before the page is drawn. */
   asks?: (query: URLSearchParams) => string[]
 }
@@ -23,6 +25,7 @@ export const pages: PageEntry[] = [
   { path: '/rules', title: 'Rules', section: 'Analyzer', load: () => import('./pages/rules') },
   { path: '/status', title: 'Status', section: 'Analyzer', load: () => import('./pages/status') },
   { path: '/bus', title: 'Bus', section: 'Bus', load: () => import('./pages/bus') },
+  { path: '/worklists', title: 'Work lists', section: 'Work lists', open: true, load: () => import('./pages/worklists') },
   { path: '/session', title: 'Session', load: () => import('./pages/session') },
   { path: '/call', title: 'Call', load: () => import('./pages/call') },
   { path: '/query', title: 'Slow statement', load: () => import('./pages/query') },

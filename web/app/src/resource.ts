@@ -15,15 +15,15 @@ export function asApiError(error: unknown): ApiError {
 
 /** Asks again when path or parameters change, and every `every` milliseconds; a page in the background does not ask.
  * What it asks is on its way before the browser draws: an effect would wait for that. */
-export function useResource<T>(path: string | undefined, parameters: Parameters = {}, every = 0): Resource<T> {
+export function useResource<T>(path: string | undefined, parameters: Parameters = {}, every = 0, bearer?: string): Resource<T> {
   const [state, setState] = useState<{ value?: T; error?: ApiError }>({})
   const [turn, setTurn] = useState(0)
-  const key = JSON.stringify([path, parameters])
+  const key = JSON.stringify([path, parameters, bearer])
   useLayoutEffect(() => setState((old) => (old.error ? {} : old)), [key])
   useLayoutEffect(() => {
     if (path === undefined) return
     const stop = new AbortController()
-    get<T>(path, parameters, stop.signal).then(
+    get<T>(path, parameters, stop.signal, bearer).then(
       (value) => setState({ value }),
       (error: unknown) => {
         if (!stop.signal.aborted) setState((old) => ({ ...old, error: asApiError(error) }))
