@@ -84,7 +84,7 @@ def test_check_compares_the_definitions_with_the_database(shop):
     done = shop.run('check', '--json')
     assert done.returncode == 0, done.stderr
     row = json.loads(done.stdout)[0]
-    assert row['ways'] == 'each, join, cells' and 'live: the log of PostgreSQL alone tells of changes' in row['why not others']
+    assert row['ways'] == 'each, join, cells, merged' and 'live: the log of PostgreSQL alone tells of changes' in row['why not others']
     assert 'note: sale: about 10 documents' in done.stderr
     shop.server.execute('ALTER TABLE sale RENAME COLUMN due_date TO due; ALTER TABLE invoice MODIFY due_date datetime, ENGINE=Aria')
     done = shop.run('check')
