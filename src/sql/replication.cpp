@@ -101,26 +101,63 @@ Result<MadeSlot> made_slot(const PostgresRows& rows) {
   return MadeSlot{*consistent, text_in(rows, 2)};
 }
 
-Result<std::vector<std::optional<std::string>>> copied_columns(std::string_view line) {
+namespace {
+
+/// Where a tab or a backslash stands, or the end.
+std::size_t end_of_plain(std::string_view line) {
+  std::size_t end = 0;
+  while (end < line.size() && line[end] != '\t' && line[end] != '\\') ++end;
+  return end;
+}
+
+char unescaped(char escaped) {
+  constexpr std::string_view kNames = "bfnrtv";
+  constexpr std::string_view kMeant = "\b\f\n\r\t\v";
+  const std::size_t known = kNames.find(escaped);
+  return known == std::string_view::npos ? escaped : kMeant[known];
+}
+
+}  // namespace
+
+Result<void> CopiedColumns::read(std::string_view line) {
   if (line.ends_with('\n')) line.remove_suffix(1);
-  std::vector<std::optional<std::string>> columns(1, std::string());
-  for (std::size_t i = 0; i < line.size(); ++i) {
-    if (line[i] == '\t') {
-      columns.emplace_back(std::string());
-    } else if (line[i] != '\\') {
-      if (columns.back()) *columns.back() += line[i];
-    } else if (++i == line.size()) {
+  columns_.clear();
+  unescaped_.clear();
+  // What stands there already stays where it is.
+  unescaped_.reserve(line.size());
+  while (true) {
+    const std::size_t end = end_of_plain(line);
+    if (end < line.size() && line[end] == '\\') {
+      if (auto read = read_escaped(line); !read) return read;
+    } else {
+      columns_.emplace_back(line.substr(0, end));
+      line.remove_prefix(end);
+    }
+    if (line.empty()) return {};
+    line.remove_prefix(1);
+  }
+}
+
+/// A column with a backslash; `line` begins with the tab behind it afterwards.
+Result<void> CopiedColumns::read_escaped(std::string_view& line) {
+  const std::size_t begin = unescaped_.size();
+  bool is_null = false;
+  std::size_t at = 0;
+  for (; at < line.size() && line[at] != '\t'; ++at) {
+    if (line[at] != '\\') {
+      unescaped_ += line[at];
+    } else if (++at == line.size()) {
       return fail(ErrorCode::kProtocol, "a line of COPY ends within a character");
-    } else if (line[i] == 'N') {
-      columns.back().reset();
-    } else if (columns.back()) {
-      constexpr std::string_view kNames = "bfnrtv";
-      constexpr std::string_view kMeant = "\b\f\n\r\t\v";
-      const std::size_t known = kNames.find(line[i]);
-      *columns.back() += known == std::string_view::npos ? line[i] : kMeant[known];
+    } else if (line[at] == 'N') {
+      is_null = true;
+    } else {
+      unescaped_ += unescaped(line[at]);
     }
   }
-  return columns;
+  const std::string_view all = unescaped_;
+  columns_.push_back(is_null ? std::nullopt : std::optional(all.substr(begin)));
+  line.remove_prefix(at);
+  return {};
 }
 
 void CopiedLine::Free::operator()(char* memory) const {

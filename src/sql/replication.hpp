@@ -95,8 +95,20 @@ class CopiedLine final {
   std::size_t size_ = 0;
 };
 
-/// The columns of a line of COPY's text format; nothing for NULL. Errors: protocol.
-[[nodiscard]] base::Result<std::vector<std::optional<std::string>>> copied_columns(std::string_view line);
+/// The columns of a line of COPY's text format, line after line in the same memory.
+class CopiedColumns final {
+ public:
+  /// Goes over to a line. Errors: protocol.
+  [[nodiscard]] base::Result<void> read(std::string_view line);
+  /// Nothing for NULL. Lifetime: that of the line's text, until the next `read`.
+  [[nodiscard]] const std::vector<std::optional<std::string_view>>& columns() const { return columns_; }
+
+ private:
+  [[nodiscard]] base::Result<void> read_escaped(std::string_view& line);
+
+  std::vector<std::optional<std::string_view>> columns_;
+  std::string unescaped_;  ///< the columns that do not stand in the line as they are
+};
 
 /// A message of the log, in libpq's own memory.
 class ReceivedMessage final {

@@ -268,8 +268,12 @@ TEST(Replication, CopiesTablesInTheTransactionOfItsSlot) {
   follower->copy(Clock::now(), "COPY sale TO STDOUT", 5s);
   std::vector<std::vector<std::optional<std::string>>> rows;
   std::optional<Result<PostgresRows>> whole;
+  CopiedColumns copied;
   follower.run_until([&] {
-    while (const auto line = follower->take_line()) rows.push_back(copied_columns(line->text()).value());
+    while (const auto line = follower->take_line()) {
+      EXPECT_TRUE(copied.read(line->text()));
+      rows.emplace_back(copied.columns().begin(), copied.columns().end());
+    }
     whole = follower->take_answer();
     return whole.has_value();
   });
@@ -282,6 +286,16 @@ TEST(Replication, CopiesTablesInTheTransactionOfItsSlot) {
   ASSERT_TRUE(follower.answer());
   ASSERT_TRUE(follower.stream(database.slot()));
   EXPECT_THAT(follower.take(1), ElementsAre("begin", "relation", "+30001:behind", "commit"));
+}
+
+TEST(CopiedColumns, StandInTheLineOrApart) {
+  CopiedColumns copied;
+  ASSERT_TRUE(copied.read("1\\t\tN\t\\N\t\ta\\\\b\\nc\t\\Z\n"));
+  EXPECT_THAT(copied.columns(), ElementsAre("1\t", "N", std::nullopt, "", "a\\b\nc", "Z"));
+  ASSERT_TRUE(copied.read("2\n"));
+  EXPECT_THAT(copied.columns(), ElementsAre("2"));
+  ASSERT_TRUE(copied.read("\n"));
+  EXPECT_THAT(copied.columns(), ElementsAre(""));
 }
 
 TEST(Replication, SaysWhyACopyIsNotWhole) {
@@ -299,7 +313,7 @@ TEST(Replication, SaysWhyACopyIsNotWhole) {
   ASSERT_FALSE(*answer);
   EXPECT_THAT(answer->error().message(), HasSubstr("division by zero"));
   EXPECT_EQ(follower->state(), State::kIdle);
-  EXPECT_FALSE(copied_columns("a\\"));
+  EXPECT_FALSE(CopiedColumns().read("a\\"));
 }
 
 TEST(Replication, GivesASlotUpThatWaitsTooLongForAWriter) {

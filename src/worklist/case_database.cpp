@@ -29,16 +29,22 @@ std::string quoted(const std::string& name) {
 }
 
 /// "column = ANY (what the setting lists)"
-std::string is_in_setting(const Column& column, std::string_view setting) {
-  return fmt::format("{} = ANY (string_to_array(current_setting('app.{}_{}'), ',')::bigint[])",
-                     quoted(column.column), setting, column.name);
+std::string is_in_setting(const Catalog& catalog, const Column& column, std::string_view setting) {
+  std::string value = quoted(column.column);
+  if (column.look_up) {
+    const Column& by = catalog.columns[catalog.look_ups[*column.look_up].by];
+    value = fmt::format("(SELECT p.{} FROM place p WHERE p.\"id\" = document.{})", value, quoted(by.column));
+  }
+  return fmt::format("{} = ANY (string_to_array(current_setting('app.{}_{}'), ',')::bigint[])", value,
+                     setting, column.name);
 }
 
 /// What any of the security columns grants, by the settings of a kind.
 std::string seen(const Catalog& catalog, std::string_view setting) {
   std::string grants;
   for (const SecurityColumn& security : catalog.security)
-    grants += (grants.empty() ? "" : " OR ") + is_in_setting(catalog.columns[security.column], setting);
+    grants +=
+        (grants.empty() ? "" : " OR ") + is_in_setting(catalog, catalog.columns[security.column], setting);
   return grants;
 }
 
@@ -46,7 +52,7 @@ std::string seen(const Catalog& catalog, std::string_view setting) {
 std::string policy(const Catalog& catalog) {
   std::string text = seen(catalog, "role");
   for (const Holder& holder : catalog.holders) {
-    text += fmt::format(" OR {} AND ({})", is_in_setting(catalog.columns[holder.column], "held"),
+    text += fmt::format(" OR {} AND ({})", is_in_setting(catalog, catalog.columns[holder.column], "held"),
                         seen(catalog, "any"));
   }
   return fmt::format("CREATE POLICY visible ON document FOR SELECT TO headroom_reader USING ({})", text);
@@ -93,9 +99,10 @@ std::string counting_statement(const RandomCase& random, const std::vector<std::
                            random.condition(random.lists[list]));
   }
   std::string source = "document";
-  if (!random.catalog.look_ups.empty()) {
-    const Column& by = random.catalog.columns[random.catalog.look_ups.front().by];
-    source += fmt::format(" LEFT JOIN place ON place.\"id\" = document.{}", quoted(by.column));
+  for (const LookUp& look_up : random.catalog.look_ups) {
+    const Column& by = random.catalog.columns[look_up.by];
+    source +=
+        fmt::format(" LEFT JOIN place AS {0} ON {0}.\"id\" = document.{1}", look_up.name, quoted(by.column));
   }
   return fmt::format("SELECT {} FROM {}", columns, source);
 }

@@ -21,12 +21,22 @@ ChangingCase::ChangingCase(std::uint64_t seed)
       changes_(random_, seed + 1'000'000),
       counters_(random_.catalog, threads_of(seed)) {
   set_lists();
-  if (!counters_.put_all(random_.documents())) broken_ = "a document was refused";
+  // The rows that documents look up come before them, or behind.
+  const bool is_before = seed % 2 == 0;
+  const auto places = random_.places;
+  for (const auto& place : places) {
+    if (is_before) put_looked_up(place);
+  }
+  if (!counters_.put_all(random_.rows)) broken_ = "a document was refused";
+  for (const auto& place : places) {
+    if (!is_before) put_looked_up(place);
+  }
   next_key_ = static_cast<std::int64_t>(random_.rows.size()) + 1;
 }
 
 void ChangingCase::change() {
-  const std::size_t kind = changes_.below(21);
+  const std::size_t kind = changes_.below(random_.catalog.look_ups.empty() ? 21 : 28);
+  if (kind > 20) return change_looked_up();
   if (kind == 20) return put_several();
   if (kind < 7 || random_.rows.empty()) return put(next_key_++);
   const std::size_t place = changes_.below(random_.rows.size());
@@ -108,7 +118,34 @@ std::vector<Value> ChangingCase::change_row(std::int64_t key) {
   const auto place = static_cast<std::size_t>(found - random_.rows.begin());
   if (place == random_.rows.size()) random_.rows.emplace_back();
   random_.rows[place] = changes_.row(key);
-  return random_.document(place);
+  return random_.rows[place];
+}
+
+void ChangingCase::change_looked_up() {
+  const std::size_t kind = changes_.below(8);
+  const auto key = static_cast<std::int64_t>(changes_.below(5)) + 1;
+  if (kind > 2) return put_looked_up(changes_.place(key));
+  if (kind > 0) return remove_looked_up(key);
+  random_.places.clear();
+  for (std::size_t i = 0; i < random_.catalog.look_ups.size(); ++i) counters_.clear_look_up(i);
+}
+
+void ChangingCase::put_looked_up(std::vector<Value> row) {
+  std::erase_if(random_.places, [&row](const std::vector<Value>& one) { return one[0] == row[0]; });
+  for (std::size_t i = 0; i < random_.catalog.look_ups.size(); ++i) {
+    const auto seen = random_.looked_up(i, row);
+    if (!counters_.put_look_up(i, seen)) broken_ = "a row of a look-up was refused";
+    if (counters_.look_up_row(i, row[0]) != seen) broken_ = "a row of a look-up is another one";
+  }
+  random_.places.push_back(std::move(row));
+}
+
+void ChangingCase::remove_looked_up(const Value& key) {
+  const bool is_there =
+      std::erase_if(random_.places, [&key](const std::vector<Value>& one) { return one[0] == key; }) > 0;
+  for (std::size_t i = 0; i < random_.catalog.look_ups.size(); ++i) {
+    if (counters_.remove_look_up(i, key) != is_there) broken_ = "a row of a look-up went not once";
+  }
 }
 
 void ChangingCase::remove(std::size_t place) {

@@ -18,7 +18,8 @@ class ChangingCase final {
   ChangingCase(const ChangingCase&) = delete;
   ChangingCase& operator=(const ChangingCase&) = delete;
 
-  /// A document comes, changes or goes; sometimes there are other lists, or it is later.
+  /// A document or a row that documents look up comes, changes or goes; sometimes there are other lists, or
+  /// it is later.
   void change();
   /// It is a moment before the next change that time alone makes, which the counters are not told; then it is
   /// that moment. What differs in between, told.
@@ -38,6 +39,9 @@ class ChangingCase final {
   /// In random_, and the row that says so.
   [[nodiscard]] std::vector<Value> change_row(std::int64_t key);
   void remove(std::size_t place);
+  void change_looked_up();
+  void put_looked_up(std::vector<Value> row);
+  void remove_looked_up(const Value& key);
 
   RandomCase random_;
   const base::UtcTime start_ = random_.now;

@@ -508,6 +508,12 @@ std::optional<std::size_t> Catalog::find(std::string_view column) const {
   return std::nullopt;
 }
 
+std::size_t Catalog::own_columns() const {
+  const auto is_looked_up = [](const Column& column) { return column.look_up.has_value(); };
+  return static_cast<std::size_t>(std::find_if(columns.begin(), columns.end(), is_looked_up) -
+                                  columns.begin());
+}
+
 Result<std::size_t> Definitions::find_list(std::string_view text) const {
   std::optional<std::size_t> found;
   for (std::size_t i = 0; i < lists.size(); ++i) {

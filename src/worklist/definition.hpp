@@ -56,7 +56,7 @@ struct Catalog {
   std::string table;  ///< "invoice" or "schema.invoice"; empty when `query` is given
   std::string query;  ///< a SELECT
   std::size_t key = 0;
-  std::vector<Column> columns;
+  std::vector<Column> columns;  ///< those of look-ups behind those of the table
   std::vector<LookUp> look_ups;
   /// In the order in which they are asked. Empty: everybody sees everything.
   std::vector<SecurityColumn> security;
@@ -64,6 +64,8 @@ struct Catalog {
   std::vector<Holder> holders;
 
   [[nodiscard]] std::optional<std::size_t> find(std::string_view column) const;
+  /// How many columns are those of the table.
+  [[nodiscard]] std::size_t own_columns() const;
 };
 
 /// Who is shown a list at all. What is empty asks for nothing; of each other one is enough.

@@ -67,21 +67,30 @@ Result<Server> check_server(sql::Reader& reader, const Definitions& definitions,
   return Server{login, row[5] == "t"};
 }
 
-/// Why a catalog's table can't be followed; empty when it can.
-Result<std::string> check_table(sql::Reader& reader, const Catalog& catalog, const Server& server,
+/// Why a table can't be followed; empty when it can.
+Result<std::string> check_table(sql::Reader& reader, LiveTable& table, const Server& server,
                                 std::string_view publication) {
-  LiveTable table(catalog);
   auto rows = reader.query(table.check_statement(publication), {});
-  if (!rows) return fail(std::move(rows.error()).within("catalog " + catalog.name));
+  if (!rows) return fail(std::move(rows.error()).within(table.what()));
   if (server.is_published || rows->empty()) {
     if (const auto checked = table.checked(*rows, publication); !checked) return checked.error().message();
   }
-  auto rights = reader.query(std::string(kTable), {SqlText::quoted_table(catalog.table)});
-  if (!rights) return fail(std::move(rights.error()).within("catalog " + catalog.name));
+  auto rights = reader.query(std::string(kTable), {table.table()});
+  if (!rights) return fail(std::move(rights.error()).within(table.what()));
   if (rights->size() == 1 && rights->front().size() == 2 && rights->front()[0] != "t") {
-    return fmt::format("catalog '{}': {} may not read it; run, as {}: GRANT SELECT ON {} TO {}", catalog.name,
-                       server.login, rights->front()[1].value_or("its owner"),
-                       SqlText::quoted_table(catalog.table), SqlText::quoted(server.login));
+    return fmt::format("{}: {} may not read it; run, as {}: GRANT SELECT ON {} TO {}", table.what(),
+                       server.login, rights->front()[1].value_or("its owner"), table.table(),
+                       SqlText::quoted(server.login));
+  }
+  return std::string();
+}
+
+/// Why one of a catalog's tables can't be followed; empty when all can.
+Result<std::string> check_tables(sql::Reader& reader, const Catalog& catalog, const Server& server,
+                                 std::string_view publication) {
+  for (LiveTable& table : live_tables(catalog)) {
+    auto why = check_table(reader, table, server, publication);
+    if (!why || !why->empty()) return why;
   }
   return std::string();
 }
@@ -98,7 +107,7 @@ Result<LiveCheck> check_live_database(sql::Reader& reader, const Definitions& de
   std::vector<std::string> catalogs;
   for (const Catalog& catalog : definitions.catalogs) {
     const auto live = check_live(catalog);
-    auto why = live ? check_table(reader, catalog, *server, publication)
+    auto why = live ? check_tables(reader, catalog, *server, publication)
                     : Result<std::string>(live.error().message());
     if (!why) return fail(std::move(why.error()));
     catalogs.push_back(std::move(*why));

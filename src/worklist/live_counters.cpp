@@ -11,6 +11,7 @@
 #include "worklist/impl/grants.hpp"
 #include "worklist/impl/held_column.hpp"
 #include "worklist/impl/level_counts.hpp"
+#include "worklist/impl/look_ups.hpp"
 #include "worklist/impl/parallel.hpp"
 #include "worklist/impl/reclassify.hpp"
 #include "worklist/impl/recount.hpp"
@@ -25,6 +26,7 @@ using impl::ClassNumber;
 using impl::Code;
 using impl::Documents;
 using impl::HeldColumn;
+using impl::LookUpRows;
 using impl::Slot;
 using impl::Standing;
 using impl::TimedCriterion;
@@ -69,6 +71,8 @@ struct LiveCounters::Impl {
         levels(impl::levels_of(made_of)),
         counts(levels.size()),
         times(columns, documents),
+        look_ups(made_of),
+        own_columns(made_of.own_columns()),
         incoming_scratch(kTogether, Incoming{std::vector<Code>(columns.size())}) {
     for (std::size_t i = 0; i < columns.size(); ++i) {
       if (wants_codes(i)) documents.hold(i);
@@ -80,7 +84,7 @@ struct LiveCounters::Impl {
 
   /// Keys have values of their own: they are held as codes only where that is asked for.
   [[nodiscard]] bool wants_codes(std::size_t column) const {
-    return column != catalog.key || columns[column].is_asked() ||
+    return column != catalog.key || columns[column].is_asked() || look_ups.are_by(column) ||
            std::any_of(levels.begin(), levels.end(),
                        [column](const impl::Level& level) { return level.column == column; });
   }
@@ -209,38 +213,55 @@ struct LiveCounters::Impl {
     return documents.class_of(slot) != before;
   }
 
+  [[nodiscard]] base::Error wrong_value(std::size_t column, const Value& value) const {
+    return {ErrorCode::kInvalidArgument,
+            fmt::format("catalog '{}': column '{}': a value is {}; expected one of type {}", catalog.name,
+                        catalog.columns[column].name, is_null(value) ? "NULL" : "of another type",
+                        name(columns[column].type()))};
+  }
+
   [[nodiscard]] Result<void> check(std::span<const Value> row) const {
-    if (row.size() != columns.size()) {
+    if (row.size() != own_columns) {
       return fail(ErrorCode::kInvalidArgument,
                   fmt::format("a document of catalog '{}' has {} values; expected {}", catalog.name,
-                              row.size(), columns.size()));
+                              row.size(), own_columns));
     }
     for (std::size_t i = 0; i < row.size(); ++i) {
       if (is_null(row[i]) ? i != catalog.key : impl::is_of(columns[i].type(), row[i])) continue;
-      return fail(ErrorCode::kInvalidArgument,
-                  fmt::format("catalog '{}': column '{}': a value is {}; expected one of type {}",
-                              catalog.name, catalog.columns[i].name,
-                              is_null(row[i]) ? "NULL" : "of another type", name(columns[i].type())));
+      return fail(wrong_value(i, row[i]));
     }
     return {};
+  }
+
+  [[nodiscard]] Result<Code> code_of(std::size_t column, const Value& value) {
+    const Code code = columns[column].code_of(value);
+    if (code != HeldColumn::kNoRoom) return code;
+    return fail(ErrorCode::kTooLarge,
+                fmt::format("catalog '{}': column '{}' has more values than can be held", catalog.name,
+                            catalog.columns[column].name));
   }
 
   Result<void> encode(std::span<const Value> row, Incoming& incoming) {
     if (auto checked = check(row); !checked) return checked;
-    for (std::size_t i = 0; i < columns.size(); ++i) {
-      incoming.codes[i] = documents.is_held(i) ? columns[i].code_of(row[i]) : 0;
-      if (incoming.codes[i] == HeldColumn::kNoRoom) {
-        return fail(ErrorCode::kTooLarge,
-                    fmt::format("catalog '{}': column '{}' has more values than can be held", catalog.name,
-                                catalog.columns[i].name));
-      }
+    for (std::size_t i = 0; i < own_columns; ++i) {
+      const auto code = documents.is_held(i) ? code_of(i, row[i]) : Result<Code>(0);
+      if (!code) return fail(code.error());
+      incoming.codes[i] = *code;
     }
+    look_ups.fill(row, incoming.codes);
     return {};
   }
 
+  /// What a document has that is not there.
+  static Code nothing(std::size_t /*column*/) { return 0; }
+  [[nodiscard]] auto codes_at(Slot slot) const {
+    return [this, slot](std::size_t column) { return documents.code(slot, column); };
+  }
+
   void forget_idle_values(std::size_t column) {
-    if (columns[column].values() < 2 * documents.size() + kIdleValues) return;
+    if (columns[column].values() < 2 * (documents.size() + look_ups.rows_of(column)) + kIdleValues) return;
     std::vector<bool> used(columns[column].codes());
+    look_ups.mark_used(column, used);
     for (Slot slot = 0; slot < documents.slots(); ++slot) {
       if (documents.is_there(slot)) used[documents.code(slot, column)] = true;
     }
@@ -250,7 +271,12 @@ struct LiveCounters::Impl {
   /// Codes and slots stay what they are until the next call.
   void make_way() {
     for (std::size_t i = 0; i < columns.size(); ++i) forget_idle_values(i);
-    if (documents.compact()) times.enter_anew();
+    if (!documents.compact()) return;
+    times.enter_anew();
+    look_ups.forget_documents();
+    for (Slot slot = 0; slot < documents.slots(); ++slot) {
+      if (documents.is_there(slot)) look_ups.change(slot, nothing, codes_at(slot));
+    }
   }
 
   Result<void> put(std::span<const Value> row) {
@@ -319,6 +345,12 @@ struct LiveCounters::Impl {
 
   void write(Slot slot, bool is_known, const Incoming& incoming) {
     left_scratch.clear();
+    const auto come = [&incoming](std::size_t column) { return incoming.codes[column]; };
+    if (is_known) {
+      look_ups.change(slot, codes_at(slot), come);
+    } else {
+      look_ups.change(slot, nothing, come);
+    }
     for (std::size_t i = 0; i < columns.size(); ++i) {
       if (!documents.is_held(i)) continue;
       const Code before = is_known ? documents.code(slot, i) : 0;
@@ -330,10 +362,13 @@ struct LiveCounters::Impl {
 
   [[nodiscard]] std::optional<std::vector<Value>> row(const Value& key) const {
     const Slot slot = documents.find(key);
-    if (slot == Documents::kNone) return std::nullopt;
+    return slot == Documents::kNone ? std::nullopt : std::optional(row_at(slot));
+  }
+
+  [[nodiscard]] std::vector<Value> row_at(Slot slot) const {
     std::vector<Value> values;
     for (std::size_t i = 0; i < columns.size(); ++i)
-      values.push_back(i == catalog.key ? key : columns[i].value(documents.code(slot, i)));
+      values.push_back(i == catalog.key ? documents.key(slot) : columns[i].value(documents.code(slot, i)));
     return values;
   }
 
@@ -341,11 +376,110 @@ struct LiveCounters::Impl {
     const Slot slot = documents.find(key);
     if (slot == Documents::kNone) return false;
     move(standing(slot), {});
+    look_ups.change(slot, codes_at(slot), nothing);
     documents.remove(slot);
     for (std::size_t i = 0; i < columns.size(); ++i) {
       if (times.has(i)) times.change(slot, i, documents.code(slot, i));
     }
     return true;
+  }
+
+  // Look-ups
+  // -------------------------------------------------------------------------------------------------------
+
+  [[nodiscard]] Result<void> check_look_up(const LookUpRows& rows, std::span<const Value> row) const {
+    if (row.size() != rows.columns().size() + 1) {
+      return fail(ErrorCode::kInvalidArgument,
+                  fmt::format("a look-up's row of catalog '{}' has {} values; expected {}", catalog.name,
+                              row.size(), rows.columns().size() + 1));
+    }
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      const std::size_t column = i == 0 ? rows.by() : rows.columns()[i - 1];
+      if (!is_null(row[i]) && !impl::is_of(columns[column].type(), row[i]))
+        return fail(wrong_value(column, row[i]));
+    }
+    return {};
+  }
+
+  Result<void> put_look_up(std::size_t look_up, std::span<const Value> row) {
+    make_way();
+    LookUpRows& rows = look_ups[look_up];
+    if (auto checked = check_look_up(rows, row); !checked) return checked;
+    if (is_null(row.front())) return {};
+    std::vector<Code> codes;
+    for (std::size_t i = 0; i < rows.columns().size(); ++i) {
+      const auto code = code_of(rows.columns()[i], row[i + 1]);
+      if (!code) return fail(code.error());
+      codes.push_back(*code);
+    }
+    const std::uint32_t known = rows.find(row.front());
+    if (known != LookUpRows::kNone && rows.has(known, codes)) return {};
+    if (!rows.put(row.front(), codes))
+      return fail(ErrorCode::kTooLarge, "more rows of a look-up than can be held");
+    take_over(documents_by(rows.by(), row.front()), rows.columns(), codes);
+    return {};
+  }
+
+  [[nodiscard]] std::vector<Slot> documents_by(std::size_t column, const Value& value,
+                                               std::size_t most = Documents::kNone) const {
+    return look_ups.documents(column, columns[column].find(value), most);
+  }
+
+  /// Documents have these codes in these columns from now on.
+  void take_over(std::span<const Slot> slots, std::span<const std::size_t> of, std::span<const Code> codes) {
+    for (std::size_t begin = 0; begin < slots.size(); begin += kTogether) {
+      const auto some = slots.subspan(begin, std::min(kTogether, slots.size() - begin));
+      for (const Slot slot : some) documents.prefetch(slot);
+      for (const Slot slot : some) counts.prefetch(standing(slot));
+      for (const Slot slot : some) take_over_one(slot, of, codes);
+    }
+  }
+
+  void take_over_one(Slot slot, std::span<const std::size_t> of, std::span<const Code> codes) {
+    const Standing from = standing(slot);
+    left_scratch.clear();
+    for (std::size_t i = 0; i < of.size(); ++i) {
+      const Code before = documents.code(slot, of[i]);
+      documents.set_code(slot, of[i], codes[i]);
+      if (times.has(of[i]) && before != codes[i]) left_scratch.emplace_back(of[i], before);
+    }
+    documents.set_class(slot, class_of_codes(slot));
+    move(from, standing(slot));
+    for (const auto& [column, before] : left_scratch) times.change(slot, column, before);
+  }
+
+  bool remove_look_up(std::size_t look_up, const Value& key) {
+    LookUpRows& rows = look_ups[look_up];
+    const std::uint32_t place = rows.find(key);
+    if (place == LookUpRows::kNone) return false;
+    rows.remove(place);
+    take_over(documents_by(rows.by(), key), rows.columns(), std::vector<Code>(rows.columns().size()));
+    return true;
+  }
+
+  void clear_look_up(std::size_t look_up) {
+    LookUpRows& rows = look_ups[look_up];
+    rows.clear();
+    std::vector<Slot> all;
+    for (Slot slot = 0; slot < documents.slots(); ++slot) {
+      if (documents.is_there(slot)) all.push_back(slot);
+    }
+    take_over(all, rows.columns(), std::vector<Code>(rows.columns().size()));
+  }
+
+  [[nodiscard]] std::vector<Value> look_up_row(const LookUpRows& rows, std::uint32_t place) const {
+    std::vector<Value> row{rows.key(place)};
+    for (std::size_t i = 0; i < rows.columns().size(); ++i)
+      row.push_back(columns[rows.columns()[i]].value(rows.code(place, i)));
+    return row;
+  }
+
+  /// Those of another one that had all that this one has. They were put once, and fit.
+  void take_look_ups(const Impl& other) {
+    for (std::size_t i = 0; i < look_ups.size(); ++i) {
+      other.look_ups[i].visit(
+          [&](std::uint32_t place) { (void)put_look_up(i, other.look_up_row(other.look_ups[i], place)); });
+    }
   }
 
   // Counts
@@ -398,6 +532,8 @@ struct LiveCounters::Impl {
   std::vector<impl::Level> levels;
   impl::LevelCounts counts;
   impl::TimedDocuments times;
+  impl::LookUps look_ups;
+  std::size_t own_columns;
   std::vector<Incoming> incoming_scratch;
   std::vector<std::pair<std::size_t, Code>> left_scratch;  ///< column and what was left there
 };
@@ -455,9 +591,45 @@ void LiveCounters::clear() {
     for (const TimedCriterion& one : impl_->times.criteria(i))
       timed[one.list].criteria.push_back(one.criterion);
   }
-  impl_ = std::make_unique<Impl>(impl_->catalog, impl_->threads);
+  const std::unique_ptr<Impl> before =
+      std::exchange(impl_, std::make_unique<Impl>(impl_->catalog, impl_->threads));
   impl_->now = now;
   impl_->set_lists(std::move(lists), timed);
+  impl_->take_look_ups(*before);
+}
+
+Result<void> LiveCounters::put_look_up(std::size_t look_up, std::span<const Value> row) {
+  return impl_->put_look_up(look_up, row);
+}
+
+bool LiveCounters::remove_look_up(std::size_t look_up, const Value& key) {
+  return impl_->remove_look_up(look_up, key);
+}
+
+void LiveCounters::clear_look_up(std::size_t look_up) {
+  impl_->clear_look_up(look_up);
+}
+
+std::optional<std::vector<Value>> LiveCounters::look_up_row(std::size_t look_up, const Value& key) const {
+  const LookUpRows& rows = impl_->look_ups[look_up];
+  const std::uint32_t place = rows.find(key);
+  return place == LookUpRows::kNone ? std::nullopt : std::optional(impl_->look_up_row(rows, place));
+}
+
+void LiveCounters::visit_look_up(std::size_t look_up,
+                                 const std::function<void(std::span<const Value>)>& told) const {
+  const LookUpRows& rows = impl_->look_ups[look_up];
+  rows.visit([&](std::uint32_t place) { told(impl_->look_up_row(rows, place)); });
+}
+
+std::optional<std::vector<std::vector<Value>>> LiveCounters::documents_of(std::size_t look_up,
+                                                                          const Value& key,
+                                                                          std::size_t most) const {
+  const auto slots = impl_->documents_by(impl_->look_ups[look_up].by(), key, most + 1);
+  if (slots.size() > most) return std::nullopt;
+  std::vector<std::vector<Value>> rows;
+  for (const Slot slot : slots) rows.push_back(impl_->row_at(slot));
+  return rows;
 }
 
 std::optional<std::vector<Value>> LiveCounters::row(const Value& key) const {
@@ -483,9 +655,12 @@ Result<std::vector<std::vector<std::uint64_t>>> LiveCounters::count(std::span<co
 }
 
 LiveCounters::Size LiveCounters::size() const {
-  Size size{impl_->documents.size(), impl_->classes.size() - 1, 0, 0};
-  size.bytes =
-      impl_->documents.bytes() + impl_->classes.bytes() + impl_->counts.bytes() + impl_->times.bytes();
+  Size size;
+  size.documents = impl_->documents.size();
+  size.classes = impl_->classes.size() - 1;
+  size.bytes = impl_->documents.bytes() + impl_->classes.bytes() + impl_->counts.bytes() +
+               impl_->times.bytes() + impl_->look_ups.bytes();
+  for (std::size_t i = 0; i < impl_->look_ups.size(); ++i) size.look_up_rows += impl_->look_ups[i].size();
   for (const HeldColumn& column : impl_->columns) {
     size.values += column.values();
     size.bytes += column.bytes();

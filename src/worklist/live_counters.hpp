@@ -22,11 +22,15 @@
 // compared with what it was: only documents with a value whose class parted from its kind, and those that no
 // list wanted before, move; all are counted anew only where those are many.
 //
+// What a document has through look-ups is held with it, as codes like its own; the look-ups' rows are held
+// beside, and a row that changes takes its documents to their new classes at once (impl/look_ups.hpp).
+//
 // Rejected: bitmaps (100 to 1000 times slower here than counters), a table by uid and owner (as large as the
 // documents), and counting by user at each change (users times classes).
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -78,9 +82,10 @@ class LiveCounters final {
   /// which nothing changes, and is never too late. Nothing: no list speaks of now, or nothing comes.
   [[nodiscard]] std::optional<base::UtcTime> next_change() const;
 
-  /// A new document, or a new state of one. `row` has a value for each column of the catalog. Cost:
-  /// O(columns) hash look-ups. Errors: too_large (2^32 - 2 documents or values of a column),
-  /// invalid_argument (a value of another type than its column, a key that is NULL).
+  /// A new document, or a new state of one. `row` has a value for each of the table's own columns
+  /// (Catalog::own_columns); those of look-ups come by their rows. Cost: O(columns) hash look-ups. Errors:
+  /// too_large (2^32 - 2 documents or values of a column), invalid_argument (a value of another type than its
+  /// column, a key that is NULL).
   [[nodiscard]] Result<void> put(std::span<const Value> row);
   /// Several, one after the other as `put` would: half of the time where their documents are far apart in
   /// memory, since what they lead to is fetched for many at once. Errors: of the first that is refused; those
@@ -88,10 +93,34 @@ class LiveCounters final {
   [[nodiscard]] Result<void> put_all(std::span<const std::vector<Value>> rows);
   /// False when there was none. Cost: as `put`.
   bool remove(const Value& key);
-  /// All documents.
+  /// All documents; rows of look-ups stay.
   void clear();
-  /// A document as it was put; nothing when there is none. Cost: O(columns).
+  /// A document as it was put, and what it has through look-ups; nothing when there is none. Cost:
+  /// O(columns).
   [[nodiscard]] std::optional<std::vector<Value>> row(const Value& key) const;
+
+  // Rows of look-ups, by Catalog::look_ups. They may come before their documents or behind them; a document
+  // has NULL as long as there is none. Where a row changes, its documents are counted otherwise when the call
+  // returns. Memory: 8 bytes for each document and each column that look-ups are by, and a row takes what a
+  // document with its columns would.
+
+  /// A new row, or a new state of one. `row` has its key and then a value for each of the catalog's columns
+  /// that are looked up there, in their order. One whose key is NULL is nobody's. Cost: O(columns) where the
+  /// row is the same, and O(its documents) where it is another one. Errors: as `put`.
+  [[nodiscard]] Result<void> put_look_up(std::size_t look_up, std::span<const Value> row);
+  /// False when there was none. Cost: O(its documents).
+  bool remove_look_up(std::size_t look_up, const Value& key);
+  /// All rows. Cost: O(documents).
+  void clear_look_up(std::size_t look_up);
+  /// A row as it was put; nothing when there is none.
+  [[nodiscard]] std::optional<std::vector<Value>> look_up_row(std::size_t look_up, const Value& key) const;
+  /// Each row as it was put, in no order.
+  void visit_look_up(std::size_t look_up, const std::function<void(std::span<const Value>)>& told) const;
+  /// The documents that have the key in the column that the look-up is by, as `row` has them; nothing when
+  /// they are more than `most`. Cost: O(most).
+  [[nodiscard]] std::optional<std::vector<std::vector<Value>>> documents_of(std::size_t look_up,
+                                                                            const Value& key,
+                                                                            std::size_t most) const;
 
   /// The user's count of each list; guards are not asked. Errors: as scope_of.
   /// Cost: O(classes x uids of the user + classes of the documents of his own), for each different set of
@@ -104,7 +133,8 @@ class LiveCounters final {
     std::size_t documents = 0;
     std::size_t classes = 0;  ///< of documents
     std::size_t values = 0;   ///< in dictionaries
-    std::size_t bytes = 0;    ///< of everything that grows with documents, about
+    std::size_t look_up_rows = 0;
+    std::size_t bytes = 0;  ///< of everything that grows with documents and rows, about
   };
   [[nodiscard]] Size size() const;
 

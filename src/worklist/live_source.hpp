@@ -70,7 +70,8 @@ struct LiveStatus {
   [[nodiscard]] std::string text() const;
 };
 
-/// The statement that publishes the tables of all catalogs that can be counted live, for whoever owns them.
+/// The statement that publishes the tables of all catalogs that can be counted live, those of their look-ups
+/// too, for whoever owns them.
 [[nodiscard]] std::string publication_statement(const Definitions& definitions, std::string_view publication);
 
 /// The caller waits until one of `waited` can go on or `wake_at` is reached, and calls `advance`.
@@ -85,7 +86,7 @@ class LiveSource final {
   /// Whether the position was reached in time.
   using Reached = std::function<void(bool reached)>;
 
-  /// Errors: invalid_argument (the URL), unsupported (a catalog with look-ups or a query), overloaded later.
+  /// Errors: invalid_argument (the URL), unsupported (a catalog that check_live refuses), overloaded later.
   [[nodiscard]] static Result<std::unique_ptr<LiveSource>> make(const Definitions& definitions,
                                                                 LiveSourceOptions options, base::UtcTime now);
 
@@ -146,6 +147,7 @@ class LiveSource final {
   void next_table(Time now, Step step);
   void begin_copy(Time now);
   void take_lines(Time now);
+  [[nodiscard]] Result<std::size_t> read_lines();
   void follow(Time now);
   [[nodiscard]] Result<void> take(const sql::ReceivedMessage& received);
   [[nodiscard]] Result<void> apply(const sql::ReplicationMessage& message);
@@ -166,11 +168,13 @@ class LiveSource final {
   void prove_freshness();
   [[nodiscard]] LiveCounters& filled(std::size_t catalog);
   [[nodiscard]] std::vector<std::unique_ptr<LiveCounters>> new_counters() const;
+  void set_lists();
 
   const Definitions& definitions_;
   LiveSourceOptions options_;
   base::UtcTime moment_;
-  std::vector<LiveTable> tables_;  ///< by catalog
+  std::vector<LiveTable> tables_;        ///< of the first catalog, then those of the next
+  std::vector<std::size_t> catalog_of_;  ///< by table
   /// What is served, and what is being filled; the same from the moment that it has caught up.
   std::vector<std::unique_ptr<LiveCounters>> served_;
   std::vector<std::unique_ptr<LiveCounters>> filling_;
@@ -178,7 +182,8 @@ class LiveSource final {
   std::optional<sql::ReplicationConnection> connection_;
   sql::PostgresListener asker_;
   Step step_ = Step::kAway;
-  std::size_t table_ = 0;  ///< that is checked or copied
+  std::size_t table_ = 0;                   ///< that is checked or copied
+  std::vector<std::vector<Value>> copied_;  ///< rows of it, whose memory is used again
   std::string slot_;
   sql::Lsn applied_ = 0;
   sql::Lsn target_ = 0;  ///< up to which the load has to be followed

@@ -84,7 +84,7 @@ TEST(LiveTable, SaysWhatItsTableLacks) {
   EXPECT_THAT(table.copy_statement(), HasSubstr("\"state \"\"x\"\"\" FROM \"shop\".\"sale\""));
   EXPECT_EQ(table.checked({}, "p").error().code(), ErrorCode::kNotFound);
   const auto checked = [&](const char* published, const char* identity, const char* kind) {
-    const auto done = table.checked({{"7", "shop", "sale", published, identity, kind}}, "p");
+    const auto done = table.checked({{"7", "shop", "sale", published, identity, kind, "f"}}, "p");
     return done ? std::string() : done.error().message();
   };
   EXPECT_THAT(checked("f", "t", "r"), HasSubstr("ALTER PUBLICATION \"p\" ADD TABLE \"shop\".\"sale\""));
@@ -93,11 +93,25 @@ TEST(LiveTable, SaysWhatItsTableLacks) {
   EXPECT_EQ(checked("t", "t", "r"), "");
 }
 
+TEST(LiveTable, IsThatOfALookUpToo) {
+  Catalog of = catalog();
+  of.look_ups.push_back({"party", "shop.party", "code", 1});
+  of.columns.push_back({"country", "land", Type::kText, Variety::kFew, 0});
+  auto tables = live_tables(of);
+  ASSERT_EQ(tables.size(), 2U);
+  EXPECT_EQ(tables[0].what(), "catalog 'sale': look-up 'party'");
+  EXPECT_EQ(tables[0].copy_statement(), R"(COPY (SELECT "code", "land" FROM "shop"."party") TO STDOUT)");
+  EXPECT_EQ(tables[1].columns().size(), 2U) << "its own";
+  const auto checked = tables[0].checked({{"7", "shop", "party", "t", "t", "r", "f"}}, "p");
+  ASSERT_FALSE(checked);
+  EXPECT_THAT(checked.error().message(), HasSubstr("CREATE UNIQUE INDEX ON \"shop\".\"party\" (\"code\")"));
+}
+
 TEST(LiveTable, IsNotTheSameOnceItWasAltered) {
   const Catalog of = catalog();
   LiveTable table(of);
   LiveCounters counters(of);
-  ASSERT_TRUE(table.checked({{"7", "shop", "sale", "t", "t", "r"}}, "p"));
+  ASSERT_TRUE(table.checked({{"7", "shop", "sale", "t", "t", "r", "t"}}, "p"));
   const sql::RowInserted early{7, {{}, {}, {}}};
   EXPECT_EQ(table.apply(early, counters).error().code(), ErrorCode::kConflict) << "its columns are not known";
   ASSERT_TRUE(table.learn(relation()));
@@ -118,9 +132,11 @@ TEST(LiveTable, IsNotTheSameOnceItWasAltered) {
 
 TEST(LiveTable, RefusesWhatTheLogDoesNotTellOf) {
   Catalog of = catalog();
-  EXPECT_TRUE(check_live(of));
   of.look_ups.push_back({"party", "party", "id", 0});
+  EXPECT_TRUE(check_live(of));
+  of.columns[0].type = Type::kNumber;
   EXPECT_EQ(check_live(of).error().code(), ErrorCode::kUnsupported);
+  EXPECT_THAT(check_live(of).error().message(), HasSubstr("look-up 'party' is by 'id' of type number"));
   of = catalog();
   of.query = "SELECT 1";
   EXPECT_THAT(check_live(of).error().message(), HasSubstr("catalog 'sale'"));

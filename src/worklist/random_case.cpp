@@ -77,8 +77,12 @@ class Maker {
     values[0] = id;
     for (const std::string_view name : {"owner", "uid", "team"})
       values[place_of(name)] = dice_.one_in(5) ? Value{} : Value{dice_.between(1, 6)};
-    values[place_of("place")] = dice_.one_in(5) ? Value{} : Value{dice_.between(1, 5)};
+    for (const std::string_view name : {"place", "home"})
+      values[place_of(name)] = dice_.one_in(5) ? Value{} : Value{dice_.between(1, 5)};
     return values;
+  }
+  std::vector<Value> place(std::int64_t id) {
+    return {id, value_or_null(Type::kText), value_or_null(Type::kInteger)};
   }
 
  private:
@@ -105,10 +109,15 @@ class Maker {
     add_column("uid", Type::kInteger);
     add_column("team", Type::kInteger);
     add_column("place", Type::kInteger);
+    add_column("home", Type::kInteger);
     if (!dice_.one_in(2)) return;
-    made_.catalog.look_ups.push_back({"place", "place", "id", made_.catalog.columns.size() - 1});
+    made_.catalog.look_ups.push_back({"place", "place", "id", place_of("place")});
     add_column("region", Type::kText, 0);
     add_column("level", Type::kInteger, 0);
+    if (!dice_.one_in(2)) return;
+    made_.catalog.look_ups.push_back({"home", "place", "id", place_of("home")});
+    add_column("home_region", Type::kText, 1);
+    made_.catalog.columns.back().column = made_.catalog.columns[place_of("region")].column;
   }
 
   [[nodiscard]] std::size_t place_of(std::string_view name) const { return made_.catalog.find(name).value(); }
@@ -116,6 +125,7 @@ class Maker {
   void make_security() {
     std::vector<SecurityColumn> all{
         {place_of("owner"), "Owner", ""}, {place_of("uid"), "", ""}, {place_of("team"), "", "team"}};
+    if (!made_.catalog.look_ups.empty() && dice_.one_in(2)) all[dice_.below(3)].column = place_of("level");
     std::rotate(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(dice_.below(3)), all.end());
     if (dice_.one_in(2)) std::swap(all[0], all[1]);
     all.resize(1 + dice_.below(3));
@@ -126,8 +136,7 @@ class Maker {
   }
 
   void make_places() {
-    for (std::int64_t id = 1; id <= 4; ++id)
-      made_.places.push_back({id, value_or_null(Type::kText), value_or_null(Type::kInteger)});
+    for (std::int64_t id = 1; id <= 4; ++id) made_.places.push_back(place(id));
   }
 
   Value value(Type type) {
@@ -286,8 +295,16 @@ std::string yaml_columns(const Catalog& catalog) {
   for (const Column& column : catalog.columns) {
     text += fmt::format("      {}: {{type: {}, column: {}, values: {}{}}}\n", column.name, name(column.type),
                         yaml_text(column.column), column.variety == Variety::kFew ? "few" : "many",
-                        column.look_up ? ", look_up: place" : "");
+                        column.look_up ? ", look_up: " + catalog.look_ups[*column.look_up].name : "");
   }
+  return text;
+}
+
+std::string yaml_look_ups(const Catalog& catalog) {
+  std::string text = catalog.look_ups.empty() ? "" : "    look_ups:\n";
+  for (const LookUp& look_up : catalog.look_ups)
+    text +=
+        fmt::format("      {}: {{table: place, by: {}}}\n", look_up.name, catalog.columns[look_up.by].name);
   return text;
 }
 
@@ -397,7 +414,7 @@ std::string sql_test(const Test& test, Type type, const std::string& column) {
 std::string RandomCase::yaml() const {
   std::string text =
       fmt::format("catalogs:\n  document:\n    table: document\n    columns:\n{}", yaml_columns(catalog));
-  if (!catalog.look_ups.empty()) text += "    look_ups:\n      place: {table: place, by: place}\n";
+  text += yaml_look_ups(catalog);
   text += "    key: id\n    security:\n" + yaml_security(catalog) + yaml_holders(catalog) + "lists:\n";
   for (std::size_t i = 0; i < lists.size(); ++i) {
     text += fmt::format("  - id: list_{:02}\n    workflow: random\n    title: \"List %(count)s\"\n", i);
@@ -414,13 +431,35 @@ Result<Definitions> RandomCase::definitions() const {
   return read_definitions(yaml(), fmt::format("case {}", seed), now);
 }
 
+std::vector<Column> RandomCase::place_columns() const {
+  std::vector<Column> columns{{"id", "id", Type::kInteger, Variety::kFew, {}}};
+  for (const Column& column : catalog.columns) {
+    if (column.look_up == 0) columns.push_back(column);
+  }
+  return columns;
+}
+
+std::vector<Value> RandomCase::looked_up(std::size_t look_up, const std::vector<Value>& place) const {
+  const auto columns = place_columns();
+  std::vector<Value> values{place.front()};
+  for (const Column& column : catalog.columns) {
+    if (column.look_up != look_up) continue;
+    const auto found = std::find_if(columns.begin(), columns.end(),
+                                    [&column](const Column& one) { return one.column == column.column; });
+    values.push_back(place[static_cast<std::size_t>(found - columns.begin())]);
+  }
+  return values;
+}
+
 std::vector<Value> RandomCase::document(std::size_t row) const {
   std::vector<Value> document = rows[row];
-  if (catalog.look_ups.empty()) return document;
-  const Value by = document[catalog.look_ups.front().by];
-  const auto found = std::find_if(places.begin(), places.end(),
-                                  [&by](const std::vector<Value>& place) { return place[0] == by; });
-  for (std::size_t i = 1; i <= 2; ++i) document.push_back(found == places.end() ? Value{} : (*found)[i]);
+  for (std::size_t i = 0; i < catalog.look_ups.size(); ++i) {
+    const Value by = document[catalog.look_ups[i].by];
+    const auto found = std::find_if(places.begin(), places.end(),
+                                    [&by](const std::vector<Value>& place) { return place[0] == by; });
+    auto values = looked_up(i, found == places.end() ? std::vector<Value>(3) : *found);
+    document.insert(document.end(), values.begin() + 1, values.end());
+  }
   return document;
 }
 
@@ -431,15 +470,14 @@ Documents RandomCase::documents() const {
 }
 
 std::vector<std::string> RandomCase::statements(sql::Dialect dialect) const {
-  std::vector<Column> own;
-  std::vector<Column> looked_up{{"id", "id", Type::kInteger, Variety::kFew, {}}};
-  for (const Column& column : catalog.columns) (column.look_up ? looked_up : own).push_back(column);
+  const std::vector<Column> own(catalog.columns.begin(),
+                                catalog.columns.begin() + static_cast<std::ptrdiff_t>(catalog.own_columns()));
   std::vector<std::string> made{"DROP TABLE IF EXISTS document", table_statement("document", own, dialect)};
   if (!rows.empty()) made.push_back(insert_statement("document", own, rows, dialect));
-  if (looked_up.size() == 1) return made;
+  if (catalog.look_ups.empty()) return made;
   made.emplace_back("DROP TABLE IF EXISTS place");
-  made.push_back(table_statement("place", looked_up, dialect));
-  made.push_back(insert_statement("place", looked_up, places, dialect));
+  made.push_back(table_statement("place", place_columns(), dialect));
+  if (!places.empty()) made.push_back(insert_statement("place", place_columns(), places, dialect));
   return made;
 }
 
@@ -447,7 +485,8 @@ std::string RandomCase::condition(const CaseList& list) const {
   std::string all;
   for (const Criterion& criterion : list.criteria) {
     const Column& column = catalog.columns[criterion.column];
-    const std::string text = (column.look_up ? "place." : "document.") + quoted_name(column.column);
+    const std::string table = column.look_up ? catalog.look_ups[*column.look_up].name : "document";
+    const std::string text = table + "." + quoted_name(column.column);
     std::string one;
     for (const Test& test : resolve(column.type, criterion, now).tests)
       one += (one.empty() ? "" : " AND ") + sql_test(test, column.type, text);
@@ -467,6 +506,10 @@ CaseChanges::~CaseChanges() = default;
 
 std::vector<Value> CaseChanges::row(std::int64_t key) {
   return impl_->maker.row(key);
+}
+
+std::vector<Value> CaseChanges::place(std::int64_t key) {
+  return impl_->maker.place(key);
 }
 
 std::vector<CaseList> CaseChanges::lists() {

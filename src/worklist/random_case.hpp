@@ -21,7 +21,8 @@ struct CaseList {
   std::set<std::string> roles;
 };
 
-/// A schema with one table "document" and one look-up, "place"; at least 20 lists and 5 users.
+/// A schema with one table "document", which may look up the table "place" by one column or by two; at least
+/// 20 lists and 5 users.
 struct RandomCase {
   std::uint64_t seed = 0;
   base::UtcTime now;
@@ -29,7 +30,7 @@ struct RandomCase {
   std::vector<CaseList> lists;
   std::vector<User> users;
   std::vector<std::vector<Value>> rows;    ///< of the table: its own columns
-  std::vector<std::vector<Value>> places;  ///< rows of the look-up: the key, then its columns
+  std::vector<std::vector<Value>> places;  ///< rows of "place": its columns
 
   /// worklists.yaml, as it is read back.
   [[nodiscard]] std::string yaml() const;
@@ -37,6 +38,10 @@ struct RandomCase {
   /// A document, and all of them, with the values of the look-up.
   [[nodiscard]] std::vector<Value> document(std::size_t row) const;
   [[nodiscard]] Documents documents() const;
+  /// The columns of "place": its key, then what is looked up there.
+  [[nodiscard]] std::vector<Column> place_columns() const;
+  /// What a look-up reads of a row of "place": its key, then the columns that are looked up there by it.
+  [[nodiscard]] std::vector<Value> looked_up(std::size_t look_up, const std::vector<Value>& place) const;
   /// Makes and fills the tables; one statement each. MariaDB's in sql_mode ANSI_QUOTES, NO_BACKSLASH_ESCAPES.
   [[nodiscard]] std::vector<std::string> statements(sql::Dialect dialect) const;
   /// What a list asks, in PostgreSQL's words, by another hand than the planner's.
@@ -56,6 +61,8 @@ class CaseChanges final {
 
   /// Of the table.
   [[nodiscard]] std::vector<Value> row(std::int64_t key);
+  /// Of "place".
+  [[nodiscard]] std::vector<Value> place(std::int64_t key);
   [[nodiscard]] std::vector<CaseList> lists();
   [[nodiscard]] std::size_t below(std::size_t end);
 
