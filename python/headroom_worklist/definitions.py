@@ -51,7 +51,8 @@ class Definitions:
     def _add_catalog(self, wanted, part):
         """Adds the columns of a list. Gives the catalog's name: that of the model, and the look-ups of the list.
 
-        Headroom counts a table live, but none with look-ups: so those have a catalog of their own.
+        Look-ups cost Headroom memory for each document, and only lists with the same ones are to bear it: so those have
+        a catalog of their own.
         """
         through = sorted({wanted.columns[name].through for name in part} - {None})
         catalog = "+".join([wanted.model, *through])

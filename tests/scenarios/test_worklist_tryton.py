@@ -160,7 +160,8 @@ def allow_replication(postgresql):
 
 
 def follow(shop, servers, port):
-    tables = {catalog['table'] for catalog in json.loads(shop.file.read_text())['catalogs'].values()}
+    catalogs = json.loads(shop.file.read_text())['catalogs'].values()
+    tables = {one['table'] for catalog in catalogs for one in (catalog, *catalog.get('look_ups', {}).values())}
     shop.run('CREATE ROLE counter LOGIN REPLICATION; GRANT SELECT ON ALL TABLES IN SCHEMA public TO counter')
     shop.run('CREATE PUBLICATION headroom_worklist FOR TABLE %s' % ', '.join('"%s"' % table for table in sorted(tables)))
     (servers.folder / 'token').write_text('administrator-of-the-shop\n')
@@ -199,6 +200,21 @@ def test_headroom_answers_live_what_trytond_would_count_for_every_user(live):
             ways = [row['way'] for row in client.call('model.headroom.worklist.search_read', [], 0, None, None, ['way'])]
             assert all(way == 'live' or way.startswith('by trytond: ') for way in ways), ways
     assert found > 100
+    assert_live_through_a_record(live)
+
+
+def assert_live_through_a_record(live):
+    """`party.active`: what the party says is counted with the sale, also when the party alone changes."""
+    row = next(row for row in live.told if row['user'] == 'admin' and row['tab'].endswith(' / Of known customers'))
+    assert row['lists'] and all(live.ways[name] == 'live' for _, name in row['lists'])
+    with live.client(live.server, 'admin') as client, live.client(live.alone, 'admin') as alone:
+        (_, domain, context), = counted_tabs(client, [row])
+        call = 'model.%s.search_count' % row['model'], domain
+        before = alone.call(*call, context=context)
+        live.run('UPDATE party_party SET active = false')
+        own = alone.call(*call, context=context)
+        assert own < before
+        wait_until(lambda: is_live(client, call, context, own), 30, 'the number of the sales of parties that are active')
 
 
 def is_live(client, call, context, own):
