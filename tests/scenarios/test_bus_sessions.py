@@ -1,7 +1,9 @@
 """Tryton's sessions on /bus/ws: what trytond notifies reaches the connections of its user, and of nobody else."""
 import asyncio
+import json
 import secrets
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import pytest
@@ -74,6 +76,22 @@ def test_a_message_of_trytond_reaches_the_connections_of_its_user_once(site, not
         assert site.metric(site.bus, 'held_sessions') == 2
         assert site.metric(site.bus, 'told_total') == 4
     site.bus.play(story)
+
+
+def test_a_poll_takes_a_session_as_its_token_and_all_commands_at_once(site, notifier):
+    user = '%d@%s' % (site.client.user_id, site.database)
+    commands = [{'connect': {'token': session_token(site.client, site.database)}}, {'subscribe': {'channels': ['user:' + user]}}]
+    body = '\n'.join(json.dumps({'id': number, **command}) for number, command in enumerate(commands, 1))
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(site.bus.request, body, {}, path='/bus/poll')
+        wait_until(lambda: site.metric(site.bus, 'bus_subscriptions', prefix='headroom_') == 1, 20, 'the subscription of the poll')
+        notifier.notify({'title': 'polled', 'user': site.client.user_id})
+        status, _, content = waiting.result()
+    connected, subscribed, pushed = json.loads(content)
+    assert status == 200
+    assert connected['connect']['user'] == user
+    assert subscribed['subscribe']['channels'][0]['offset'] == 0
+    assert pushed['message']['data']['title'] == 'polled'
 
 
 def test_who_was_away_goes_on_where_he_was(site, notifier):
