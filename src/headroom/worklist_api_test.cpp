@@ -21,6 +21,7 @@
 #include "net/sign_in.hpp"
 #include "sql/postgres.hpp"
 #include "tests/servers/postgresql.hpp"
+#include "worklist/plan.hpp"
 
 namespace headroom::cli {
 namespace {
@@ -354,14 +355,14 @@ TEST_F(WorklistApi, TellsWhatCountingCostsAndHowItIsDone) {
   ASSERT_EQ(plan["lists"].size(), 4U);
   EXPECT_EQ(plan["lists"][0]["list"], "sale/done");
   EXPECT_EQ(plan["lists"][0]["fate"], "counted");
-  EXPECT_EQ(plan["lists"][0]["ways"].size(), 3U) << "of this one all is known";
+  EXPECT_EQ(plan["lists"][0]["ways"].size(), worklist::kAllWays.size()) << "of this one all is known";
   EXPECT_THAT(plan["lists"][2]["not_live"].get<std::string>(), HasSubstr("it is a query"));
   EXPECT_EQ(plan["lists"][3]["fate"], "hidden");
   EXPECT_TRUE(plan["lists"][3]["way"].is_null());
 
   const json one = get_json("/api/worklist/users/7/plan?list=sale/draft&way=each");
   EXPECT_EQ(one["way"], "each");
-  EXPECT_EQ(one["ways"].size(), 3U);
+  EXPECT_EQ(one["ways"].size(), worklist::kAllWays.size());
   EXPECT_EQ(one["lists"].size(), 1U);
   EXPECT_EQ(one["statements_total"], 1);
   EXPECT_THAT(one["statements"][0]["text"].get<std::string>(), StartsWith("SELECT count(*)"));
