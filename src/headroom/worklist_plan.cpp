@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/clock.hpp"
+#include "sql/utf8.hpp"
 #include "worklist/cost.hpp"
 
 namespace headroom::cli {
@@ -83,12 +84,10 @@ json ways_json(const Choice& choice) {
   return ways;
 }
 
-/// At a character's begin.
 std::string cut(const std::string& text) {
-  if (text.size() <= kMostPlanText) return text;
-  std::size_t end = kMostPlanText;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
-  return fmt::format("{}\n... {} bytes more", text.substr(0, end), text.size() - end);
+  const std::string_view shown = sql::cut_utf8(text, kMostPlanText);
+  if (shown.size() == text.size()) return text;
+  return fmt::format("{}\n... {} bytes more", shown, text.size() - shown.size());
 }
 
 json list_json(const Definitions& definitions, const Planned& plan, std::size_t place,

@@ -1,15 +1,14 @@
 """`headroom worklist` over the example's files and a real MariaDB: the numbers of PostgreSQL and SQLite, and what is said of mistakes."""
 import json
-import os
 import subprocess
 
 import pytest
+import test_worklist
 
 from servers import Servers
 from servers.mariadb import MariaDB
 from servers.paths import project_root
 
-executable = os.environ['HEADROOM_EXECUTABLE']
 example = project_root / 'examples' / 'worklist'
 
 
@@ -32,28 +31,13 @@ def shop(server, tmp_path):
     return Shop(server, tmp_path)
 
 
-class Shop:
+class Shop(test_worklist.Shop):
+
     def __init__(self, server, folder):
         self.server = server
         self.folder = folder
         self.file = example / 'worklists.yaml'
         self.url = server.url(user='reader', password='lesen')
-
-    def run(self, command, *arguments):
-        """With the shop's file and URL where the arguments name none."""
-        for option, value in (('--file', self.file), ('--url', self.url)):
-            if option not in arguments:
-                arguments += (option, value)
-        return subprocess.run([executable, 'worklist', command, *map(str, arguments)], capture_output=True, text=True, timeout=60,
-            cwd=self.folder)
-
-    def rows(self, command, *arguments):
-        done = self.run(command, *arguments, '--json')
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
-    def counts(self, user, *arguments):
-        return {row['list']: row['count'] for row in self.rows('count', '--user', user, *arguments)}
 
 
 def test_every_user_is_told_what_he_may_see(shop):
